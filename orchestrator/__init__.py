@@ -1,0 +1,1 @@
+"""Decides what runs next, and remembers it. Never runs user code."""

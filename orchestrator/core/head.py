@@ -1,0 +1,113 @@
+"""The head: the whole control state of a run, as one value, and the one rule that moves it.
+
+Completing a step twice sets a bit twice; that is why nothing here counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from orchestrator.core.plan import Plan, bits
+from orchestrator.core.states import RUN_TRANSITIONS, RunEvent, RunStatus, move
+
+
+class Verdict(StrEnum):
+    """How an execution of a step ended for good."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The final verdict on a step, by the attempt (from 1) that won it."""
+
+    step: int
+    verdict: Verdict
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """`done`, `failed` and `skipped` are disjoint sets of steps; `attempts` holds winners that are not attempt 1.
+
+    `keep_going` is v1's continue_on_step_failure: on a failure, steps that do not depend on it still run.
+    """
+
+    status: RunStatus = RunStatus.RUNNING
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+    attempts: Mapping[int, int] = field(default_factory=dict)
+    keep_going: bool = False
+
+    @property
+    def ended(self) -> int:
+        """The set of steps about which nothing more will be decided."""
+        return self.done | self.failed | self.skipped
+
+    def attempt_of(self, step: int) -> int:
+        """The attempt that won `step`, which must be done or failed."""
+        return self.attempts.get(step, 1)
+
+
+def fold(plan: Plan, head: Head, outcomes: Iterable[Outcome]) -> tuple[Head, tuple[int, ...]]:
+    """Enter outcomes into the head. Returns the new head and the steps that became ready by it, ascending.
+
+    Outcomes of steps that have already ended change nothing. A terminal head never changes. A step becomes ready in
+    exactly the fold that completes its last parent, so it is announced exactly once.
+    """
+    if head.status.terminal:
+        return head, ()
+    done, failed, attempts = 0, 0, dict(head.attempts)
+    for outcome in outcomes:
+        bit = 1 << outcome.step
+        if (head.ended | done | failed) & bit:
+            continue
+        if outcome.verdict is Verdict.DONE:
+            done |= bit
+        else:
+            failed |= bit
+        if outcome.attempt != 1:
+            attempts[outcome.step] = outcome.attempt
+    moved = replace(head, done=head.done | done, failed=head.failed | failed, attempts=attempts)
+    moved = replace(moved, skipped=moved.skipped | _given_up(plan, moved, failed))
+    moved = replace(moved, status=_status(plan, moved))
+    return moved, _newly_ready(plan, moved, done)
+
+
+def cancel(head: Head) -> Head:
+    """The head after a cancel. Raises IllegalTransition when the run has already ended."""
+    return replace(head, status=move(RUN_TRANSITIONS, head.status, RunEvent.CANCEL))
+
+
+def ready(plan: Plan, head: Head) -> tuple[int, ...]:
+    """Every step whose parents are done and which has not ended: what may be running or waiting now."""
+    if head.status.terminal:
+        return ()
+    missing = ~head.done
+    open_steps = plan.everything & ~head.ended
+    return tuple(step for step in bits(open_steps) if not plan.parents[step] & missing)
+
+
+def _given_up(plan: Plan, head: Head, failed: int) -> int:
+    """What a failure takes with it: its descendants, or, unless the run keeps going, all that has not ended."""
+    if not failed:
+        return 0
+    lost = plan.descendants(failed) if head.keep_going else plan.everything
+    return lost & ~head.ended
+
+
+def _status(plan: Plan, head: Head) -> RunStatus:
+    if head.ended != plan.everything:
+        return head.status
+    event = RunEvent.ALL_ENDED_SOME_FAILED if head.failed else RunEvent.ALL_SUCCEEDED
+    return move(RUN_TRANSITIONS, head.status, event)
+
+
+def _newly_ready(plan: Plan, head: Head, done: int) -> tuple[int, ...]:
+    missing, ended = ~head.done, head.ended
+    candidates = {child for step in bits(done) for child in plan.children[step]}
+    return tuple(sorted(c for c in candidates if not plan.parents[c] & missing and not ended >> c & 1))

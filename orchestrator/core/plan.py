@@ -1,0 +1,87 @@
+"""The plan: what the engine needs to know of a definition to decide what runs next.
+
+Sets of steps are Python integers, one bit a step (bit i is the i-th step of the definition), so that "are all parents
+done" is one `&` even on ten thousand steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.core.definition import Definition, Step, StepSource
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The positions of the ones in `mask`, ascending."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def mask_of(positions: Iterator[int] | list[int] | tuple[int, ...]) -> int:
+    """The set holding these positions."""
+    mask = 0
+    for position in positions:
+        mask |= 1 << position
+    return mask
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A definition made ready to be walked. `address` is the definition's content address."""
+
+    address: str
+    definition: Definition
+
+    @property
+    def size(self) -> int:
+        return len(self.definition.steps)
+
+    @cached_property
+    def everything(self) -> int:
+        return (1 << self.size) - 1
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Step id -> position."""
+        return {step.id: position for position, step in enumerate(self.definition.steps)}
+
+    @cached_property
+    def parents(self) -> tuple[int, ...]:
+        """For each step, the set of steps it waits for: its data producers and its `run_after`."""
+        return tuple(mask_of([self.index[name] for name in waits_for(step)]) for step in self.definition.steps)
+
+    @cached_property
+    def children(self) -> tuple[tuple[int, ...], ...]:
+        """For each step, the steps that wait for it, ascending."""
+        lists: list[list[int]] = [[] for _ in self.definition.steps]
+        for child, parents in enumerate(self.parents):
+            for parent in bits(parents):
+                lists[parent].append(child)
+        return tuple(tuple(children) for children in lists)
+
+    @cached_property
+    def roots(self) -> tuple[int, ...]:
+        return tuple(position for position, parents in enumerate(self.parents) if not parents)
+
+    def descendants(self, mask: int) -> int:
+        """Every step that waits, directly or through others, for one of `mask`."""
+        seen, todo = 0, list(bits(mask))
+        while todo:
+            for child in self.children[todo.pop()]:
+                if not seen >> child & 1:
+                    seen |= 1 << child
+                    todo.append(child)
+        return seen
+
+    def step(self, position: int) -> Step:
+        return self.definition.steps[position]
+
+
+def waits_for(step: Step) -> set[str]:
+    """The ids of the steps that must be done before `step` starts."""
+    producers = {port.source.step for port in step.inputs if isinstance(port.source, StepSource)}
+    return producers | set(step.run_after)

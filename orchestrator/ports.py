@@ -1,0 +1,218 @@
+"""What the engine needs of the world, as effects, and what each effect guarantees.
+
+The engine is written without I/O: every use-case is a generator (a `Task`) that yields effects and is sent their
+results, so the same code runs on Azure storage, in memory, and in the simulator that kills it between any two effects.
+
+    row = yield from Get(table=RUNS, pk=run, rk="h")
+
+A *world* interprets effects: `world.run(task)` drives a task to its result. The worlds are
+`orchestrator.adapters.azure` and `orchestrator.adapters.memory`, held to one contract suite.
+
+Rules every world keeps:
+- A write is answered in one of three ways: its result; `Refused` (definitely not applied); `Unanswered` (perhaps
+  applied). `Unavailable` means that storage definitely did not apply it, after bounded retries.
+- Reads are retried by the world; if that does not help they raise `Unavailable`.
+- A `Row.age` comes from the server's clock alone.
+- Locks belong to one process. They are dropped by `Release` or when the task ends, whichever comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from orchestrator.core.errors import MillstreamError
+
+T = TypeVar("T", covariant=True)
+
+Value = str | int | float | bool | bytes
+Props = Mapping[str, Value]
+
+
+class Effect(Generic[T]):
+    """Something to be done by the world; `yield from` it to have it done and get the result."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Effect[Any], Any, T]:
+        result: T = yield self
+        return result
+
+
+Task = Generator[Effect[Any], Any, T]
+
+
+class Reason(StrEnum):
+    EXISTS = "exists"
+    MISSING = "missing"
+    CHANGED = "changed"
+
+
+class Refused(MillstreamError):
+    """A conditional write whose condition did not hold. Nothing of it was applied.
+
+    `index` is the position in `Commit.writes` of the write that was refused.
+    """
+
+    status = 409
+    code = "Refused"
+
+    def __init__(self, index: int, reason: Reason) -> None:
+        super().__init__(f"write {index} was refused: {reason}")
+        self.index = index
+        self.reason = reason
+
+
+class Unanswered(MillstreamError):
+    """A write whose answer was lost: it may or may not have been applied, now or a little later."""
+
+    status = 503
+    code = "Unanswered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A table row. `age` is seconds since its last write, by the server's clock (1 s resolution)."""
+
+    pk: str
+    rk: str
+    etag: str
+    age: float
+    props: Props
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Get(Effect[Row | None]):
+    """One row, or None."""
+
+    table: str
+    pk: str
+    rk: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query(Effect[tuple[Row, ...]]):
+    """The rows of one partition with first <= rk < last, ascending by rk, at most `limit`.
+
+    `select` names the properties wanted (None: all). A page of the service holds 1,000 rows; the world follows the
+    continuations, so the result is complete but not one snapshot: pages may be read at different moments.
+    """
+
+    table: str
+    pk: str
+    first: str
+    last: str
+    limit: int | None = None
+    select: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insert:
+    """Create the row; refused with EXISTS if there is one."""
+
+    rk: str
+    props: Props
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """Set these properties and keep the others; refused with CHANGED if the row's etag is another, MISSING if none.
+
+    `etag` "*" asks only that the row exists.
+    """
+
+    rk: str
+    props: Props
+    etag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upsert:
+    """Write the row whole, whether or not there is one. Never refused."""
+
+    rk: str
+    props: Props
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Remove the row; refused with CHANGED if its etag is another, MISSING if there is none."""
+
+    rk: str
+    etag: str = "*"
+
+
+Write = Insert | Merge | Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit(Effect[tuple[str, ...]]):
+    """Apply 1 to 100 writes to one partition, all or none. Returns the new etags ("" for a delete).
+
+    Raises Refused, Unanswered or Unavailable. Limits (100 writes, each row once, 4 MiB, 64 KiB a property, 1 MiB a
+    row) are checked before anything is sent and raise Broken.
+    """
+
+    table: str
+    pk: str
+    writes: tuple[Write, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send(Effect[None]):
+    """Put a message on a queue, visible after `delay` seconds. At least once: the world repeats a lost answer."""
+
+    queue: str
+    body: str
+    delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadBlob(Effect[bytes | None]):
+    """A small document of the system container, whole, or None."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBlob(Effect[None]):
+    """Write a small document whose name is unique to its content or its attempt, so that repeating it is harmless."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now(Effect[float]):
+    """Seconds since the epoch, for people to read. No rule of the protocol depends on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewId(Effect[str]):
+    """A fresh name, 12 hex digits, never given twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Monotonic(Effect[float]):
+    """Seconds of this process's own steady clock, for the age of what the process remembers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Effect[None]):
+    """Wait a random time up to `at_most` seconds."""
+
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquire(Effect[None]):
+    """Take this process's lock named `key`, waiting for it. Not shared with other processes."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Effect[None]):
+    key: str
