@@ -1,0 +1,1 @@
+"""The run protocol: start, deliver, complete, advance, cancel, sweep. Generators over `orchestrator.ports`."""

@@ -1,0 +1,101 @@
+"""The claim: who executes a step, which attempt it is, and, once final, how it ended. One row a step.
+
+The decision of a worker that finds a claim in its way is here too, as a pure function of the row, its age by the
+server's clock, and the delivery of the message that brought the worker here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from orchestrator.core.message import Delivery
+from orchestrator.core.retry import CRASH_BUDGET
+from orchestrator.core.states import CLAIM_TRANSITIONS, ClaimEvent, ClaimState, move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """`owner` is the nonce of the execution that holds it, the fence is the row's etag.
+
+    `attempt` counts every execution from 1; `retries` those granted by the retry policy, `crashes` those made
+    necessary by a death. `delay` is, while retrying, the seconds after the row's last write when the retry is due.
+    `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`).
+    """
+
+    state: ClaimState
+    attempt: int
+    owner: str
+    message_id: str
+    dequeue_count: int
+    retries: int = 0
+    crashes: int = 0
+    delay: float = 0.0
+    started_at: float = 0.0
+    result: str = ""
+    result_blob: str = ""
+
+
+def first_claim(*, owner: str, delivery: Delivery, now: float) -> ClaimRow:
+    return ClaimRow(
+        state=move(CLAIM_TRANSITIONS, None, ClaimEvent.CLAIM),
+        attempt=1,
+        owner=owner,
+        message_id=delivery.message_id,
+        dequeue_count=delivery.count,
+        started_at=now,
+    )
+
+
+class Standing(StrEnum):
+    """What a worker that finds a claim should do."""
+
+    SETTLED = "settled"  # the step has its final result
+    HELD = "held"  # somebody else has it, and is or may be alive
+    FREE = "free"  # take it: the next attempt is ours
+    EXHAUSTED = "exhausted"  # take it only to fail the step: its process has died too often
+
+
+def standing(row: ClaimRow, *, age: float, delivery: Delivery, ttl: float) -> Standing:
+    """Whether the claim may be taken over. `age` and `ttl` in seconds.
+
+    A running claim is free when the very message that made it has come back with a higher count (its process died and
+    the host said so), or when no heartbeat has touched it for `ttl`. Any other message is a duplicate.
+    """
+    if row.state.final:
+        return Standing.SETTLED
+    if row.state is ClaimState.RETRYING:
+        return Standing.FREE if age >= row.delay else Standing.HELD
+    came_back = delivery.message_id == row.message_id and delivery.count > row.dequeue_count
+    if not came_back and age <= ttl:
+        return Standing.HELD
+    return Standing.EXHAUSTED if row.crashes + 1 >= CRASH_BUDGET else Standing.FREE
+
+
+def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> ClaimRow:
+    """The claim after a worker takes a FREE or EXHAUSTED one."""
+    crashed = row.state is ClaimState.RUNNING
+    event = ClaimEvent.TAKE_OVER if crashed else ClaimEvent.CLAIM
+    return replace(
+        row,
+        state=move(CLAIM_TRANSITIONS, row.state, event),
+        attempt=row.attempt + 1,
+        owner=owner,
+        message_id=delivery.message_id,
+        dequeue_count=delivery.count,
+        crashes=row.crashes + crashed,
+        delay=0.0,
+        started_at=now,
+    )
+
+
+def retrying(row: ClaimRow, *, delay: float) -> ClaimRow:
+    """The claim of a step that failed and will be tried again after `delay` seconds."""
+    state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RETRY)
+    return replace(row, state=state, retries=row.retries + 1, delay=delay)
+
+
+def settled(row: ClaimRow, *, failed: bool, result: str, result_blob: str) -> ClaimRow:
+    """The claim with its final result."""
+    event = ClaimEvent.FAIL if failed else ClaimEvent.SUCCEED
+    return replace(row, state=move(CLAIM_TRANSITIONS, row.state, event), result=result, result_blob=result_blob)

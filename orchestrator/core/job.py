@@ -1,0 +1,43 @@
+"""The job: everything the worker needs to execute one attempt of a step, resolved."""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.core.definition import ParameterValue, Step
+from orchestrator.core.result import File
+
+
+class InputData(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands behind an input port.
+
+    With `files` given, exactly these blobs (an upstream output, verified by size and sha256), named as in OutputData.
+    With `files` None, whatever is now at `path` in the datastore: a blob of that name, else all blobs below `path/`.
+    """
+
+    datastore: str
+    path: str
+    is_file: bool = False
+    files: tuple[File, ...] | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a step of a run.
+
+    `attempt` counts from 1; `owner` is this execution's nonce; both name its blobs (`prefix`). `inputs` has an entry
+    for each input port of the step. `parameters` are the run's values for all pipeline parameters.
+    """
+
+    run: str
+    experiment: str
+    position: int
+    step: Step
+    attempt: int
+    owner: str
+    parameters: dict[str, ParameterValue]
+    inputs: dict[str, InputData]
+
+    @property
+    def prefix(self) -> str:
+        """Where all blobs of this attempt lie, in the system container and in every datastore. Unique to it."""
+        return f"runs/{self.run}/{self.step.id}/{self.attempt}-{self.owner}"

@@ -1,0 +1,39 @@
+"""The message that drives one step."""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.core.errors import InvalidRequest
+
+
+class StepMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version": "v"}):
+    """Run the step at `position` of run `run`, whose definition lies at content address `definition`."""
+
+    run: str
+    definition: str
+    position: int
+    queue: str
+    version: int = 1
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """How the queue handed a message over: `message_id` stays over redeliveries, `count` (from 1) rises."""
+
+    message_id: str
+    count: int
+
+
+def encode(message: StepMessage) -> str:
+    return msgspec.json.encode(message).decode()
+
+
+_decode = msgspec.json.Decoder(StepMessage).decode
+
+
+def decode(body: str | bytes) -> StepMessage:
+    """Raises InvalidRequest for a body that no engine of ours has written."""
+    try:
+        return _decode(body)
+    except msgspec.MsgspecError as error:
+        raise InvalidRequest(f"This queue message is not a step message: {error}") from None

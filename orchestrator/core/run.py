@@ -1,0 +1,31 @@
+"""What a run is asked to do: the part of its state that is fixed at the start (tags aside)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.core.definition import ParameterValue
+
+
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The request behind a run. `source` says who asked: "sdk", "http", "schedule" ...; times are epoch seconds."""
+
+    id: str
+    experiment: str
+    definition: str
+    pipeline_name: str = ""
+    pipeline_id: str | None = None
+    parameters: dict[str, ParameterValue] = {}
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    description: str = ""
+    keep_going: bool = False
+    source: str = "sdk"
+    submitted_at: float = 0.0
+
+
+def encode(info: RunInfo) -> str:
+    return msgspec.json.encode(info).decode()
+
+
+decode = msgspec.json.Decoder(RunInfo).decode

@@ -1,0 +1,115 @@
+"""How the values of the protocol lie in table rows. A run is one partition: PK = run id.
+
+    g            the run's info, as JSON (tags may change; nothing else does)
+    h            the head
+    c|<step>     the claim of a step
+    i|<step>     inbox: a final verdict not yet entered in the head
+
+`h` sorts directly before `i|`, so head and inbox are one range query.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.head import Head, Outcome, Verdict
+from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.ports import Props, Row
+
+RUNS = "runs"
+INFO = "g"
+HEAD = "h"
+CLAIMS = ("c|", "c}")
+INBOX = ("i|", "i}")
+HEAD_AND_INBOX = ("h", "i}")
+VERSION = 1
+
+
+def claim_key(step: int) -> str:
+    return f"c|{step:06d}"
+
+
+def inbox_key(step: int) -> str:
+    return f"i|{step:06d}"
+
+
+def step_of(rk: str) -> int:
+    return int(rk[2:])
+
+
+def _pack(mask: int) -> bytes:
+    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+
+
+def _unpack(value: object) -> int:
+    assert isinstance(value, bytes)
+    return int.from_bytes(value, "little")
+
+
+def head_props(head: Head) -> Props:
+    """The whole control state: under 64 KiB a property up to 524,288 steps."""
+    return {
+        "v": VERSION,
+        "status": head.status.value,
+        "done": _pack(head.done),
+        "failed": _pack(head.failed),
+        "skipped": _pack(head.skipped),
+        "attempts": msgspec.json.encode({str(k): v for k, v in head.attempts.items()}).decode(),
+        "keep_going": head.keep_going,
+    }
+
+
+def read_head(row: Row) -> Head:
+    p = row.props
+    attempts: dict[str, int] = msgspec.json.decode(str(p["attempts"]))
+    return Head(
+        status=RunStatus(str(p["status"])),
+        done=_unpack(p["done"]),
+        failed=_unpack(p["failed"]),
+        skipped=_unpack(p["skipped"]),
+        attempts={int(k): v for k, v in attempts.items()},
+        keep_going=bool(p["keep_going"]),
+    )
+
+
+def claim_props(claim: ClaimRow) -> Props:
+    return {
+        "v": VERSION,
+        "state": claim.state.value,
+        "attempt": claim.attempt,
+        "owner": claim.owner,
+        "message": claim.message_id,
+        "dequeues": claim.dequeue_count,
+        "retries": claim.retries,
+        "crashes": claim.crashes,
+        "delay": claim.delay,
+        "started": claim.started_at,
+        "result": claim.result,
+        "result_blob": claim.result_blob,
+    }
+
+
+def read_claim(row: Row) -> ClaimRow:
+    p = row.props
+    return ClaimRow(
+        state=ClaimState(str(p["state"])),
+        attempt=int(p["attempt"]),
+        owner=str(p["owner"]),
+        message_id=str(p["message"]),
+        dequeue_count=int(p["dequeues"]),
+        retries=int(p["retries"]),
+        crashes=int(p["crashes"]),
+        delay=float(p["delay"]),
+        started_at=float(p["started"]),
+        result=str(p.get("result", "")),
+        result_blob=str(p.get("result_blob", "")),
+    )
+
+
+def inbox_props(outcome: Outcome) -> Props:
+    return {"v": VERSION, "verdict": outcome.verdict.value, "attempt": outcome.attempt}
+
+
+def read_inbox(row: Row) -> Outcome:
+    return Outcome(step=step_of(row.rk), verdict=Verdict(str(row.props["verdict"])), attempt=int(row.props["attempt"]))
