@@ -1,0 +1,1 @@
+"""The worlds: what carries out the engine's effects, on Azure storage or in memory."""
