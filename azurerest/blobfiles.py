@@ -1,0 +1,137 @@
+"""Files and large blobs, in bounded memory."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from azurerest.blobs import Blobs
+from azurerest.blobtypes import BlobProperties, Written, metadata_headers, written_of
+from azurerest.errors import Invalid
+from azurerest.names import blob_path
+
+SINGLE: Final = 8 * 1024 * 1024
+MAX_BLOCKS: Final = 50_000
+
+
+def put_block(blobs: Blobs, container: str, name: str, block_id: str, data: bytes | memoryview) -> None:
+    """Upload a block; it is no part of the blob until `put_block_list` names it.
+
+    block_id: ASCII, of one length within a blob.
+    """
+    query = (("comp", "block"), ("blockid", _encoded(block_id)))
+    blobs.service.call("PUT", blob_path(container, name), query=query, body=data)
+
+
+def put_block_list(
+    blobs: Blobs,
+    container: str,
+    name: str,
+    block_ids: Sequence[str],
+    *,
+    content_type: str = "application/octet-stream",
+    metadata: dict[str, str] | None = None,
+    if_match: str | None = None,
+    if_none_match: str | None = None,
+) -> Written:
+    """Make the blob of blocks uploaded before, in this order."""
+    if len(block_ids) > MAX_BLOCKS:
+        raise Invalid(f"a blob has at most {MAX_BLOCKS} blocks, not {len(block_ids)}")
+    headers = {"x-ms-blob-content-type": content_type, "content-type": "application/xml"} | metadata_headers(metadata)
+    if if_match is not None:
+        headers["if-match"] = if_match
+    if if_none_match is not None:
+        headers["if-none-match"] = if_none_match
+    blocks = "".join(f"<Latest>{_encoded(block_id)}</Latest>" for block_id in block_ids)
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
+    path = blob_path(container, name)
+    answer = blobs.service.call("PUT", path, query=(("comp", "blocklist"),), headers=headers, body=body)
+    return written_of(answer.headers)
+
+
+def put_stream(
+    blobs: Blobs,
+    container: str,
+    name: str,
+    source: BinaryIO,
+    *,
+    content_type: str = "application/octet-stream",
+    metadata: dict[str, str] | None = None,
+    if_none_match: str | None = None,
+    chunk: int = SINGLE,
+) -> Written:
+    """Upload until the end of the source: up to one chunk in one request, else in blocks.
+
+    The blob appears whole or not at all. Memory: two chunks.
+    """
+    data = _read_full(source, chunk)
+    following = _read_full(source, chunk) if len(data) == chunk else b""
+    if not following:
+        return blobs.put(
+            container, name, data, content_type=content_type, metadata=metadata, if_none_match=if_none_match
+        )
+    ids: list[str] = []
+    while data:
+        ids.append(f"{len(ids):06d}")
+        put_block(blobs, container, name, ids[-1], data)
+        data, following = following, _read_full(source, chunk) if following else b""
+    return put_block_list(
+        blobs, container, name, ids, content_type=content_type, metadata=metadata, if_none_match=if_none_match
+    )
+
+
+def put_file(
+    blobs: Blobs,
+    container: str,
+    name: str,
+    path: str | Path,
+    *,
+    content_type: str = "application/octet-stream",
+    metadata: dict[str, str] | None = None,
+    if_none_match: str | None = None,
+) -> Written:
+    """Upload a file; see `put_stream`. Raises OSError, too."""
+    with Path(path).open("rb") as source:
+        return put_stream(
+            blobs, container, name, source, content_type=content_type, metadata=metadata, if_none_match=if_none_match
+        )
+
+
+def get_stream(blobs: Blobs, container: str, name: str, *, chunk: int = SINGLE) -> Iterator[bytes]:
+    """The blob in chunks, all of one version: PreconditionFailed when it changes on the way."""
+    first = blobs.get(container, name, start=0, end=chunk)
+    yield first.data
+    properties = first.properties
+    for start in range(chunk, properties.size, chunk):
+        yield blobs.get(container, name, start=start, end=start + chunk, if_match=properties.etag).data
+
+
+def download(blobs: Blobs, container: str, name: str, sink: BinaryIO, *, chunk: int = SINGLE) -> BlobProperties:
+    """Write the blob to a file object; see `get_stream`. Returns its properties."""
+    first = blobs.get(container, name, start=0, end=chunk)
+    sink.write(first.data)
+    properties = first.properties
+    for start in range(chunk, properties.size, chunk):
+        sink.write(blobs.get(container, name, start=start, end=start + chunk, if_match=properties.etag).data)
+    return properties
+
+
+def _encoded(block_id: str) -> str:
+    if not 0 < len(block_id) <= 48 or not block_id.isascii():
+        raise Invalid(f"not a block id: {block_id!r}")
+    return base64.b64encode(block_id.encode("ascii")).decode("ascii")
+
+
+def _read_full(source: BinaryIO, size: int) -> bytes:
+    """size bytes, fewer only at the end, also from a source that gives less at a time."""
+    data = source.read(size)
+    if len(data) in (0, size):
+        return data
+    parts = [data]
+    left = size - len(data)
+    while left and (data := source.read(left)):
+        parts.append(data)
+        left -= len(data)
+    return b"".join(parts)
