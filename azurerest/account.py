@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from azurerest.auth import Anonymous, Bearer, Credential, SharedAccessSignature, SharedKey, TokenProvider
@@ -24,8 +24,7 @@ _DEVELOPMENT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a service answers. base: path before every resource ("" on Azure, "/account" on an emulator)."""
 
     origin: Origin
@@ -52,29 +51,24 @@ class Endpoint:
         return cls(Origin(parts.scheme, parts.hostname, port or standard), parts.path.rstrip("/"), header)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """name: the account's name. *_endpoint: URLs. credential: signs the requests."""
 
     name: str
     blob_endpoint: str
     queue_endpoint: str
     table_endpoint: str
-    credential: Credential = field(default_factory=Anonymous, repr=False)
-
-    def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
-            raise Invalid(f"not an account name: {self.name!r}")
-        for service in SERVICES:
-            origin = self.endpoint(service).origin
-            if self.credential.secure_only and origin.scheme != "https" and origin.host not in _LOOPBACK:
-                raise Invalid(f"a token must not travel over plain HTTP to {origin.host}")
+    credential: Credential = Anonymous()
 
     def endpoint(self, service: str) -> Endpoint:
-        """The endpoint of "blob", "queue" or "table"."""
-        return Endpoint.parse(
-            {"blob": self.blob_endpoint, "queue": self.queue_endpoint}.get(service, self.table_endpoint)
-        )
+        """The endpoint of "blob", "queue" or "table", checked. Raises Invalid."""
+        if not _NAME.match(self.name):
+            raise Invalid(f"not an account name: {self.name!r}")
+        urls = {"blob": self.blob_endpoint, "queue": self.queue_endpoint, "table": self.table_endpoint}
+        endpoint = Endpoint.parse(urls[service])
+        if self.credential.secure_only and endpoint.origin.scheme != "https" and endpoint.origin.host not in _LOOPBACK:
+            raise Invalid(f"a token must not travel over plain HTTP to {endpoint.origin.host}")
+        return endpoint
 
     @classmethod
     def from_connection_string(cls, text: str) -> Account:
@@ -90,11 +84,8 @@ class Account:
             for service in SERVICES
         }
         name = name or _name_in(next((url for url in urls.values() if url), ""))
-        return cls(
-            name=name,
-            credential=_credential(fields),
-            **{f"{service}_endpoint": url or f"https://{name}.{service}.{suffix}" for service, url in urls.items()},
-        )
+        blob, queue, table = (url or f"{protocol}://{name}.{service}.{suffix}" for service, url in urls.items())
+        return cls(name, blob, queue, table, _credential(fields))._checked()
 
     @classmethod
     def from_token(
@@ -112,13 +103,12 @@ class Account:
         """
         given = dict(endpoints or {})
         urls = {service: given.get(service) or f"https://{name}.{service}.{endpoint_suffix}" for service in SERVICES}
-        return cls(
-            name=name,
-            blob_endpoint=urls["blob"],
-            queue_endpoint=urls["queue"],
-            table_endpoint=urls["table"],
-            credential=Bearer(token_provider),
-        )
+        return cls(name, urls["blob"], urls["queue"], urls["table"], Bearer(token_provider))._checked()
+
+    def _checked(self) -> Account:
+        for service in SERVICES:
+            self.endpoint(service)
+        return self
 
 
 def _fields(text: str) -> dict[str, str]:

@@ -11,8 +11,7 @@ import hmac
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from azurerest.errors import Invalid
 from azurerest.httpdate import format_http_date
@@ -23,15 +22,14 @@ _REFRESH_BEFORE = 300.0
 _REFRESH_RETRY = 15.0
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A request before it is signed. Header names in lower case; path as sent, query decoded."""
 
     service: str
     account: str
     verb: str
     path: str
-    query: list[tuple[str, str]]
+    query: tuple[tuple[str, str], ...]
     headers: dict[str, str]
     length: int
 
@@ -41,7 +39,7 @@ class Credential(Protocol):
 
     secure_only: bool
 
-    def authorize(self, draft: Draft) -> str:
+    def authorize(self, draft: Draft, /) -> str:
         """Add headers to the draft; returns what is to be added to the query, already encoded ("" if nothing)."""
         ...
 
@@ -112,11 +110,10 @@ class SharedAccessSignature:
     def __repr__(self) -> str:
         return "SharedAccessSignature(...)"
 
-    def authorize(self, draft: Draft) -> str:
+    def authorize(self, _draft: Draft) -> str:
         return self._query
 
 
-@dataclass(slots=True)
 class Bearer:
     """A token from a provider, kept until shortly before it ends. Thread-safe.
 
@@ -124,11 +121,13 @@ class Bearer:
     One thread refreshes while the others go on with the old token.
     """
 
-    provider: TokenProvider = field(repr=False)
-    secure_only: bool = True
-    _token: tuple[str, float] = field(default=("", 0.0), repr=False)
-    _retry_at: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    secure_only = True
+
+    def __init__(self, provider: TokenProvider) -> None:
+        self._provider = provider
+        self._token = ("", 0.0)
+        self._retry_at = 0.0
+        self._lock = threading.Lock()
 
     def authorize(self, draft: Draft) -> str:
         draft.headers["x-ms-date"] = format_http_date(int(time.time()))
@@ -157,7 +156,7 @@ class Bearer:
             return token
         self._retry_at = now + _REFRESH_RETRY
         try:
-            self._token = self.provider()
+            self._token = self._provider()
         except Exception:
             if not usable:
                 raise
@@ -170,5 +169,5 @@ class Anonymous:
 
     secure_only = False
 
-    def authorize(self, draft: Draft) -> str:
+    def authorize(self, _draft: Draft) -> str:
         return ""

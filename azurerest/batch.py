@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from azurerest import entity
 from azurerest.entity import Props
@@ -29,14 +29,16 @@ _ETAG = re.compile(r"^ETag: *(.+?)\r?$", re.MULTILINE | re.IGNORECASE)
 _INDEX = re.compile(r"(\d+):")
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+_NOTHING: Props = MappingProxyType({})
+
+
+class Op(NamedTuple):
     """One operation of a transaction. etag: If-Match, None for none (insert and upserts)."""
 
     verb: str
     pk: str
     rk: str
-    props: Props = field(default_factory=dict)
+    props: Props = _NOTHING
     etag: str | None = None
 
     @classmethod
@@ -61,7 +63,7 @@ class Op:
 
     @classmethod
     def delete(cls, pk: str, rk: str, *, etag: str = "*") -> Op:
-        return cls("DELETE", pk, rk, etag=etag)
+        return cls("DELETE", pk, rk, _NOTHING, etag)
 
 
 def encode(url: str, table: str, ops: Sequence[Op]) -> bytes:

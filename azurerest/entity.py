@@ -10,10 +10,8 @@ import base64
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-from uuid import UUID
+from typing import Any, Final, NamedTuple
 
 from azurerest.errors import Invalid, TooLarge, Unanswered
 from azurerest.names import check_key, utf16_units
@@ -26,15 +24,17 @@ MAX_BINARY_BYTES: Final = 64 * 1024
 _MAX_NAME = 255
 _RESERVED = frozenset(("PartitionKey", "RowKey", "Timestamp"))
 
-Value = str | int | float | bool | bytes | datetime | UUID
-"""Edm.String, Edm.Int32 or Edm.Int64 (by size), Edm.Double, Edm.Boolean, Edm.Binary, Edm.DateTime, Edm.Guid."""
+Value = str | int | float | bool | bytes | datetime
+"""Edm.String, Edm.Int32 or Edm.Int64 (by size), Edm.Double, Edm.Boolean, Edm.Binary, Edm.DateTime.
+
+An Edm.Guid of another writer is read as its text.
+"""
 Props = Mapping[str, Value]
 
 to_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """A row as it was read.
 
     timestamp: the service's last write of the row. read_at: the service's Date of the answer, epoch seconds.
@@ -116,12 +116,6 @@ def _encode_datetime(name: str, value: datetime, out: dict[str, Any]) -> int:
     return 8
 
 
-def _encode_guid(name: str, value: UUID, out: dict[str, Any]) -> int:
-    out[name + "@odata.type"] = "Edm.Guid"
-    out[name] = str(value)
-    return 16
-
-
 _ENCODERS: dict[type, Callable[[str, Any, dict[str, Any]], int]] = {
     str: _encode_str,
     bool: _encode_bool,
@@ -129,7 +123,6 @@ _ENCODERS: dict[type, Callable[[str, Any, dict[str, Any]], int]] = {
     float: _encode_float,
     bytes: _encode_bytes,
     datetime: _encode_datetime,
-    UUID: _encode_guid,
 }
 
 
@@ -146,7 +139,7 @@ _DECODERS: dict[str, Callable[[Any], Value]] = {
     "Edm.Double": float,
     "Edm.Binary": base64.b64decode,
     "Edm.DateTime": parse_datetime,
-    "Edm.Guid": UUID,
+    "Edm.Guid": str,
     "Edm.Int32": int,
     "Edm.String": str,
     "Edm.Boolean": bool,

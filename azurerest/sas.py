@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import base64
 import hmac
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from azurerest import xmltext
@@ -23,8 +22,7 @@ SKEW: Final = timedelta(minutes=5)
 _ORDER = "racwdxyltmeopi"
 
 
-@dataclass(frozen=True, slots=True)
-class DelegationKey:
+class DelegationKey(NamedTuple):
     """A key that stands for the identity it was given to. Valid for at most 7 days."""
 
     oid: str
@@ -33,7 +31,10 @@ class DelegationKey:
     expiry: str
     service: str
     version: str
-    value: str = field(repr=False)
+    value: str
+
+    def __repr__(self) -> str:
+        return f"DelegationKey(oid={self.oid!r}, expiry={self.expiry!r})"
 
 
 def get_user_delegation_key(blobs: Blobs, *, start: datetime, expiry: datetime) -> DelegationKey:

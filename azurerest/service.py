@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import random
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ class Service:
 
     def head(self, verb: str, path: str, query: Query, headers: Mapping[str, str] | None, length: int) -> bytes:
         """The signed head of a request, ready for the wire. Raises Invalid."""
-        draft = Draft(self.kind, self.account.name, verb, path, list(query), dict(headers or ()), length)
+        draft = Draft(self.kind, self.account.name, verb, path, query, dict(headers or ()), length)
         draft.headers["x-ms-version"] = self._version
         signature = self.account.credential.authorize(draft)
         pairs = [f"{name}={quote(value, safe='')}" for name, value in query]
@@ -106,7 +106,7 @@ def _wait(fault: StorageError, pause: float) -> float | None:
     asked = fault.retry_after if isinstance(fault, Busy) else None
     if asked is not None and asked > _LONGEST_WAIT:
         return None
-    return max(asked or 0.0, pause * random.uniform(0.5, 1.5))  # noqa: S311
+    return max(asked or 0.0, pause * (0.5 + os.urandom(1)[0] / 256))
 
 
 def refusal(response: Response, operation: str) -> StorageError:
