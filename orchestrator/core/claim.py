@@ -86,13 +86,14 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> 
         crashes=row.crashes + crashed,
         delay=0.0,
         started_at=now,
+        result="",
     )
 
 
-def retrying(row: ClaimRow, *, delay: float) -> ClaimRow:
-    """The claim of a step that failed and will be tried again after `delay` seconds."""
+def retrying(row: ClaimRow, *, delay: float, result: str) -> ClaimRow:
+    """The claim of a step that failed, as `result` tells, and will be tried again after `delay` seconds."""
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RETRY)
-    return replace(row, state=state, retries=row.retries + 1, delay=delay)
+    return replace(row, state=state, retries=row.retries + 1, delay=delay, result=result)
 
 
 def settled(row: ClaimRow, *, failed: bool, result: str, result_blob: str) -> ClaimRow:

@@ -43,7 +43,7 @@ def beat(lease: Lease) -> Task[bool]:
     try:
         (lease.etag,) = yield from Commit(table=RUNS, pk=lease.run, writes=(write,))
     except (Refused, Unanswered):
-        # Refused may be our own earlier, unanswered write that arrived late: the owner in the row decides, not the etag.
+        # Refused may be our own earlier, unanswered write arriving late: the owner in the row decides, not the etag.
         return (yield from adopt(lease))
     return True
 

@@ -1,0 +1,42 @@
+"""Resolve a step into a job: its parameters, and what stands behind each of its input ports."""
+
+from __future__ import annotations
+
+from orchestrator.core.definition import DatastoreSource, Input
+from orchestrator.core.errors import Broken
+from orchestrator.core.job import InputData, Job
+from orchestrator.core.plan import Plan
+from orchestrator.core.run import RunInfo
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.reading import step_result
+from orchestrator.ports import Task
+
+
+def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> Task[Job]:
+    """The job of this attempt. Raises Broken when a producer that is done has no such output."""
+    step = plan.step(lease.position)
+    inputs: dict[str, InputData] = {}
+    for port in step.inputs:
+        inputs[port.name] = yield from _resolve(memory, plan, info.id, port)
+    return Job(
+        run=info.id,
+        experiment=info.experiment,
+        position=lease.position,
+        step=step,
+        attempt=lease.claim.attempt,
+        owner=lease.claim.owner,
+        parameters=info.parameters,
+        inputs=inputs,
+    )
+
+
+def _resolve(memory: ProcessMemory, plan: Plan, run: str, port: Input) -> Task[InputData]:
+    source = port.source
+    if isinstance(source, DatastoreSource):
+        return InputData(datastore=source.datastore, path=source.path)
+    result = yield from step_result(memory, run, plan.index[source.step])
+    output = result.outputs.get(source.output)
+    if output is None:
+        raise Broken(f"Step {source.step} of run {run} committed no output named {source.output}.")
+    return InputData(datastore=output.datastore, path=output.prefix, is_file=output.is_file, files=output.files)

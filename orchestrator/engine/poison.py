@@ -1,0 +1,44 @@
+"""A step message that the host gave up on, since its function failed again and again: fail the step, not the queue."""
+
+from __future__ import annotations
+
+from orchestrator.core.claim import Standing, standing
+from orchestrator.core.message import Delivery, StepMessage
+from orchestrator.engine.deliver import Messages, died_too_often, fail, recover
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.reading import load_plan, recent_head
+from orchestrator.engine.rows import RUNS, claim_key, read_claim
+from orchestrator.engine.take import seize, take
+from orchestrator.ports import Get, Task
+
+MAX_DEQUEUE_COUNT = 5
+"""host.json's extensions.queues.maxDequeueCount: the delivery after which the host gives a message up."""
+
+
+def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> Task[Messages]:
+    """Fail the step of a poison message through the ordinary completion.
+
+    A claim held by another, healthy message is left alone: that one decides the step.
+    """
+    run, position = message.run, message.position
+    plan = yield from load_plan(memory, message.definition)
+    known = yield from recent_head(memory, run, plan.parents[position])
+    if known is None:
+        return ()
+    if known.head.status.terminal or known.head.ended >> position & 1:
+        return (yield from recover(memory, plan, run))
+    row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    if row is None:
+        taken = yield from take(memory, run, position, delivery)
+    else:
+        claim = read_claim(row)
+        verdict = standing(claim, age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
+        last_delivery = claim.dequeue_count >= MAX_DEQUEUE_COUNT and not claim.state.final
+        if verdict is Standing.HELD and not last_delivery:
+            return ()
+        if verdict is Standing.SETTLED:
+            return (yield from recover(memory, plan, run))
+        taken = yield from seize(run, position, delivery, row, Standing.EXHAUSTED)
+    if taken.lease is None:
+        return ()
+    return (yield from fail(memory, plan, taken.lease, died_too_often()))

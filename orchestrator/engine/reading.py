@@ -1,0 +1,106 @@
+"""Reading a run: its plan, info, head and results, from memory where that is safe, else from storage."""
+
+from __future__ import annotations
+
+from orchestrator.core import definition as definitions
+from orchestrator.core import message as messages
+from orchestrator.core import result as results
+from orchestrator.core import run as runs
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.errors import Broken
+from orchestrator.core.message import StepMessage
+from orchestrator.core.plan import Plan
+from orchestrator.core.result import StepResult
+from orchestrator.core.run import RunInfo
+from orchestrator.engine.memory import Known, ProcessMemory
+from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head
+from orchestrator.ports import Get, Monotonic, ReadBlob, Row, Task
+
+
+def definition_blob(address: str) -> str:
+    return f"definitions/{address}.json"
+
+
+def load_plan(memory: ProcessMemory, address: str) -> Task[Plan]:
+    """The plan at a content address. Raises Broken when the document is gone or is not what its address says."""
+    plan = memory.plans.get(address)
+    if plan is not None:
+        return plan
+    document = yield from ReadBlob(name=definition_blob(address))
+    if document is None or definitions.address(document) != address:
+        raise Broken(f"The definition {address} is missing from storage or damaged.")
+    plan = Plan(address=address, definition=definitions.decode(document))
+    memory.plans.put(address, plan)
+    return plan
+
+
+def read_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
+    """What the run was asked to do. Remembered: tags apart, it never changes."""
+    info = memory.infos.get(run)
+    if info is None:
+        row = yield from Get(table=RUNS, pk=run, rk=INFO)
+        if row is None:
+            return None
+        info = runs.decode(str(row.props["info"]))
+        memory.infos.put(run, info)
+    return info
+
+
+def fresh_head(memory: ProcessMemory, run: str) -> Task[Known | None]:
+    """The head as it is in storage now."""
+    row = yield from Get(table=RUNS, pk=run, rk=HEAD)
+    if row is None:
+        return None
+    return (yield from note_head(memory, run, row))
+
+
+def note_head(memory: ProcessMemory, run: str, row: Row) -> Task[Known]:
+    """Remember a head that was just read."""
+    now = yield from Monotonic()
+    known = Known(read_head(row), row.etag, now)
+    memory.remember(run, known.head, known.etag, now)
+    return known
+
+
+def recent_head(memory: ProcessMemory, run: str, parents: int) -> Task[Known | None]:
+    """A head not older than `head_age` that knows `parents` as done.
+
+    The message that brought us here was sent after the parents were committed, so a head without them is stale.
+    """
+    known = memory.head(run)
+    if known is not None:
+        now = yield from Monotonic()
+        young = now - known.seen_at <= memory.settings.head_age
+        if known.head.status.terminal or (young and not parents & ~known.head.done):
+            return known
+    return (yield from fresh_head(memory, run))
+
+
+def step_result(memory: ProcessMemory, run: str, position: int) -> Task[StepResult]:
+    """The committed result of a step that is done. Raises Broken if there is none."""
+    found = memory.results.get((run, position))
+    if found is None:
+        row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+        if row is None or not read_claim(row).state.final:
+            raise Broken(f"Step {position} of run {run} is marked done but has no result.")
+        found = yield from decode_result(read_claim(row))
+        memory.results.put((run, position), found)
+    return found
+
+
+def decode_result(claim: ClaimRow) -> Task[StepResult]:
+    """The result a claim holds, in the row or in a blob of its own."""
+    document: bytes | None = claim.result.encode()
+    if claim.result_blob:
+        document = yield from ReadBlob(name=claim.result_blob)
+        if document is None:
+            raise Broken(f"The result {claim.result_blob} is missing from storage.")
+    return results.decode(document or b"{}")
+
+
+def messages_for(memory: ProcessMemory, plan: Plan, run: str, steps: tuple[int, ...]) -> tuple[StepMessage, ...]:
+    """The messages that drive these steps."""
+    return tuple(
+        messages.StepMessage(run=run, definition=plan.address, position=step, queue=memory.settings.queue)
+        for step in steps
+    )

@@ -1,0 +1,71 @@
+"""Take the claim of a step, or learn that it is not to be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.core.claim import ClaimRow, Standing, first_claim, next_claim, standing
+from orchestrator.core.errors import Unavailable
+from orchestrator.core.message import Delivery
+from orchestrator.engine.lease import Lease
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
+from orchestrator.ports import Commit, Get, Insert, Merge, NewId, Now, Refused, Row, Task, Unanswered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """`lease` is ours unless `standing` says SETTLED or HELD; EXHAUSTED: ours, but only to fail the step."""
+
+    standing: Standing
+    lease: Lease | None = None
+
+
+def take(memory: ProcessMemory, run: str, position: int, delivery: Delivery) -> Task[Taken]:
+    """Claim the step by inserting its row, without reading first: the refusal tells that there is one."""
+    owner = yield from NewId()
+    now = yield from Now()
+    claim = first_claim(owner=owner, delivery=delivery, now=now)
+    try:
+        (etag,) = yield from Commit(
+            table=RUNS, pk=run, writes=(Insert(rk=claim_key(position), props=claim_props(claim)),)
+        )
+    except (Refused, Unanswered):
+        return (yield from _contest(memory, run, position, delivery, owner))
+    return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=claim, etag=etag))
+
+
+def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery, owner: str) -> Task[Taken]:
+    row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    if row is None:
+        raise Unavailable(f"Storage did not say whether step {position} of run {run} was claimed.")
+    there = read_claim(row)
+    if there.owner == owner:
+        return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=there, etag=row.etag))
+    verdict = standing(there, age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
+    if verdict in (Standing.SETTLED, Standing.HELD):
+        return Taken(standing=verdict)
+    return (yield from seize(run, position, delivery, row, verdict))
+
+
+def seize(run: str, position: int, delivery: Delivery, row: Row, verdict: Standing) -> Task[Taken]:
+    """Take over the claim in `row`, if nobody has touched it since it was read."""
+    owner = yield from NewId()
+    now = yield from Now()
+    claim = next_claim(read_claim(row), owner=owner, delivery=delivery, now=now)
+    write = Merge(rk=row.rk, props=claim_props(claim), etag=row.etag)
+    try:
+        (etag,) = yield from Commit(table=RUNS, pk=run, writes=(write,))
+    except Refused:
+        return Taken(standing=Standing.HELD)
+    except Unanswered:
+        return (yield from _after_silence(run, position, claim, verdict))
+    return Taken(standing=verdict, lease=Lease(run=run, position=position, claim=claim, etag=etag))
+
+
+def _after_silence(run: str, position: int, claim: ClaimRow, verdict: Standing) -> Task[Taken]:
+    """Our nonce in the row means that it was applied. If not, it may still be: then our message comes back for it."""
+    row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    if row is None or read_claim(row).owner != claim.owner:
+        raise Unavailable(f"Storage did not say whether step {position} of run {run} was taken over.")
+    return Taken(standing=verdict, lease=Lease(run=run, position=position, claim=claim, etag=row.etag))
