@@ -123,8 +123,9 @@ class Bearer:
 
     secure_only = True
 
-    def __init__(self, provider: TokenProvider) -> None:
+    def __init__(self, provider: TokenProvider, *, clock: Callable[[], float] = time.time) -> None:
         self._provider = provider
+        self._clock = clock
         self._token = ("", 0.0)
         self._retry_at = 0.0
         self._lock = threading.Lock()
@@ -137,7 +138,7 @@ class Bearer:
     def token(self) -> str:
         """A token that is valid now."""
         token, expires = self._token
-        now = time.time()
+        now = self._clock()
         if now < expires - _REFRESH_BEFORE:
             return token
         usable = now < expires - 1

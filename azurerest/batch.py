@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from azurerest import entity
 from azurerest.entity import Props
 from azurerest.errors import Invalid, StorageError, TooLarge, Unanswered
+from azurerest.names import check_key
 from azurerest.odata import entity_path
 from azurerest.service import refusal
 from azurerest.transport import Response
@@ -95,6 +96,8 @@ def _at(index: int, fault: StorageError) -> StorageError:
 
 
 def _part(url: str, table: str, op: Op) -> str:
+    check_key("PartitionKey", op.pk)
+    check_key("RowKey", op.rk)
     body = "" if op.verb == "DELETE" else entity.encode(op.pk, op.rk, op.props)
     path = f"/{table}" if op.verb == "POST" else entity_path(table, op.pk, op.rk)
     match = f"If-Match: {_header(op.etag)}\r\n" if op.etag is not None else ""

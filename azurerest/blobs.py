@@ -19,7 +19,7 @@ from azurerest.blobtypes import (
     properties_of,
     written_of,
 )
-from azurerest.errors import Conflict, Invalid, NotFound, StorageError
+from azurerest.errors import Conflict, Invalid, NotFound, StorageError, Unanswered
 from azurerest.names import blob_path, container_path
 from azurerest.service import Query, Service
 from azurerest.transport import Response, Transport
@@ -246,7 +246,10 @@ class Blobs:
             headers["x-ms-blob-condition-appendpos"] = str(position)
         query: Query = (("comp", "appendblock"),)
         answer = self.service.call("PUT", blob_path(container, name), query=query, headers=headers, body=data)
-        return int(answer.headers["x-ms-blob-append-offset"]) + len(data)
+        offset = answer.headers.get("x-ms-blob-append-offset", "")
+        if not offset.isdigit():
+            raise Unanswered("the service's answer has no append offset", status=answer.status)
+        return int(offset) + len(data)
 
     # Leases
 
@@ -257,7 +260,7 @@ class Blobs:
         headers = {"x-ms-lease-duration": str(seconds)}
         if proposed_id is not None:
             headers["x-ms-proposed-lease-id"] = proposed_id
-        return self._lease("acquire", container, name, headers).headers["x-ms-lease-id"]
+        return self._lease("acquire", container, name, headers).headers.get("x-ms-lease-id", "")
 
     def lease_renew(self, container: str, name: str, lease_id: str) -> None:
         """Raises Conflict when it is not ours any more."""

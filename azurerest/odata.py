@@ -70,6 +70,6 @@ def key_range(pk: str, from_rk: str | None = None, to_rk: str | None = None) -> 
 
 def key_prefix(pk: str, prefix: str) -> str:
     """Filter for one partition's rows whose RowKey starts with a prefix that is not empty."""
-    if not prefix:
-        raise Invalid("an empty prefix: use key_range")
+    if not prefix or prefix[-1] >= "\ud7ff":
+        raise Invalid(f"not a prefix: {prefix!r} (empty, or ends in a character without a successor)")
     return key_range(pk, prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1))

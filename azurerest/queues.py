@@ -157,7 +157,10 @@ class Queues:
         return f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()
 
     def _messages(self, answer: Response) -> list[Message]:
-        return [self._decode(found) for found in xmltext.parse(answer.body)]
+        try:
+            return [self._decode(found) for found in xmltext.parse(answer.body)]
+        except (KeyError, ValueError) as fault:
+            raise Unanswered(f"the service's messages cannot be read: {fault!r}", status=answer.status) from fault
 
     def _decode(self, found: Element) -> Message:
         fields = {child.tag: child.text or "" for child in found}

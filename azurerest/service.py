@@ -61,7 +61,7 @@ class Service:
                 wait = _wait(fault, pause)
                 if wait is None or time.monotonic() + wait >= deadline:
                     raise
-                time.sleep(wait)
+                self.transport.sleep(wait)
         return self._try(verb, path, query, headers, body, repeat=True)
 
     def _try(

@@ -57,6 +57,7 @@ class Transport:
     max_idle: connections kept per origin. idle_limit: seconds a connection is kept unused (less if the server says so).
     ca_file: PEM file trusted instead of the system's authorities.
     observer: called after every request on the wire, from the calling thread; it must not raise.
+    sleep: waits between the tries of a read.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Transport:
         idle_limit: float = 60.0,
         ca_file: str | None = None,
         observer: Observer | None = None,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._connect_timeout = connect_timeout
         self.read_timeout = read_timeout
@@ -76,6 +78,7 @@ class Transport:
         self._ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
         self.observer = observer
+        self.sleep = sleep
         # deque.append and deque.pop are atomic: a pool without a lock cannot be left locked by a fork.
         self._idle: dict[Origin, deque[Connection]] = {}
         self._pid = os.getpid()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from azurerest.errors import Unanswered
+from azurerest.errors import Invalid, Unanswered
 
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+# A carriage return would be read back as a line feed.
+_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_NOT_XML = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def escape(text: str) -> str:
+    """Text as XML content. Raises Invalid when it holds a character that XML cannot."""
+    if found := _NOT_XML.search(text):
+        raise Invalid(f"XML cannot hold the character {found[0]!r}")
     return text.translate(_ESCAPES)
 
 
