@@ -1,0 +1,163 @@
+"""Rules about what refers to what: sources, datastores, computes, arguments, sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from orchestrator.core.cycles import cycles
+from orchestrator.core.definition import (
+    Argument,
+    DatastoreSource,
+    FromInput,
+    FromOutput,
+    FromParameter,
+    Input,
+    Literal,
+    Step,
+    StepSource,
+)
+from orchestrator.core.errors import Problem
+from orchestrator.core.names import DATA_PATH, DATASTORE, TEXT, VARIABLE, shown, suggestion
+from orchestrator.core.rules.scene import Scene, label, present
+
+
+def input_sources(scene: Scene) -> Iterator[Problem]:
+    """Each input takes an output that another step has, or a path of a datastore that exists."""
+    for place, step in scene.placed():
+        for index, port in enumerate(step.inputs):
+            where = f"{place}.inputs[{index}].source"
+            if isinstance(port.source, DatastoreSource):
+                yield from _datastore(scene, port.source.datastore, f"{where}.datastore")
+                yield from present(DATA_PATH.problem(port.source.path, f"{where}.path"))
+            else:
+                yield from _producer(scene, step, port, port.source, where)
+
+
+def _producer(scene: Scene, step: Step, port: Input, source: StepSource, where: str) -> Iterator[Problem]:
+    wanted = f"The input {shown(port.name)} of step {label(step)}"
+    if source.step == step.id:
+        message = f"{wanted} takes {shown(source.output)} from the step itself."
+        yield Problem("SelfReference", f"{where}.step", message, "Take it from another step.")
+        return
+    producer = scene.steps.get(source.step)
+    if producer is None:
+        message = f"{wanted} takes {shown(source.output)} from {shown(source.step)}, and there is no such step."
+        yield Problem("MissingProducer", f"{where}.step", message, suggestion(source.step, scene.steps, "steps"))
+    elif source.output not in scene.outputs[source.step]:
+        message = f"{wanted} takes {shown(source.output)} from step {label(producer)}, which has no such output."
+        fix = suggestion(source.output, scene.outputs[source.step], f"outputs of {label(producer)}")
+        yield Problem("UnknownOutput", f"{where}.output", message, fix)
+
+
+def output_datastores(scene: Scene) -> Iterator[Problem]:
+    """Each output goes to a datastore that exists."""
+    for place, step in scene.placed():
+        for index, port in enumerate(step.outputs):
+            yield from _datastore(scene, port.datastore, f"{place}.outputs[{index}].datastore")
+
+
+def _datastore(scene: Scene, name: str, field: str) -> Iterator[Problem]:
+    if name in scene.datastores:
+        return
+    malformed = DATASTORE.problem(name, field)
+    fix = suggestion(name, scene.datastores, "datastores")
+    yield malformed or Problem("UnknownDatastore", field, f"There is no datastore {shown(name)}.", fix)
+
+
+def computes(scene: Scene) -> Iterator[Problem]:
+    """Each step runs on a compute that exists."""
+    for place, step in scene.placed():
+        if step.compute not in scene.computes:
+            message = f"Step {label(step)}: there is no compute {shown(step.compute)}."
+            fix = suggestion(step.compute, scene.computes, "computes")
+            yield Problem("UnknownCompute", f"{place}.compute", message, fix)
+
+
+def arguments(scene: Scene) -> Iterator[Problem]:
+    """Arguments and environment values refer to ports of their step and to parameters of the pipeline."""
+    for place, step in scene.placed():
+        inputs, outputs = (frozenset(port.name for port in ports) for ports in (step.inputs, step.outputs))
+        known = Known(scene.parameters, inputs, outputs)
+        for index, argument in enumerate(step.arguments):
+            yield from _reference(known, step, argument, f"{place}.arguments[{index}]")
+        for name, value in step.environment.items():
+            malformed = VARIABLE.problem(name, f"{place}.environment")
+            yield from present(malformed)
+            where = f"{place}.environment" if malformed else f"{place}.environment.{name}"
+            yield from _reference(known, step, value, where)
+
+
+class Known(NamedTuple):
+    """The names that the arguments of one step may use."""
+
+    parameters: frozenset[str]
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+
+
+def _reference(known: Known, step: Step, argument: Argument, where: str) -> Iterator[Problem]:
+    match argument:
+        case Literal(value=value):
+            yield from present(TEXT.problem(value, f"{where}.value"))
+            return
+        case FromParameter():
+            names, code, noun = known.parameters, "UnknownParameter", "pipeline parameter"
+        case FromInput():
+            names, code, noun = known.inputs, "UnknownPort", "input"
+        case FromOutput():
+            names, code, noun = known.outputs, "UnknownPort", "output"
+    if argument.name not in names:
+        message = f"Step {label(step)} refers to the {noun} {shown(argument.name)}, which is not declared."
+        yield Problem(code, f"{where}.name", message, suggestion(argument.name, names, f"{noun}s"))
+
+
+def unused_parameters(scene: Scene) -> Iterator[Problem]:
+    """A parameter that no step uses is worth a warning."""
+    used = {
+        value.name
+        for step in scene.definition.steps
+        for value in (*step.arguments, *step.environment.values())
+        if isinstance(value, FromParameter)
+    }
+    for index, parameter in enumerate(scene.definition.parameters):
+        if parameter.name not in used:
+            message = f"No step uses the parameter {shown(parameter.name)}."
+            fix = "Pass it in a step's arguments, or leave it out."
+            yield Problem("UnusedParameter", f"parameters[{index}]", message, fix, severity="warning")
+
+
+def sequence(scene: Scene) -> Iterator[Problem]:
+    """`run_after` names other steps of the pipeline, each once."""
+    for place, step in scene.placed():
+        seen: set[str] = set()
+        for index, name in enumerate(step.run_after):
+            where = f"{place}.run_after[{index}]"
+            if name == step.id:
+                message = f"Step {label(step)} is to run after itself."
+                yield Problem("SelfReference", where, message, "Leave it out.")
+            elif name not in scene.steps:
+                message = f"Step {label(step)} is to run after {shown(name)}, and there is no such step."
+                yield Problem("UnknownStep", where, message, suggestion(name, scene.steps, "steps"))
+            elif name in seen:
+                message = f"Step {label(step)} is to run after {shown(name)} twice."
+                yield Problem("DuplicateStep", where, message, "Name it once.")
+            seen.add(name)
+
+
+def acyclic(scene: Scene) -> Iterator[Problem]:
+    """No step waits, directly or through others, for itself."""
+    positions = {key: position for position, key in enumerate(scene.steps)}
+    waits = [_waits(step, positions) for step in scene.steps.values()]
+    steps = list(scene.steps.values())
+    for cycle in cycles(waits):
+        round_trip = [steps[position] for position in (*cycle, cycle[0])]
+        path = " -> ".join(label(step) for step in round_trip)
+        place = f"steps[{scene.definition.steps.index(round_trip[0])}]"
+        fix = "Remove one of these dependencies (an input, or run_after)."
+        yield Problem("Cycle", place, f"These steps wait for each other in a circle: {path}.", fix)
+
+
+def _waits(step: Step, positions: dict[str, int]) -> list[int]:
+    sources = [port.source.step for port in step.inputs if isinstance(port.source, StepSource)]
+    return [positions[name] for name in (*sources, *step.run_after) if name in positions and name != step.id]

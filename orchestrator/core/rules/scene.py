@@ -1,0 +1,55 @@
+"""What the rules look at, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from orchestrator.core.definition import Definition, Step
+from orchestrator.core.errors import Problem
+from orchestrator.core.names import shown
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the rules look at."""
+
+    definition: Definition
+    computes: frozenset[str]
+    datastores: frozenset[str]
+
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        """Step id -> step; the first one where an id is repeated."""
+        found: dict[str, Step] = {}
+        for step in self.definition.steps:
+            found.setdefault(step.id, step)
+        return found
+
+    @cached_property
+    def outputs(self) -> dict[str, frozenset[str]]:
+        """Step id -> the names of its output ports."""
+        return {key: frozenset(port.name for port in step.outputs) for key, step in self.steps.items()}
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        return frozenset(parameter.name for parameter in self.definition.parameters)
+
+    def placed(self) -> Iterator[tuple[str, Step]]:
+        """Each step with the place where it stands, as `steps[3]`."""
+        for position, step in enumerate(self.definition.steps):
+            yield f"steps[{position}]", step
+
+
+Rule = Callable[[Scene], Iterator[Problem]]
+
+
+def label(step: Step) -> str:
+    """How messages name a step."""
+    return shown(step.name) if step.name == step.id or not step.name else f"{shown(step.name)} ({step.id})"
+
+
+def present(*problems: Problem | None) -> list[Problem]:
+    """Those that are there."""
+    return [problem for problem in problems if problem is not None]

@@ -1,0 +1,168 @@
+"""Rules about the parts by themselves: names, numbers, settings, parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from orchestrator.core.definition import SCHEMA, Input, Output, Step
+from orchestrator.core.errors import Problem
+from orchestrator.core.kinds import KINDS, settings_of
+from orchestrator.core.names import (
+    PARAMETER,
+    PATH,
+    PIPELINE_NAME,
+    PORT,
+    SNAPSHOT,
+    STEP_ID,
+    STEP_NAME,
+    listed,
+    shown,
+    suggestion,
+    variable_of,
+)
+from orchestrator.core.parameters import TYPES, default_problem
+from orchestrator.core.rules.scene import Scene, label, present
+
+MOST_STEPS = 10_000
+MOST_RETRIES = 100
+LONGEST_SECONDS = 30 * 86_400
+INPUT_MODES = ("mount", "download")
+OUTPUT_MODES = ("mount", "upload")
+
+
+def document(scene: Scene) -> Iterator[Problem]:
+    """`schema` names a version of this document that is understood, and the pipeline has a name."""
+    definition = scene.definition
+    if definition.schema != SCHEMA:
+        yield Problem("UnknownSchema", "schema", f"{shown(definition.schema)} is not understood.", f'Use "{SCHEMA}".')
+    yield from present(PIPELINE_NAME.problem(definition.name, "name"))
+
+
+def number_of_steps(scene: Scene) -> Iterator[Problem]:
+    """A pipeline has 1 to 10,000 steps."""
+    count = len(scene.definition.steps)
+    if count == 0:
+        yield Problem("NoSteps", "steps", "The pipeline has no steps.", "Give it at least one.")
+    if count > MOST_STEPS:
+        yield Problem(
+            "TooManySteps", "steps", f"The pipeline has {count:,} steps.", f"Use at most {MOST_STEPS:,}, or split it."
+        )
+
+
+def step_names(scene: Scene) -> Iterator[Problem]:
+    """Each step has a valid id, which no other step has, and a name."""
+    seen: dict[str, str] = {}
+    for place, step in scene.placed():
+        yield from present(STEP_ID.problem(step.id, f"{place}.id"), STEP_NAME.problem(step.name, f"{place}.name"))
+        first = seen.setdefault(step.id, place)
+        if first != place:
+            yield Problem(
+                "DuplicateStep", f"{place}.id", f"{shown(step.id)} is also the id of {first}.", "Give each its own id."
+            )
+
+
+def port_names(scene: Scene) -> Iterator[Problem]:
+    """Port names are valid, and no two ports of a step share one, be they inputs or outputs."""
+    for place, step in scene.placed():
+        seen: dict[str, str] = {}
+        for where, name in _ports(place, step):
+            yield from present(PORT.problem(name, f"{where}.name"))
+            first = seen.setdefault(name, where)
+            if first != where:
+                message = f"Step {label(step)} has two ports named {shown(name)}: {first} and {where}."
+                yield Problem("DuplicatePort", f"{where}.name", message, "Rename one of them.")
+
+
+def _ports(place: str, step: Step) -> Iterator[tuple[str, str]]:
+    for index, port in enumerate(step.inputs):
+        yield f"{place}.inputs[{index}]", port.name
+    for index, output in enumerate(step.outputs):
+        yield f"{place}.outputs[{index}]", output.name
+
+
+def port_modes(scene: Scene) -> Iterator[Problem]:
+    """Inputs have mode "mount" or "download", outputs "mount" or "upload"; `path_on_compute` stays in the folder."""
+    for place, step in scene.placed():
+        for index, port in enumerate(step.inputs):
+            yield from _mode(port, f"{place}.inputs[{index}]", "An input", INPUT_MODES)
+        for index, output in enumerate(step.outputs):
+            yield from _mode(output, f"{place}.outputs[{index}]", "An output", OUTPUT_MODES)
+
+
+def _mode(port: Input | Output, where: str, noun: str, modes: tuple[str, ...]) -> Iterator[Problem]:
+    if port.mode not in modes:
+        message = f"{noun} cannot have the mode {shown(port.mode)}."
+        yield Problem("UnknownMode", f"{where}.mode", message, f"Use one of {listed(modes)}.")
+    if port.path_on_compute is not None:
+        yield from present(PATH.problem(port.path_on_compute, f"{where}.path_on_compute"))
+
+
+def kinds(scene: Scene) -> Iterator[Problem]:
+    """Each step is of a known kind, with the settings of that kind and, where it needs one, a source snapshot."""
+    for place, step in scene.placed():
+        if step.snapshot is not None:
+            yield from present(SNAPSHOT.problem(step.snapshot, f"{place}.snapshot"))
+        kind = KINDS.get(step.kind)
+        if kind is None:
+            message = f"Step {label(step)} has the kind {shown(step.kind)}, which is not known."
+            yield Problem("UnknownKind", f"{place}.kind", message, suggestion(step.kind, KINDS, "kinds"))
+            continue
+        if kind.needs_snapshot and step.snapshot is None:
+            message = f"Step {label(step)} runs from a source folder, and none is given."
+            yield Problem("MissingSnapshot", f"{place}.snapshot", message, "Upload the folder and give its id.")
+        yield from _settings(step, f"{place}.settings")
+
+
+def _settings(step: Step, field: str) -> Iterator[Problem]:
+    try:
+        settings = settings_of(step.kind, step.settings)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$")
+        message = f"Step {label(step)} has wrong settings for {shown(step.kind)}: {text}."
+        yield Problem("InvalidSettings", field + place.rstrip("`"), message, "See docs/definition.md.")
+    else:
+        yield from settings.problems(field)
+
+
+def parameters(scene: Scene) -> Iterator[Problem]:
+    """Parameters have valid names, distinct as environment variables too, a known type, and a default of that type."""
+    declared = scene.definition.parameters
+    variables: dict[str, int] = {}
+    for index, parameter in enumerate(declared):
+        where = f"parameters[{index}]"
+        yield from present(PARAMETER.problem(parameter.name, f"{where}.name"))
+        first = variables.setdefault(variable_of(parameter.name), index)
+        if first != index:
+            other = f"parameters[{first}], {shown(declared[first].name)}"
+            message = f"The parameter {shown(parameter.name)} becomes the same environment variable as {other}."
+            yield Problem("DuplicateParameter", f"{where}.name", message, "Rename one of them.")
+        if parameter.type not in TYPES:
+            message = f"The parameter {shown(parameter.name)} has the type {shown(parameter.type)}."
+            yield Problem("UnknownType", f"{where}.type", message, suggestion(parameter.type, TYPES, "types"))
+        else:
+            yield from present(default_problem(parameter, f"{where}.default"))
+
+
+def limits(scene: Scene) -> Iterator[Problem]:
+    """Retries are 0 to 100, their delays and back-off in reason; a timeout is above 0 and at most 30 days."""
+    for place, step in scene.placed():
+        retry = step.retry
+        timeout = step.timeout_seconds
+        yield from present(
+            _between(retry.max_retries, 0, MOST_RETRIES, f"{place}.retry.max_retries"),
+            _between(retry.delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.delay_seconds"),
+            _between(retry.max_delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.max_delay_seconds"),
+            _between(retry.backoff, 1, 100, f"{place}.retry.backoff"),
+            None if timeout is None else _between(timeout, 0, LONGEST_SECONDS, f"{place}.timeout_seconds"),
+        )
+        if timeout == 0:
+            fix = "Leave it out for the service's own limit."
+            yield Problem("InvalidNumber", f"{place}.timeout_seconds", "A timeout of 0 ends a step at once.", fix)
+
+
+def _between(value: float, least: float, most: float, field: str) -> Problem | None:
+    if least <= value <= most:
+        return None
+    return Problem("InvalidNumber", field, "The number is out of range.", f"Use {least:,} to {most:,}.")

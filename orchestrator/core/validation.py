@@ -1,0 +1,57 @@
+"""Whether a pipeline definition can run: every rule speaks before any work starts.
+
+`validate` returns all problems, `check` raises if one of them is an error. Both look only at the definition and at the
+names of what exists. A definition of the right shape (see `definition.decode`) never makes them raise anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import chain, islice
+
+from orchestrator.core.definition import Definition
+from orchestrator.core.errors import InvalidDefinition, Problem
+from orchestrator.core.parameters import resolve_parameters
+from orchestrator.core.rules import links, shape
+from orchestrator.core.rules.scene import Rule, Scene
+from orchestrator.core.rules.shape import MOST_STEPS
+
+__all__ = ["MOST_STEPS", "RULES", "check", "resolve_parameters", "validate"]
+
+MOST_PROBLEMS = 100
+
+RULES: tuple[Rule, ...] = (
+    shape.document,
+    shape.number_of_steps,
+    shape.step_names,
+    shape.port_names,
+    shape.port_modes,
+    shape.kinds,
+    shape.limits,
+    shape.parameters,
+    links.unused_parameters,
+    links.input_sources,
+    links.output_datastores,
+    links.computes,
+    links.arguments,
+    links.sequence,
+    links.acyclic,
+)
+"""All rules, in the order in which they speak."""
+
+
+def validate(definition: Definition, *, computes: Collection[str], datastores: Collection[str]) -> list[Problem]:
+    """The problems of the definition, errors and warnings, in the order of the rules; the first hundred if more."""
+    scene = Scene(definition, frozenset(computes), frozenset(datastores))
+    if len(definition.steps) > MOST_STEPS:
+        return list(shape.number_of_steps(scene))
+    return list(islice(chain.from_iterable(rule(scene) for rule in RULES), MOST_PROBLEMS))
+
+
+def check(definition: Definition, *, computes: Collection[str], datastores: Collection[str]) -> tuple[Problem, ...]:
+    """The warnings. Raises InvalidDefinition, with every problem, if there is an error among them."""
+    problems = validate(definition, computes=computes, datastores=datastores)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        raise InvalidDefinition(errors + [problem for problem in problems if problem.severity != "error"])
+    return tuple(problems)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator.core.definition import Definition, Parameter, ParameterValue, Step
+from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.validation import resolve_parameters
+
+STANDARD: dict[str, ParameterValue] = {"int": 7, "float": 0.5, "bool": False, "string": "s"}
+
+
+def declaring(kind: str) -> Definition:
+    parameter = Parameter(name="p", type=kind, default=STANDARD[kind])
+    return Definition(name="x", steps=(Step(id="a", name="a", kind="python_script"),), parameters=(parameter,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "value"),
+    [
+        ("int", 1, 1),
+        ("int", 1.0, 1),
+        ("int", "12", 12),
+        ("int", " -12 ", -12),
+        ("int", True, 1),
+        ("int", 2**63 - 1, 2**63 - 1),
+        ("float", 1, 1.0),
+        ("float", 0.1, 0.1),
+        ("float", "0.1", 0.1),
+        ("float", "1e-3", 0.001),
+        ("float", ".5", 0.5),
+        ("bool", True, True),
+        ("bool", "true", True),
+        ("bool", "False", False),
+        ("bool", 1, True),
+        ("bool", 0, False),
+        ("string", "x", "x"),
+        ("string", "", ""),
+        ("string", 5, "5"),
+        ("string", 0.1, "0.1"),
+    ],
+)
+def test_a_value_becomes_the_declared_type_when_nothing_is_lost(kind: str, given: Any, value: ParameterValue) -> None:
+    values, warnings = resolve_parameters(declaring(kind), {"p": given})
+    assert values == {"p": value}
+    assert type(values["p"]) is type(value)
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("int", 1.5),
+        ("int", "1.0"),
+        ("int", "1_000"),
+        ("int", "x"),
+        ("int", ""),
+        ("int", 2**63),
+        ("int", "9" * 5000),
+        pytest.param("int", 10**5000, id="int of 5000 digits"),
+        ("int", float("inf")),
+        ("float", True),
+        ("float", 2**53 + 1),
+        ("float", "nan"),
+        ("float", "1e999"),
+        ("float", "0x1p3"),
+        pytest.param("float", 10**400, id="float of 400 digits"),
+        ("bool", 2),
+        ("bool", "yes"),
+        ("bool", 1.0),
+        ("string", True),
+        ("string", "a\0b"),
+        ("string", "\ud800"),
+        ("string", float("nan")),
+        *((kind, value) for kind in STANDARD for value in (None, [1], {"a": 1})),
+    ],
+)
+def test_a_value_that_would_lose_something_is_refused_by_name(kind: str, given: Any) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        resolve_parameters(declaring(kind), {"p": given})
+    assert caught.value.field == "parameters.p"
+    assert '"p"' in caught.value.message
+
+
+def test_the_message_says_what_was_given_and_what_was_expected() -> None:
+    with pytest.raises(InvalidRequest, match=r'The parameter "p" is a finite number, and "fast" \(string\) is not\.'):
+        resolve_parameters(declaring("float"), {"p": "fast"})
+
+
+def test_what_is_not_given_has_its_default_in_the_declared_type() -> None:
+    whole = Parameter(name="rate", type="float", default=1)
+    definition = Definition(name="x", steps=(), parameters=(whole,))
+    values, _ = resolve_parameters(definition, {})
+    assert values == {"rate": 1.0}
+    assert isinstance(values["rate"], float)
+
+
+def test_an_unknown_name_is_a_warning_with_the_nearest_one_that_exists() -> None:
+    definition = Definition(name="x", steps=(), parameters=(Parameter(name="reg_rate", type="float", default=0.1),))
+    values, (warning,) = resolve_parameters(definition, {"regrate": 0.2, "reg_rate": 0.3})
+    assert values == {"reg_rate": 0.3}
+    assert warning.severity == "warning"
+    assert warning.field == "parameters.regrate"
+    assert 'Did you mean "reg_rate"?' in warning.fix
