@@ -1,0 +1,109 @@
+"""Datastores: names for blob containers. Data goes up and comes down by signed URLs, never through the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from orchestrator.core.errors import InvalidRequest, TooLarge, UnknownThing
+from orchestrator.core.names import DATA_PATH, PATH, shown, suggestion
+from orchestrator.files import FileItem, FilePage, FileSize, ListFiles, SignDownload, Signed, SignUpload
+from orchestrator.pages import Page
+from orchestrator.ports import Task
+
+MOST_UPLOADS = 1000
+
+
+class UploadFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file that the client wants to write: its path in the datastore with `/`, its size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """Where one file goes. `upload` None: it is there already and is not to be replaced."""
+
+    path: str
+    exists: bool
+    upload: Signed | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file of a datastore, and a URL to read it."""
+
+    item: FileItem
+    url: str
+
+
+def container_of(datastores: Mapping[str, str], name: str) -> str:
+    """The container behind a datastore. Raises UnknownThing."""
+    try:
+        return datastores[name]
+    except KeyError:
+        hint = suggestion(name, datastores, "datastores")
+        raise UnknownThing(f"There is no datastore {shown(name)}. {hint}", field="name") from None
+
+
+def prepare_uploads(
+    container: str, files: Sequence[UploadFile], *, overwrite: bool, url_seconds: float
+) -> Task[tuple[Slot, ...]]:
+    """A place for each file, in the order given. Without `overwrite`, what is there stays, whoever writes meanwhile."""
+    _check(files)
+    there = frozenset[str]() if overwrite else (yield from _existing(container, [file.path for file in files]))
+    slots: list[Slot] = []
+    for file in files:
+        upload = None
+        if file.path not in there:
+            upload = yield from SignUpload(container=container, name=file.path, seconds=url_seconds, replace=overwrite)
+        slots.append(Slot(path=file.path, exists=file.path in there, upload=upload))
+    return tuple(slots)
+
+
+def listing(
+    container: str, *, prefix: str, limit: int, continuation: str | None, url_seconds: float
+) -> Task[Page[StoredFile]]:
+    """Files whose paths begin with `prefix`, by name, each with a URL to read it."""
+    DATA_PATH.check(prefix.removesuffix("/"), "prefix")
+    page: FilePage = yield from ListFiles(container=container, prefix=prefix, limit=limit, marker=continuation)
+    files: list[StoredFile] = []
+    for item in page.items:
+        url = yield from SignDownload(container=container, name=item.name, seconds=url_seconds)
+        files.append(StoredFile(item=item, url=url))
+    return Page(tuple(files), page.marker)
+
+
+def _check(files: Sequence[UploadFile]) -> None:
+    if len(files) > MOST_UPLOADS:
+        raise TooLarge(f"Ask for at most {MOST_UPLOADS:,} files at a time.", field="files")
+    seen: set[str] = set()
+    for index, file in enumerate(files):
+        PATH.check(file.path, f"files[{index}].path")
+        if file.size < 0:
+            raise InvalidRequest("A file has 0 bytes or more.", field=f"files[{index}].size")
+        if file.path in seen:
+            raise InvalidRequest(f"The path {shown(file.path)} is given twice.", field=f"files[{index}].path")
+        seen.add(file.path)
+
+
+def _common_start(paths: Sequence[str]) -> str:
+    """The longest text with which all of `paths` begin; blob prefixes need not end at a folder."""
+    low, high = min(paths, default=""), max(paths, default="")
+    length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), min(len(low), len(high)))
+    return low[:length]
+
+
+def _existing(container: str, paths: Sequence[str]) -> Task[frozenset[str]]:
+    """Those of `paths` that are there: from one listing of what they have in common, if that is short enough."""
+    page: FilePage = yield from ListFiles(container=container, prefix=_common_start(paths))
+    if page.marker is None:
+        return frozenset(item.name for item in page.items)
+    found: set[str] = set()
+    for path in paths:
+        if (yield from FileSize(container=container, name=path)) is not None:
+            found.add(path)
+    return frozenset(found)

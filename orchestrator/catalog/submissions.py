@@ -1,0 +1,162 @@
+"""How a run is asked for: resolve the pipeline, check everything, name the run, start it.
+
+Nothing is written before all checks have passed. A request with a run id, or with an Idempotency-Key, may be sent
+again: it finds the run that it started.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from orchestrator.catalog import experiments, pipelines, snapshots
+from orchestrator.core import definition as definitions
+from orchestrator.core import validation
+from orchestrator.core.definition import Definition
+from orchestrator.core.errors import InvalidRequest, Problem, TooLarge
+from orchestrator.core.message import StepMessage
+from orchestrator.core.names import EXPERIMENT, RUN_ID
+from orchestrator.core.parameters import resolve_parameters
+from orchestrator.core.plan import Plan
+from orchestrator.core.run import RunInfo
+from orchestrator.engine.memory import ProcessMemory, Recent
+from orchestrator.engine.reading import load_plan
+from orchestrator.engine.start import start
+from orchestrator.ports import NewId, Now, Task
+
+_NAMESPACE = uuid.UUID("0d9d2f43-4f0e-5b7e-8d0c-72756e696473")
+LONGEST_KEY = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The wish for a run: of a `definition`, or of the published pipeline `pipeline_id`; exactly one of them.
+
+    `keep_going` None takes the published pipeline's own. `run_id` or `idempotency_key` makes it repeatable.
+    """
+
+    experiment: str
+    definition: Definition | None = None
+    pipeline_id: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    keep_going: bool | None = None
+    run_id: str | None = None
+    idempotency_key: str | None = None
+    source: str = "sdk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """`created` False: the run was there already. The caller sends `messages`, then acknowledges."""
+
+    created: bool
+    info: RunInfo
+    plan: Plan
+    messages: tuple[StepMessage, ...]
+    warnings: tuple[Problem, ...]
+
+
+class Submitter:
+    """One per process: the rules of this installation, and what the process has seen of the catalog."""
+
+    def __init__(
+        self, memory: ProcessMemory, *, computes: Collection[str], datastores: Collection[str], assignment_bytes: int
+    ) -> None:
+        self._memory = memory
+        self._computes = computes
+        self._datastores = datastores
+        self._assignment_bytes = assignment_bytes
+        self._experiments: experiments.Seen = Recent(1024)
+        self._snapshots: snapshots.Seen = Recent(1024)
+
+    def check(self, definition: Definition) -> Task[tuple[Problem, ...]]:
+        """The warnings. Raises InvalidDefinition with every problem."""
+        warnings = validation.check(definition, computes=self._computes, datastores=self._datastores)
+        yield from snapshots.check_uploaded(definition, self._snapshots)
+        return warnings
+
+    def submit(self, wish: Submission) -> Task[Accepted]:
+        """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""
+        EXPERIMENT.check(wish.experiment, "experiment_name")
+        if (wish.definition is None) == (wish.pipeline_id is None):
+            raise InvalidRequest("Give either a definition or a pipeline_id.", field="definition")
+        draft = yield from self._draft(wish)
+        values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
+        run_id = yield from _run_id(wish)
+        now = yield from Now()
+        info = RunInfo(
+            id=run_id,
+            experiment=wish.experiment,
+            definition=draft.plan.address,
+            pipeline_name=draft.name,
+            pipeline_id=draft.pipeline_id,
+            parameters=values,
+            tags=dict(wish.tags),
+            properties=dict(wish.properties),
+            description=wish.description,
+            keep_going=draft.keep_going if wish.keep_going is None else wish.keep_going,
+            source=wish.source,
+            submitted_at=now,
+        )
+        self._check_size(info)
+        yield from experiments.remember(self._experiments, wish.experiment)
+        started = yield from start(self._memory, info, draft.plan, draft.document)
+        return Accepted(
+            created=started.created,
+            info=started.info,
+            plan=draft.plan,
+            messages=started.messages,
+            warnings=(*draft.warnings, *unknown),
+        )
+
+    def _draft(self, wish: Submission) -> Task[_Draft]:
+        if wish.definition is None:
+            assert wish.pipeline_id is not None
+            pipeline = yield from pipelines.get(wish.pipeline_id)
+            plan = yield from load_plan(self._memory, pipeline.definition)
+            return _Draft(
+                plan=plan, name=pipeline.name, pipeline_id=pipeline.id, keep_going=pipeline.continue_on_step_failure
+            )
+        warnings = yield from self.check(wish.definition)
+        document = definitions.encode(wish.definition)
+        plan = Plan(address=definitions.address(document), definition=wish.definition)
+        return _Draft(plan=plan, name=wish.definition.name, document=document, warnings=warnings)
+
+    def _check_size(self, info: RunInfo) -> None:
+        size = len(msgspec.json.encode([info.parameters, info.tags, info.properties, info.description]))
+        if size > self._assignment_bytes:
+            raise TooLarge(
+                f"Parameters, tags, properties and description take {size:,} bytes together; at most "
+                f"{self._assignment_bytes:,} are kept. Pass large values as data.",
+                field="parameters",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """`document`: the definition's bytes, where they may not be stored yet."""
+
+    plan: Plan
+    name: str
+    pipeline_id: str | None = None
+    keep_going: bool = False
+    document: bytes | None = None
+    warnings: tuple[Problem, ...] = ()
+
+
+def _run_id(wish: Submission) -> Task[str]:
+    if wish.run_id is not None:
+        return RUN_ID.check(wish.run_id, "run_id")
+    if wish.idempotency_key is not None:
+        if not (0 < len(wish.idempotency_key) <= LONGEST_KEY and wish.idempotency_key.isprintable()):
+            raise InvalidRequest(f"Use 1 to {LONGEST_KEY} printable characters.", field="Idempotency-Key")
+        return str(uuid.uuid5(_NAMESPACE, f"{wish.pipeline_id or ''}|{wish.idempotency_key}"))
+    first, second, third = (yield from NewId()), (yield from NewId()), (yield from NewId())
+    return str(uuid.UUID(hex=f"{first}{second}{third}"[:32]))

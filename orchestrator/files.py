@@ -1,0 +1,102 @@
+"""Files at rest, as effects: listing them, reading parts of them, and URLs by which a client moves them itself.
+
+The engine keeps its small documents by effects of `orchestrator.ports`. Here are the large things: sources, data, logs,
+outputs. Their bytes do not pass through the service; it hands out URLs that are good for one blob and minutes.
+
+Rules every world keeps: a container that is not there is an empty one; reads are retried, then raise Unavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.ports import Effect
+
+SYSTEM = "millstream"
+"""The container of sources, logs, artifacts and documents. Datastores have containers of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A request that the client may make: PUT its bytes to `url` with `headers` before `expires_at`, epoch seconds."""
+
+    url: str
+    headers: Mapping[str, str]
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileItem:
+    """A blob in a listing. `size` in bytes; `last_modified` in epoch seconds."""
+
+    name: str
+    size: int
+    etag: str
+    last_modified: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePage:
+    """Blobs in name order. `marker` asks for what follows; None: that was all."""
+
+    items: tuple[FileItem, ...]
+    marker: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some bytes of a blob, and the size of the whole as it was when they were read."""
+
+    data: bytes
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpload(Effect[Signed]):
+    """A URL to create the blob, and, if `replace`, to write it over. Without it the service refuses what exists."""
+
+    container: str
+    name: str
+    seconds: float
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignDownload(Effect[str]):
+    """A URL to read the blob. Nothing is asked of storage, not even whether it exists."""
+
+    container: str
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFiles(Effect[FilePage]):
+    """The blobs whose names begin with `prefix`, at most `limit` (1 to 5,000), from `marker` on.
+
+    Raises InvalidRequest (field "continuation") for a marker that the service did not make.
+    """
+
+    container: str
+    prefix: str
+    limit: int = 5000
+    marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSize(Effect[int | None]):
+    """Bytes of the blob, or None if there is none."""
+
+    container: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPart(Effect[Part | None]):
+    """At most `limit` bytes from `start`; none beyond the end. None if there is no such blob."""
+
+    container: str
+    name: str
+    start: int
+    limit: int
