@@ -11,13 +11,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from orchestrator.catalog import experiments, pipelines, snapshots
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
 from orchestrator.core.definition import Definition
-from orchestrator.core.errors import InvalidRequest, Problem, TooLarge
+from orchestrator.core.errors import InvalidRequest, Problem
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import EXPERIMENT, RUN_ID
 from orchestrator.core.parameters import resolve_parameters
@@ -26,6 +24,7 @@ from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import ProcessMemory, Recent
 from orchestrator.engine.reading import load_plan
 from orchestrator.engine.start import start
+from orchestrator.engine.tags import check_size
 from orchestrator.ports import NewId, Now, Task
 
 _NAMESPACE = uuid.UUID("0d9d2f43-4f0e-5b7e-8d0c-72756e696473")
@@ -105,7 +104,7 @@ class Submitter:
             source=wish.source,
             submitted_at=now,
         )
-        self._check_size(info)
+        check_size(info, self._assignment_bytes, "parameters")
         yield from experiments.remember(self._experiments, wish.experiment)
         started = yield from start(self._memory, info, draft.plan, draft.document)
         return Accepted(
@@ -128,15 +127,6 @@ class Submitter:
         document = definitions.encode(wish.definition)
         plan = Plan(address=definitions.address(document), definition=wish.definition)
         return _Draft(plan=plan, name=wish.definition.name, document=document, warnings=warnings)
-
-    def _check_size(self, info: RunInfo) -> None:
-        size = len(msgspec.json.encode([info.parameters, info.tags, info.properties, info.description]))
-        if size > self._assignment_bytes:
-            raise TooLarge(
-                f"Parameters, tags, properties and description take {size:,} bytes together; at most "
-                f"{self._assignment_bytes:,} are kept. Pass large values as data.",
-                field="parameters",
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

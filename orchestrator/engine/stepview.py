@@ -1,0 +1,125 @@
+"""The steps of a run as people see them. A step's status is derived from the head and its claim, never stored."""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.errors import UnknownThing
+from orchestrator.core.head import Head
+from orchestrator.core.names import shown, suggestion
+from orchestrator.core.plan import Plan, bits
+from orchestrator.core.result import StepError, StepResult
+from orchestrator.core.states import ClaimState, RunStatus, StepStatus
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.reading import decode_result
+from orchestrator.engine.rows import RUNS, claim_key, read_claim
+from orchestrator.engine.view import Look, look
+from orchestrator.ports import Get, Task
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """A step of a run. Times in epoch seconds; `attempt` is 0 before the first.
+
+    `error` says why it failed, or, while a retry is due, why the last attempt did. `outputs` are the names of its
+    output ports, `parents` the ids of all steps it waits for, `run_after` those among them that give it no data.
+    """
+
+    id: str
+    step_run_id: str
+    name: str
+    position: int
+    kind: str
+    compute: str
+    status: StepStatus
+    attempt: int
+    started_at: float | None
+    ended_at: float | None
+    exit_code: int | None
+    error: StepError | None
+    log_bytes: int
+    tags: dict[str, str]
+    properties: dict[str, str]
+    outputs: tuple[str, ...]
+    run_after: tuple[str, ...]
+    parents: tuple[str, ...]
+
+
+def steps_view(memory: ProcessMemory, run: str) -> Task[tuple[StepView, ...]]:
+    """All steps, in the order of the definition. Raises UnknownThing."""
+    seen = yield from look(memory, run, claims=True)
+    views: list[StepView] = []
+    for position in range(seen.plan.size):
+        view = yield from _view(seen, position)
+        views.append(view)
+    return tuple(views)
+
+
+def step_view(memory: ProcessMemory, run: str, step: str) -> Task[StepView]:
+    """One step, by its id. Raises UnknownThing."""
+    seen = yield from look(memory, run)
+    position = position_of(seen.plan, step)
+    row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    if row is not None:
+        seen.claims[position] = (read_claim(row), row.age)
+    return (yield from _view(seen, position))
+
+
+def position_of(plan: Plan, step: str) -> int:
+    """Raises UnknownThing, with a near miss, when the plan has no step of that id."""
+    try:
+        return plan.index[step]
+    except KeyError:
+        hint = suggestion(step, plan.index, "steps")
+        raise UnknownThing(f"The run has no step {shown(step)}. {hint}", field="step_id") from None
+
+
+def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> StepStatus:
+    """What a person is told of a step.
+
+    A claim that has its final result counts even before the head knows it. A run that has ended leaves no step waiting:
+    one that was being executed, or would still have been, is Canceled when the run is.
+    """
+    bit = 1 << position
+    state = claim.state if claim else None
+    if head.done & bit or state is ClaimState.DONE:
+        return StepStatus.COMPLETED
+    if head.failed & bit or state is ClaimState.FAILED:
+        return StepStatus.FAILED
+    if head.skipped & bit:
+        return StepStatus.CANCELED if state is ClaimState.RUNNING else StepStatus.SKIPPED
+    if head.status is RunStatus.CANCELED:
+        return StepStatus.CANCELED
+    if state is ClaimState.RUNNING:
+        return StepStatus.RUNNING
+    ready = not plan.parents[position] & ~head.done
+    return StepStatus.QUEUED if ready or state is ClaimState.RETRYING else StepStatus.NOT_STARTED
+
+
+def _view(seen: Look, position: int) -> Task[StepView]:
+    claim, _ = seen.claims.get(position, (None, 0.0))
+    result = StepResult()
+    if claim is not None and claim.state is not ClaimState.RUNNING:
+        result = yield from decode_result(claim)
+    step = seen.plan.step(position)
+    ids = seen.plan.definition.steps
+    return StepView(
+        id=step.id,
+        step_run_id=f"{seen.info.id}_{step.id}",
+        name=step.name,
+        position=position,
+        kind=step.kind,
+        compute=step.compute,
+        status=status_of(seen.plan, seen.head, position, claim),
+        attempt=claim.attempt if claim else 0,
+        started_at=(claim.started_at or None) if claim else None,
+        ended_at=result.ended_at or None,
+        exit_code=result.exit_code,
+        error=result.error,
+        log_bytes=result.log_bytes,
+        tags=result.tags,
+        properties=result.properties,
+        outputs=tuple(port.name for port in step.outputs),
+        run_after=step.run_after,
+        parents=tuple(ids[parent].id for parent in bits(seen.plan.parents[position])),
+    )

@@ -1,0 +1,177 @@
+"""Runs as people and programs see them: one run, and the list of all.
+
+Reading changes nothing, and costs one range query for a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from orchestrator.core import run as runs
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.definition import ParameterValue
+from orchestrator.core.errors import UnknownThing
+from orchestrator.core.head import Head
+from orchestrator.core.names import RUN_ID, shown
+from orchestrator.core.plan import Plan
+from orchestrator.core.run import RunInfo
+from orchestrator.core.states import RunStatus
+from orchestrator.engine.index import ALL_RUNS, INDEX, newest_first
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.reading import load_plan, note_head
+from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, read_claim, step_of
+from orchestrator.pages import Page, Range, read_page
+from orchestrator.ports import Get, Query, Row, Task
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A line in the list of runs. Times in epoch seconds; the status may be a moment behind the run's own."""
+
+    id: str
+    experiment: str
+    status: RunStatus
+    pipeline_name: str
+    pipeline_id: str | None
+    submitted_at: float
+    ended_at: float | None
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run. Times in epoch seconds; `definition` is the content address of what it runs.
+
+    `warnings` are those of the request that has just started it, and empty later.
+    """
+
+    id: str
+    experiment: str
+    status: RunStatus
+    pipeline_name: str
+    pipeline_id: str | None
+    definition: str
+    parameters: dict[str, ParameterValue]
+    tags: dict[str, str]
+    properties: dict[str, str]
+    description: str
+    continue_on_step_failure: bool
+    source: str
+    submitted_at: float
+    ended_at: float | None
+    steps_total: int
+    steps_done: int
+    steps_failed: int
+    steps_skipped: int
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A run as it lies in storage. `claims` by position, each with its age in seconds; empty unless asked for."""
+
+    info: RunInfo
+    head: Head
+    plan: Plan
+    claims: dict[int, tuple[ClaimRow, float]]
+
+
+def look(memory: ProcessMemory, run: str, *, claims: bool = False) -> Task[Look]:
+    """Read a run afresh. Raises UnknownThing."""
+    if not RUN_ID.allows(run):
+        raise unknown_run(run)
+    first = CLAIMS[0] if claims else INFO
+    rows = yield from Query(table=RUNS, pk=run, first=first, last=INBOX[0])
+    by_key = {row.rk: row for row in rows}
+    if INFO not in by_key or HEAD not in by_key:
+        raise unknown_run(run)
+    info = runs.decode(str(by_key[INFO].props["info"]))
+    memory.infos.put(run, info)
+    known = yield from note_head(memory, run, by_key[HEAD])
+    plan = yield from load_plan(memory, info.definition)
+    found = {step_of(row.rk): (read_claim(row), row.age) for row in rows if row.rk.startswith(CLAIMS[0])}
+    return Look(info=info, head=known.head, plan=plan, claims=found)
+
+
+def run_view(memory: ProcessMemory, run: str) -> Task[RunView]:
+    """One run, as it is now. Raises UnknownThing."""
+    seen = yield from look(memory, run)
+    ended_at: float | None = None
+    if seen.head.status.terminal:
+        row = yield from Get(table=INDEX, pk=ALL_RUNS, rk=newest_first(seen.info))
+        ended_at = _moment(row) if row else None
+    return view_of(seen.info, seen.head, seen.plan, ended_at=ended_at)
+
+
+def view_of(
+    info: RunInfo, head: Head, plan: Plan, *, ended_at: float | None, warnings: tuple[str, ...] = ()
+) -> RunView:
+    """A run from its parts."""
+    return RunView(
+        id=info.id,
+        experiment=info.experiment,
+        status=head.status,
+        pipeline_name=info.pipeline_name,
+        pipeline_id=info.pipeline_id,
+        definition=info.definition,
+        parameters=info.parameters,
+        tags=info.tags,
+        properties=info.properties,
+        description=info.description,
+        continue_on_step_failure=info.keep_going,
+        source=info.source,
+        submitted_at=info.submitted_at,
+        ended_at=ended_at,
+        steps_total=plan.size,
+        steps_done=head.done.bit_count(),
+        steps_failed=head.failed.bit_count(),
+        steps_skipped=head.skipped.bit_count(),
+        warnings=warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; None: whatever."""
+
+    experiment: str | None = None
+    status: RunStatus | None = None
+    pipeline_id: str | None = None
+
+    def allows(self, run: RunSummary) -> bool:
+        return (
+            self.experiment in (None, run.experiment)
+            and self.status in (None, run.status)
+            and self.pipeline_id in (None, run.pipeline_id)
+        )
+
+
+def list_runs(wanted: RunFilter, *, limit: int, continuation: str | None) -> Task[Page[RunSummary]]:
+    """Runs, newest first."""
+
+    def decode(row: Row) -> RunSummary | None:
+        summary = _summary(row)
+        return summary if wanted.allows(summary) else None
+
+    span = Range(table=INDEX, pk=ALL_RUNS, first="0", last=":")
+    return (yield from read_page(span, limit=limit, continuation=continuation, decode=decode))
+
+
+def unknown_run(run: str) -> UnknownThing:
+    return UnknownThing(f"There is no run {shown(run)}. GET /api/runs lists what there is.", field="run_id")
+
+
+def _summary(row: Row) -> RunSummary:
+    props = row.props
+    return RunSummary(
+        id=str(props["run"]),
+        experiment=str(props["experiment"]),
+        status=RunStatus(str(props["status"])),
+        pipeline_name=str(props["pipeline_name"]),
+        pipeline_id=str(props["pipeline_id"]) or None,
+        submitted_at=float(props["submitted_at"]),
+        ended_at=_moment(row),
+    )
+
+
+def _moment(row: Row) -> float | None:
+    return float(row.props["ended_at"]) or None
