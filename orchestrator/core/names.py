@@ -76,9 +76,22 @@ def _matching(what: str, pattern: str, advice: str) -> Rule:
     return Rule(what, lambda value: None if accepts(value) else advice)
 
 
-def _text(what: str, longest: int) -> Rule:
-    advice = f"Use 1 to {longest} printable characters."
-    return Rule(what, lambda value: None if 0 < len(value) <= longest and value.isprintable() else advice)
+def _line(what: str, longest: int) -> Rule:
+    advice = f"Use 1 to {longest} characters, not all blank, on one line."
+    return Rule(what, lambda value: None if value.strip() and len(value) <= longest and _plain(value) else advice)
+
+
+def _plain(value: str) -> bool:
+    """Without control characters and unpaired surrogates."""
+    return _encodable(value) and not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in value)
+
+
+def _encodable(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 RUN_ID = _matching(
@@ -110,8 +123,8 @@ VARIABLE = _matching(
     "Use letters, digits and underscores, no digit first; names that begin with MILLSTREAM_ are the service's own.",
 )
 SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder and use the id that the service gives.")
-STEP_NAME = _text("step name", 255)
-PIPELINE_NAME = _text("pipeline name", 255)
+STEP_NAME = _line("step name", 255)
+PIPELINE_NAME = _line("pipeline name", 255)
 
 
 def _path_complaint(value: str) -> str | None:
@@ -119,7 +132,7 @@ def _path_complaint(value: str) -> str | None:
         return "Give a path."
     if len(value) > LONGEST_PATH:
         return f"Use at most {LONGEST_PATH} characters."
-    if not _encodable(value) or any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if not _plain(value):
         return "Leave out control characters and unpaired surrogates."
     if "\\" in value:
         return "Separate folders with /, not with a backslash."
@@ -128,14 +141,6 @@ def _path_complaint(value: str) -> str | None:
     if any(part in ("", ".", "..") for part in value.split("/")):
         return 'Leave out "..", "." and empty parts.'
     return None
-
-
-def _encodable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 PATH = Rule("relative path", _path_complaint, "InvalidPath")

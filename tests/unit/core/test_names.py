@@ -19,7 +19,7 @@ GOOD: list[tuple[Rule, list[str]]] = [
     (names.DATA_PATH, ["", "data/iris.csv"]),
     (names.SCRIPT, ["train.py", "src/train.py"]),
     (names.TEXT, ["", "any ÿ text\n"]),
-    (names.STEP_NAME, ["Prepare the data (1)"]),
+    (names.STEP_NAME, ["Prepare the data (1)", "données\xa0à lire"]),
 ]
 
 BAD: list[tuple[Rule, list[str]]] = [
@@ -35,7 +35,7 @@ BAD: list[tuple[Rule, list[str]]] = [
     (names.DATA_PATH, ["/a", "../a"]),
     (names.SCRIPT, ["", "../train.py", "/etc/passwd"]),
     (names.TEXT, ["a\0b", "\udcff"]),
-    (names.STEP_NAME, ["", "a\nb", "x" * 256]),
+    (names.STEP_NAME, ["", " ", "a\nb", "x" * 256, "\ud800"]),
 ]
 
 

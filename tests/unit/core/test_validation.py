@@ -95,10 +95,10 @@ GOOD = pipeline(
 
 CASES: dict[str, tuple[Definition, str, str, str]] = {
     "schema of tomorrow": (pipeline(step("a"), schema="millstream/pipeline/9"), "UnknownSchema", "schema", "Use"),
-    "no name": (pipeline(step("a"), name=""), "InvalidName", "name", "printable"),
+    "no name": (pipeline(step("a"), name=""), "InvalidName", "name", "not all blank"),
     "no steps": (pipeline(), "NoSteps", "steps", "at least one"),
     "step id": (pipeline(step("a/b")), "InvalidName", "steps[0].id", "letters"),
-    "step name": (one(name=""), "InvalidName", "steps[0].name", "printable"),
+    "step name": (one(name=""), "InvalidName", "steps[0].name", "not all blank"),
     "same id twice": (pipeline(step("a"), step("a")), "DuplicateStep", "steps[1].id", "steps[0]"),
     "input named badly": (one(inputs=(stored("x-y"),)), "InvalidName", "steps[0].inputs[0].name", "underscores"),
     "two inputs of a name": (
