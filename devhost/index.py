@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from azurerest.errors import Invalid
+from azurerest.names import queue_path
 from devhost.errors import ConfigError
 from devhost.hostjson import parse_time_span
 from devhost.settings import Settings
@@ -197,9 +199,14 @@ def _http_trigger(raw: _Raw, function: str) -> HttpTrigger:
 
 
 def _queue_trigger(raw: _Raw, _function: str) -> QueueTrigger:
+    queue = raw.text("queueName").lower()
+    try:
+        queue_path(queue)
+    except Invalid as error:
+        raise ConfigError(f"{raw.where}: {error.message}") from None
     return QueueTrigger(
         name=raw.text("name"),
-        queue=raw.text("queueName").lower(),
+        queue=queue,
         connection=raw.literal("connection", DEFAULT_CONNECTION),
         binary=raw.data_type == "BINARY",
     )

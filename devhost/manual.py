@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections.abc import Mapping
 
 from azurerest.queues import Message
+from devhost.blob_messages import BlobFunction, blob_value
+from devhost.errors import ConfigError
 from devhost.http_values import Request, http_value
-from devhost.index import FunctionSpec, HttpTrigger, QueueTrigger
+from devhost.index import FunctionSpec, HttpTrigger, QueueTrigger, TimerTrigger
 from devhost.queue_trigger import queue_value
 from devhost.runner import TriggerValue
+from devhost.timer_listener import timer_value
 
 
-def manual_value(spec: FunctionSpec, text: str) -> TriggerValue | None:
-    """The trigger value for an input, None for a trigger that needs more than a text.
+def manual_value(spec: FunctionSpec, text: str, blobs: Mapping[str, BlobFunction]) -> TriggerValue:
+    """The trigger value for an input text.
 
-    HTTP takes it as the body of a POST, a queue as the message; a timer ignores it.
+    HTTP takes it as the body of a POST, a queue as the message, a blob function as ``container/blob``; a timer ignores
+    it.
+
+    Raises:
+        ConfigError: the text names no blob that the function handles.
+        StorageError: the blob cannot be read.
     """
     trigger = spec.trigger
     if isinstance(trigger, HttpTrigger):
@@ -24,7 +33,21 @@ def manual_value(spec: FunctionSpec, text: str) -> TriggerValue | None:
         return http_value(request, {})
     if isinstance(trigger, QueueTrigger):
         return queue_value(_message(text.encode()), text.encode(), binary=trigger.binary)
-    return None
+    if isinstance(trigger, TimerTrigger):
+        return timer_value(None, past_due=False)
+    return _blob(spec, text, blobs)
+
+
+def _blob(spec: FunctionSpec, text: str, blobs: Mapping[str, BlobFunction]) -> TriggerValue:
+    function = blobs.get(f"Host.Functions.{spec.name}")
+    if function is None:
+        raise ConfigError("it is disabled")
+    container, _, name = text.partition("/")
+    captured = function.pattern.match(container, name)
+    if captured is None:
+        raise ConfigError(f"{text!r} does not match {function.trigger.path!r}")
+    blob = function.blobs.get(container, name)
+    return blob_value(function, name, blob.data, blob.properties, captured)
 
 
 def _message(body: bytes) -> Message:

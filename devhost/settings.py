@@ -30,6 +30,7 @@ class Knobs:
     timer_lock_seconds: float = 60.0  # blob lease of a timer; the service takes 15..60
     blob_lock_seconds: float = 60.0  # blob lease of the blob scanner, likewise
     lock_retry_seconds: float = 60.0
+    break_dead_locks: float = 0.0  # 1: take a lock at once when its holder was a process of this machine that is gone
     worker_start_seconds: float = 60.0
     max_body_bytes: float = 100 * 1024 * 1024
     eventgrid_polling: float = 0.0  # 1: the scanner also feeds functions whose source is EventGrid
@@ -38,6 +39,11 @@ class Knobs:
     def renewal(self) -> float:
         """Seconds between two renewals of a message's lease."""
         return self.renew_seconds or self.queue_lease_seconds / 2
+
+    @property
+    def lease(self) -> int:
+        """Seconds a received message is hidden; the service counts whole ones."""
+        return max(1, round(self.queue_lease_seconds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
