@@ -94,6 +94,9 @@ class Transport:
             raise RuntimeError("the server's time is not known before its first answer")
         return clock[0] + time.monotonic() - clock[1]
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the idle connections. The transport can still be used."""
         idle, self._idle = self._idle, {}
