@@ -47,6 +47,10 @@ def first_claim(*, owner: str, delivery: Delivery, now: float) -> ClaimRow:
     )
 
 
+AGE_RESOLUTION = 1.0
+"""Seconds by which an age may read too small: the server's Date header has whole seconds, a row's Timestamp does not."""
+
+
 class Standing(StrEnum):
     """What a worker that finds a claim should do."""
 
@@ -65,7 +69,8 @@ def standing(row: ClaimRow, *, age: float, delivery: Delivery, ttl: float) -> St
     if row.state.final:
         return Standing.SETTLED
     if row.state is ClaimState.RETRYING:
-        return Standing.FREE if age >= row.delay else Standing.HELD
+        # Too early by the clock's resolution is better than dropping the only message of the retry.
+        return Standing.FREE if age + AGE_RESOLUTION >= row.delay else Standing.HELD
     came_back = delivery.message_id == row.message_id and delivery.count > row.dequeue_count
     if not came_back and age <= ttl:
         return Standing.HELD

@@ -8,12 +8,16 @@ from orchestrator.core.errors import InvalidRequest
 
 
 class StepMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version": "v"}):
-    """Run the step at `position` of run `run`, whose definition lies at content address `definition`."""
+    """Run the step at `position` of run `run`, whose definition lies at content address `definition`.
+
+    `poisoned` counts how often the host gave the message up before its step could even be claimed.
+    """
 
     run: str
     definition: str
     position: int
     queue: str
+    poisoned: int = 0
     version: int = 1
 
 

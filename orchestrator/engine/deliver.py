@@ -42,6 +42,8 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     came_back = delivery.count > 1
     if known.head.status.terminal or known.head.ended >> position & 1:
         return (yield from recover(memory, plan, run)) if came_back else ()
+    if plan.parents[position] & ~known.head.done:
+        return ()  # no engine sends a step before its parents are committed: whoever did, it is not to be run
     taken = yield from take(memory, run, position, delivery)
     if taken.lease is None:
         settled_before = taken.standing is Standing.SETTLED

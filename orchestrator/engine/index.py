@@ -10,7 +10,7 @@ from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import read_info
-from orchestrator.ports import Commit, Delete, Insert, Now, Props, Refused, Task, Unanswered, Upsert, Write
+from orchestrator.ports import Commit, Delete, Get, Insert, Now, Props, Refused, Task, Unanswered, Upsert, Write
 
 INDEX = "index"
 ACTIVE = "active"
@@ -35,10 +35,16 @@ def enter(info: RunInfo) -> Task[None]:
 def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
     """Note the end of a run in the list, then take it off the unfinished ones: the sweep repeats what a crash cuts."""
     info = yield from read_info(memory, run)
-    if info is not None:
+    if info is not None and not (yield from _noted(info)):
         ended_at = yield from Now()
         yield from _ensure(ALL_RUNS, Upsert(rk=newest_first(info), props=_props(info, status, ended_at)))
     yield from leave(run)
+
+
+def _noted(info: RunInfo) -> Task[bool]:
+    """Whether the list says already that the run has ended: its end is when that was first said."""
+    row = yield from Get(table=INDEX, pk=ALL_RUNS, rk=newest_first(info))
+    return row is not None and RunStatus(str(row.props["status"])).terminal
 
 
 def leave(run: str) -> Task[None]:

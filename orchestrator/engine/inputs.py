@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from orchestrator.core.definition import DatastoreSource, Input
+from orchestrator.core.definition import DatastoreSource, Input, StepSource
 from orchestrator.core.errors import Broken
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import step_result
+from orchestrator.engine.reading import load_results, step_result
 from orchestrator.ports import Task
 
 
 def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> Task[Job]:
     """The job of this attempt. Raises Broken when a producer that is done has no such output."""
     step = plan.step(lease.position)
+    producers = {plan.index[port.source.step] for port in step.inputs if isinstance(port.source, StepSource)}
+    yield from load_results(memory, info.id, producers)
     inputs: dict[str, InputData] = {}
     for port in step.inputs:
         inputs[port.name] = yield from _resolve(memory, plan, info.id, port)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from orchestrator.core.claim import Standing, standing
-from orchestrator.core.message import Delivery, StepMessage
+from orchestrator.core.message import Delivery, StepMessage, encode
 from orchestrator.engine.deliver import Messages, died_too_often, fail, recover
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, recent_head
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
 from orchestrator.engine.take import seize, take
-from orchestrator.ports import Get, Task
+from orchestrator.ports import Get, Send, Task
 
 MAX_DEQUEUE_COUNT = 5
 """host.json's extensions.queues.maxDequeueCount: the delivery after which the host gives a message up."""
+
+
+MOST_POISONINGS = 3
+POISON_DELAY = 60.0
+"""A message that failed before its step was claimed tells of storage, not of the step: tried again, so often, so late."""
 
 
 def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> Task[Messages]:
@@ -28,6 +35,10 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
     if known.head.status.terminal or known.head.ended >> position & 1:
         return (yield from recover(memory, plan, run))
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    if row is None and message.poisoned < MOST_POISONINGS:
+        again = msgspec.structs.replace(message, poisoned=message.poisoned + 1)
+        yield from Send(queue=message.queue, body=encode(again), delay=POISON_DELAY)
+        return ()
     if row is None:
         taken = yield from take(memory, run, position, delivery)
     else:

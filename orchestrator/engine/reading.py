@@ -13,8 +13,8 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import Known, ProcessMemory
-from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head
-from orchestrator.ports import Get, Monotonic, ReadBlob, Row, Task
+from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head, step_of
+from orchestrator.ports import Get, Monotonic, Query, ReadBlob, Row, Task
 
 
 def definition_blob(address: str) -> str:
@@ -86,6 +86,19 @@ def step_result(memory: ProcessMemory, run: str, position: int) -> Task[StepResu
         found = yield from decode_result(read_claim(row))
         memory.results.put((run, position), found)
     return found
+
+
+def load_results(memory: ProcessMemory, run: str, positions: set[int]) -> Task[None]:
+    """Bring the results of these finished steps into memory: one query, where more than one is missing."""
+    missing = sorted(position for position in positions if memory.results.get((run, position)) is None)
+    if len(missing) < 2:
+        return
+    first, last = claim_key(missing[0]), claim_key(missing[-1] + 1)
+    rows = yield from Query(table=RUNS, pk=run, first=first, last=last)
+    for row in rows:
+        if step_of(row.rk) in missing and read_claim(row).state.final:
+            result = yield from decode_result(read_claim(row))
+            memory.results.put((run, step_of(row.rk)), result)
 
 
 def decode_result(claim: ClaimRow) -> Task[StepResult]:

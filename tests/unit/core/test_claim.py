@@ -32,9 +32,9 @@ WORN = replace(RUNNING, crashes=CRASH_BUDGET - 1)
         (RUNNING, 91.0, FIRST, Standing.FREE),
         (WORN, 1.0, BACK, Standing.EXHAUSTED),
         (WORN, 1.0, OTHER, Standing.HELD),
-        (RETRYING, 29.0, OTHER, Standing.HELD),
-        (RETRYING, 30.0, OTHER, Standing.FREE),
-        (RETRYING, 29.0, BACK, Standing.HELD),
+        (RETRYING, 28.9, OTHER, Standing.HELD),
+        (RETRYING, 29.0, OTHER, Standing.FREE),
+        (RETRYING, 28.9, BACK, Standing.HELD),
         (DONE, 1000.0, BACK, Standing.SETTLED),
     ],
 )
