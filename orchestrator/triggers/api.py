@@ -1,0 +1,26 @@
+"""All routes of the HTTP API. No two of them overlap: the Functions host takes the first that matches."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from orchestrator.triggers import (
+    http_data,
+    http_models,
+    http_pipelines,
+    http_runs,
+    http_steps,
+    http_system,
+    http_v1,
+)
+from orchestrator.triggers.routes import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *http_system.ROUTES,
+    *http_pipelines.ROUTES,
+    *http_v1.ROUTES,
+    *http_runs.ROUTES,
+    *http_steps.ROUTES,
+    *http_data.ROUTES,
+    *http_models.ROUTES,
+)

@@ -1,0 +1,82 @@
+"""Who calls, and what they may do. Fails closed: without a configured token every call is refused.
+
+An Authorizer turns the headers of a request into a Principal with roles; a route asks for one role. A higher role
+includes the lower ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from orchestrator.core.errors import Unauthorized, UserError
+
+
+class Role(IntEnum):
+    """READER sees, SUBMITTER starts runs and publishes, OPERATOR also cancels others' runs, OWNER may do everything."""
+
+    READER = 1
+    SUBMITTER = 2
+    OPERATOR = 3
+    OWNER = 4
+
+
+class Forbidden(UserError):
+    """The caller is known, but lacks the role."""
+
+    status = 403
+    code = "Forbidden"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Somebody whose identity has been proven. `name` is for logs."""
+
+    name: str
+    roles: frozenset[Role]
+
+    def require(self, role: Role) -> None:
+        """Raises Forbidden without that role or a higher one."""
+        if not any(own >= role for own in self.roles):
+            raise Forbidden(f"This needs the role {role.name.title()}. Ask the owner of the workspace for it.")
+
+
+class Authorizer(Protocol):
+    """How callers prove who they are."""
+
+    def authorize(self, headers: Mapping[str, str]) -> Principal:
+        """The caller behind these headers (names in lower case). Raises Unauthorized."""
+        ...
+
+
+class TokenAuthorizer:
+    """Bearer tokens known by their sha256; whoever has one is the owner.
+
+    All digests are compared in constant time, so that the time of a refusal tells nothing of them.
+    """
+
+    def __init__(self, digests: Collection[bytes]) -> None:
+        self._digests = tuple(digests)
+
+    def authorize(self, headers: Mapping[str, str]) -> Principal:
+        token = bearer_token(headers)
+        given = hashlib.sha256(token.encode()).digest()
+        matches = [hmac.compare_digest(given, digest) for digest in self._digests]
+        if not any(matches):
+            raise Unauthorized("The token in the Authorization header is not accepted.", field="Authorization")
+        return Principal(name="token", roles=frozenset({Role.OWNER}))
+
+
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The token of `Authorization: Bearer <token>`. Raises Unauthorized."""
+    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthorized(
+            "Send the header Authorization: Bearer <token>. scripts/up prints the token of a local service.",
+            field="Authorization",
+        )
+    return token.strip()

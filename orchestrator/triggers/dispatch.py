@@ -1,0 +1,139 @@
+"""From a request to an answer: authorise, check, decode, handle, encode. Every error gets the one JSON shape."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.errors import InvalidDefinition, MillstreamError
+from orchestrator.core.message import StepMessage
+from orchestrator.triggers.auth import Authorizer
+from orchestrator.triggers.decoding import decode_body, decode_query
+from orchestrator.triggers.routes import PREFIX, Asked, Reply, Route, Service
+
+log = logging.getLogger("millstream.http")
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+_ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with a pipeline: where, what, and how to mend it. `severity` is "error" or "warning"."""
+
+    code: str
+    field: str
+    message: str
+    fix: str
+    severity: str
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`code` is stable, `message` says what to do, `field` names the culprit. `problems` only for InvalidDefinition.
+
+    `incident`, on a fault of the service, is what to look for in its log.
+    """
+
+    code: str
+    message: str
+    field: str | None
+    problems: tuple[ProblemBody, ...] = ()
+    incident: str = ""
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What every error looks like."""
+
+    error: ErrorDetail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as the host hands it over; header names in lower case, `url` whole."""
+
+    url: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+    messages: tuple[StepMessage, ...] = ()
+
+
+class Dispatcher:
+    """Answers requests for routes. Thread-safe."""
+
+    def __init__(self, service: Service, authorizer: Authorizer) -> None:
+        self._service = service
+        self._authorizer = authorizer
+
+    def answer(self, route: Route, request: Request) -> Answer:
+        """Never raises: an unexpected fault is logged under an incident number and answered with it."""
+        try:
+            return _success(self._reply(route, request))
+        except MillstreamError as error:
+            return _failure(route, error)
+        except Exception:  # noqa: BLE001 - the edge of the service: beyond it there is only the host's bare 500
+            return _fault(route)
+
+    def _reply(self, route: Route, request: Request) -> Reply:
+        if route.role is not None:
+            self._authorizer.authorize(request.headers).require(route.role)
+        decoded: dict[str, Any] = {}
+        if route.query is not None:
+            decoded["query"] = decode_query(request.query, route.query)
+        if route.body is not None:
+            limits = self._service.settings
+            most = limits.definition_bytes if route.large else limits.body_bytes
+            decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most)
+        base = self._service.settings.public_url or request.url.partition(PREFIX)[0]
+        asked = Asked(path=request.path, headers=request.headers, base_url=base)
+        return route.handle(self._service, asked, **decoded)
+
+
+def _success(reply: Reply) -> Answer:
+    text = isinstance(reply.body, bytes)
+    return Answer(
+        status=reply.status,
+        body=reply.body if text else msgspec.json.encode(reply.body),
+        content_type=TEXT if text else JSON,
+        headers={**_ALWAYS, **reply.headers},
+        messages=reply.messages,
+    )
+
+
+def _failure(route: Route, error: MillstreamError) -> Answer:
+    if error.status == 500:
+        return _fault(route)
+    problems: tuple[ProblemBody, ...] = ()
+    if isinstance(error, InvalidDefinition):
+        problems = tuple(msgspec.convert(problem, ProblemBody, from_attributes=True) for problem in error.problems)
+    headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(error.status, {})
+    if error.status >= 500:
+        log.warning("request not served: %s %s: %s: %s", route.method, route.path, error.code, error.message)
+    detail = ErrorDetail(code=error.code, message=error.message, field=error.field, problems=problems)
+    return _error(error.status, detail, headers)
+
+
+def _fault(route: Route) -> Answer:
+    incident = secrets.token_hex(6)
+    log.exception("incident %s: unexpected fault in %s %s", incident, route.method, route.path)
+    message = f"The service has failed. Its log says why, under the incident {incident}."
+    return _error(500, ErrorDetail(code="InternalError", message=message, field=None, incident=incident), {})
+
+
+def _error(status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> Answer:
+    body = msgspec.json.encode(ErrorBody(error=detail))
+    return Answer(status=status, body=body, content_type=JSON, headers={**_ALWAYS, **headers})

@@ -1,0 +1,70 @@
+"""The HTTP-triggered functions: one for each route.
+
+The host is told ANONYMOUS and lets everyone in; the dispatcher authorises each request itself, so that the answer to a
+wrong token is the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import azure.functions as func
+
+from orchestrator.core.message import encode
+from orchestrator.triggers.dispatch import Answer, Dispatcher, Request
+from orchestrator.triggers.routes import Route
+
+STORAGE = "AzureWebJobsStorage"
+
+
+def blueprint(dispatcher: Dispatcher, routes: Iterable[Route], queue: str) -> func.Blueprint:
+    """A function for each route; those that start runs send the first messages by an output binding on `queue`."""
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    for route in routes:
+        handler = _sender(dispatcher, route) if route.sends else _answerer(dispatcher, route)
+        if route.sends:
+            handler = functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)(handler)
+        handler = functions.route(route=route.path, methods=[route.method], auth_level=func.AuthLevel.ANONYMOUS)(
+            handler
+        )
+        functions.function_name(f"http_{route.name}")(handler)
+    return functions
+
+
+def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
+    def answer(req: func.HttpRequest) -> func.HttpResponse:
+        return _response(dispatcher.answer(route, _request(req)))
+
+    return answer
+
+
+def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
+    def answer(req: func.HttpRequest, outbox: func.Out[list[str]]) -> func.HttpResponse:
+        made = dispatcher.answer(route, _request(req))
+        if made.messages:
+            outbox.set([encode(message) for message in made.messages])
+        return _response(made)
+
+    return answer
+
+
+def _request(req: func.HttpRequest) -> Request:
+    return Request(
+        url=req.url,
+        path=dict(req.route_params),
+        query=dict(req.params),
+        headers={name.lower(): value for name, value in req.headers.items()},
+        body=req.get_body(),
+    )
+
+
+def _response(made: Answer) -> func.HttpResponse:
+    # The charset is part of the content type already.
+    mimetype, _, charset = made.content_type.partition("; charset=")
+    return func.HttpResponse(
+        body=made.body,
+        status_code=made.status,
+        headers=dict(made.headers),
+        mimetype=mimetype,
+        charset=charset or "utf-8",
+    )

@@ -1,0 +1,91 @@
+"""Experiments and registered models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from orchestrator.catalog import experiments, models
+from orchestrator.catalog.experiments import Experiment
+from orchestrator.catalog.models import Model
+from orchestrator.engine.resultview import SignedFile, sign_files
+from orchestrator.files import SYSTEM
+from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
+from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
+
+
+class ExperimentList(msgspec.Struct, frozen=True, kw_only=True):
+    experiments: tuple[Experiment, ...]
+    continuation: Continuation
+
+
+class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a model; `id` is name:version. `created_at` in epoch seconds."""
+
+    id: str
+    name: str
+    version: int
+    run_id: str
+    step_id: str
+    path: str
+    created_at: float
+    tags: dict[str, str]
+    properties: dict[str, str]
+    description: str
+    framework: str | None
+    framework_version: str | None
+
+
+class ModelBody(ModelLine, frozen=True, kw_only=True):
+    """With its files, and URLs, good for minutes, to read them."""
+
+    files: tuple[SignedFile, ...]
+
+
+class ModelList(msgspec.Struct, frozen=True, kw_only=True):
+    models: tuple[ModelLine, ...]
+    continuation: Continuation
+
+
+class ModelsQuery(PageQuery, frozen=True, kw_only=True):
+    name: Annotated[str | None, Meta(description="Only versions of this model.")] = None
+
+
+class ModelQuery(Strict, frozen=True, kw_only=True):
+    version: Annotated[int, Meta(ge=1, le=99_999_999, description="Absent: the latest.")] | None = None
+
+
+@route("GET", "experiments", summary="List experiments", role=Role.READER, answers={200: ExperimentList})
+def list_experiments(service: Service, asked: Asked, query: PageQuery) -> Reply:
+    """By name. An experiment is there from its first run on."""
+    del asked
+    page = service.world.run(experiments.listing(limit=query.limit, continuation=query.continuation))
+    return Reply(body=ExperimentList(experiments=page.items, continuation=page.continuation))
+
+
+@route("GET", "models", summary="List models", role=Role.READER, answers={200: ModelList})
+def list_models(service: Service, asked: Asked, query: ModelsQuery) -> Reply:
+    """Every version is an entry: by name, the latest version first."""
+    del asked
+    task = models.listing(name=query.name, limit=query.limit, continuation=query.continuation)
+    page = service.world.run(task)
+    lines = tuple(ModelLine(**_fields(model)) for model in page.items)
+    return Reply(body=ModelList(models=lines, continuation=page.continuation))
+
+
+@route("GET", "models/{name}", summary="Get a model", role=Role.READER, answers={200: ModelBody}, errors=(404,))
+def get_model(service: Service, asked: Asked, query: ModelQuery) -> Reply:
+    """The latest version, or the one asked for."""
+    model = service.world.run(models.get(asked.path["name"], query.version))
+    files = service.world.run(sign_files(SYSTEM, model.prefix, model.files, service.settings.url_seconds))
+    return Reply(body=ModelBody(**_fields(model), files=files))
+
+
+def _fields(model: Model) -> dict[str, Any]:
+    kept = {name: getattr(model, name) for name in ModelLine.__struct_fields__ if name != "id"}
+    return {**kept, "id": f"{model.name}:{model.version}"}
+
+
+ROUTES = (list_experiments, list_models, get_model)

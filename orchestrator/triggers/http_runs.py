@@ -1,0 +1,150 @@
+"""Runs: start, list, get, tag, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from orchestrator.catalog.submissions import Submission
+from orchestrator.core.definition import Definition
+from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.head import Head
+from orchestrator.core.names import RUN_ID as RUN_ID_RULE
+from orchestrator.core.states import RunStatus
+from orchestrator.engine.cancel import cancel
+from orchestrator.engine.tags import change_tags
+from orchestrator.engine.view import RunFilter, RunSummary, RunView, list_runs, run_view, unknown_run, view_of
+from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
+from orchestrator.triggers.shapes import PIPELINE_ID, Continuation, PageQuery, Strict, texts
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_HELP = "Free text. A request that is sent again with the same key finds the run that the first one started."
+
+
+class StartRequest(Strict, frozen=True, kw_only=True):
+    """Exactly one of `definition` and `pipeline_id`. A chosen `run_id` makes the request safe to repeat."""
+
+    experiment_name: str
+    definition: Definition | None = None
+    pipeline_id: str | None = None
+    parameters: Annotated[
+        dict[str, Any], Meta(description="Values for pipeline parameters: numbers, texts, true or false.")
+    ] = msgspec.field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
+    description: str = ""
+    continue_on_step_failure: bool | None = None
+    run_id: str | None = None
+
+
+class TagsRequest(Strict, frozen=True, kw_only=True):
+    """Tags to set; null removes one. Others stay as they are."""
+
+    tags: dict[str, str | None]
+
+
+class RunList(msgspec.Struct, frozen=True, kw_only=True):
+    runs: tuple[RunSummary, ...]
+    continuation: Continuation
+
+
+class RunsQuery(PageQuery, frozen=True, kw_only=True):
+    experiment: Annotated[str | None, Meta(description="Only runs of this experiment.")] = None
+    status: Annotated[RunStatus | None, Meta(description="Only runs of this status.")] = None
+    pipeline_id: Annotated[str | None, Meta(description="Only runs of this published pipeline.")] = None
+
+
+@route(
+    "POST",
+    "runs",
+    summary="Start a run",
+    role=Role.SUBMITTER,
+    answers={202: RunView, 200: RunView},
+    errors=(404, 409, 413),
+    headers={IDEMPOTENCY_KEY: KEY_HELP},
+    example={"experiment_name": "diabetes", "pipeline_id": PIPELINE_ID, "parameters": {"reg_rate": 0.05}},
+    large=True,
+    sends=True,
+)
+def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
+    """Of a definition sent along, or of a published pipeline.
+
+    Answered (202) as soon as the run is safely in storage. Sent again with the same `run_id` or Idempotency-Key it
+    answers with the same run (200), or 409 if it asks for something else.
+    """
+    wish = Submission(
+        experiment=body.experiment_name,
+        definition=body.definition,
+        pipeline_id=body.pipeline_id,
+        parameters=body.parameters,
+        tags=body.tags,
+        properties=body.properties,
+        description=body.description,
+        keep_going=body.continue_on_step_failure,
+        run_id=body.run_id,
+        idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
+        source="http",
+    )
+    accepted = service.world.run(service.submitter.submit(wish))
+    warnings = texts(accepted.warnings)
+    if accepted.created:
+        head = Head(keep_going=accepted.info.keep_going)
+        view = view_of(accepted.info, head, accepted.plan, ended_at=None, warnings=warnings)
+        return Reply(body=view, status=202, messages=accepted.messages)
+    view = service.world.run(run_view(service.memory, accepted.info.id))
+    return Reply(body=msgspec.structs.replace(view, warnings=warnings), messages=accepted.messages)
+
+
+@route("GET", "runs", summary="List runs", role=Role.READER, answers={200: RunList})
+def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
+    """Newest first. With a rare filter a page may be short, even empty, and still have a continuation."""
+    del asked
+    wanted = RunFilter(experiment=query.experiment, status=query.status, pipeline_id=query.pipeline_id)
+    page = service.world.run(list_runs(wanted, limit=query.limit, continuation=query.continuation))
+    return Reply(body=RunList(runs=page.items, continuation=page.continuation))
+
+
+@route("GET", "runs/{run_id}", summary="Get a run", role=Role.READER, answers={200: RunView}, errors=(404,))
+def get_run(service: Service, asked: Asked) -> Reply:
+    """Its status, its counts of steps, and what it was started with."""
+    return Reply(body=service.world.run(run_view(service.memory, asked.path["run_id"])))
+
+
+@route(
+    "PATCH",
+    "runs/{run_id}",
+    summary="Change the tags of a run",
+    role=Role.SUBMITTER,
+    answers={200: RunView},
+    errors=(404, 413),
+    example={"tags": {"quality": "good", "draft": None}},
+)
+def patch_run(service: Service, asked: Asked, body: TagsRequest) -> Reply:
+    """Also after it has ended."""
+    run_id, most = asked.path["run_id"], service.settings.assignment_bytes
+    if "" in body.tags:
+        raise InvalidRequest("A tag has a name.", field="tags")
+    service.world.run(change_tags(service.memory, run_id, body.tags, most_bytes=most))
+    return Reply(body=service.world.run(run_view(service.memory, run_id)))
+
+
+@route(
+    "POST",
+    "runs/{run_id}/cancel",
+    summary="Cancel a run",
+    role=Role.SUBMITTER,
+    answers={200: RunView},
+    errors=(404,),
+)
+def cancel_run(service: Service, asked: Asked) -> Reply:
+    """Nothing new starts from now on; scripts that run end within seconds. A run that has ended stays as it is."""
+    run_id = asked.path["run_id"]
+    if not RUN_ID_RULE.allows(run_id):
+        raise unknown_run(run_id)
+    service.world.run(cancel(service.memory, run_id))
+    return Reply(body=service.world.run(run_view(service.memory, run_id)))
+
+
+ROUTES = (start_run, get_runs, get_run, patch_run, cancel_run)

@@ -1,0 +1,107 @@
+"""The service about itself: whether it is well, what it offers, and this very API."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from orchestrator.catalog.datastores import MOST_UPLOADS
+from orchestrator.core.errors import Unavailable
+from orchestrator.engine.index import ACTIVE, INDEX
+from orchestrator.ports import Now, Query
+from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
+from orchestrator.version import VERSION
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """`time` is the service's clock, in epoch seconds."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    storage: Literal["ok", "unreachable"]
+    time: float
+
+
+class DatastoreBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    type: str
+    container: str
+
+
+class ComputeBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    kind: str
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What is refused above: bytes of a source folder, of request bodies, of what a run is given; files at a time."""
+
+    snapshot_bytes: int
+    snapshot_files: int
+    definition_bytes: int
+    body_bytes: int
+    assignment_bytes: int
+    upload_files: int
+
+
+class WorkspaceBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    subscription_id: str
+    resource_group: str
+    version: str
+    default_datastore: str
+    datastores: tuple[DatastoreBody, ...]
+    computes: tuple[ComputeBody, ...]
+    limits: Limits
+
+
+@route("GET", "health", summary="Whether the service is well", role=None, answers={200: Health, 503: Health})
+def health(service: Service, asked: Asked) -> Reply:
+    """Asks storage for one row. Needs no token. 503 with the same shape when storage does not answer."""
+    del asked
+    now = service.world.run(iter(Now()))
+    try:
+        service.world.run(iter(Query(table=INDEX, pk=ACTIVE, first="", last="~", limit=1, select=("v",))))
+    except Unavailable:
+        return Reply(body=Health(status="unavailable", version=VERSION, storage="unreachable", time=now), status=503)
+    return Reply(body=Health(status="ok", version=VERSION, storage="ok", time=now))
+
+
+@route("GET", "openapi.json", summary="This document", role=None, answers={200: dict})
+def openapi(service: Service, asked: Asked) -> Reply:
+    """The OpenAPI 3.1 document of this API. Needs no token."""
+    del asked
+    return Reply(body=msgspec.Raw(service.api_document()))
+
+
+@route("GET", "workspace", summary="The workspace", role=Role.READER, answers={200: WorkspaceBody})
+def workspace(service: Service, asked: Asked) -> Reply:
+    """Its name, datastores and computes, and the limits that requests are held to."""
+    del asked
+    settings = service.settings
+    return Reply(
+        body=WorkspaceBody(
+            name=settings.workspace,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.resource_group,
+            version=VERSION,
+            default_datastore=settings.default_datastore,
+            datastores=tuple(
+                DatastoreBody(name=name, type="AzureBlob", container=container)
+                for name, container in settings.datastores.items()
+            ),
+            computes=tuple(ComputeBody(name=name, kind=kind) for name, kind in settings.computes.items()),
+            limits=Limits(
+                snapshot_bytes=settings.snapshot_bytes,
+                snapshot_files=settings.snapshot_files,
+                definition_bytes=settings.definition_bytes,
+                body_bytes=settings.body_bytes,
+                assignment_bytes=settings.assignment_bytes,
+                upload_files=MOST_UPLOADS,
+            ),
+        )
+    )
+
+
+ROUTES = (health, openapi, workspace)

@@ -1,0 +1,66 @@
+"""The queue-triggered functions: one runs a step, one fails the step of a message that the host gave up on.
+
+What follows a step is sent by an output binding, since the host then wakes its own listener at once. The host sends
+before it deletes the message that brought us here, so a crash between repeats, and never loses.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import azure.functions as func
+
+from orchestrator.catalog.models import register_results
+from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.message import Delivery, StepMessage, decode, encode
+from orchestrator.engine.deliver import deliver
+from orchestrator.engine.poison import fail_poisoned
+from orchestrator.triggers.http import STORAGE
+from orchestrator.triggers.service import Service
+
+log = logging.getLogger("millstream.queue")
+
+
+def blueprint(service: Service) -> func.Blueprint:
+    """The functions on the step queue and on its poison queue."""
+    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    queue = service.settings.queue
+
+    @functions.function_name("run_step")
+    @functions.queue_trigger(arg_name="msg", queue_name=queue, connection=STORAGE)
+    @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
+    def run_step(msg: func.QueueMessage, outbox: func.Out[list[str]]) -> None:
+        message, delivery = _received(msg)
+        send(outbox, run(service, message, delivery))
+
+    @functions.function_name("fail_step")
+    @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
+    @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
+    def fail_step(msg: func.QueueMessage, outbox: func.Out[list[str]]) -> None:
+        try:
+            message, delivery = _received(msg)
+        except InvalidRequest:
+            log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
+            return
+        log.warning("step %d of run %s was given up by the host and fails", message.position, message.run)
+        send(outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
+
+    return functions
+
+
+def run(service: Service, message: StepMessage, delivery: Delivery) -> tuple[StepMessage, ...]:
+    """Run a step, and register the models that it asked for. Returns the messages to send."""
+    messages = service.world.run(deliver(service.memory, message, delivery))
+    service.world.run(register_results(service.memory, message, delivery))
+    return messages
+
+
+def send(outbox: func.Out[list[str]], messages: tuple[StepMessage, ...]) -> None:
+    """Hand messages to the host, which sends them when the function has returned."""
+    if messages:
+        outbox.set([encode(message) for message in messages])
+
+
+def _received(msg: func.QueueMessage) -> tuple[StepMessage, Delivery]:
+    """Raises InvalidRequest for a body that is no step message."""
+    return decode(msg.get_body()), Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1)

@@ -1,0 +1,118 @@
+"""A route as data: what is asked, what is answered, who may, and the few lines that do it.
+
+    @route("GET", "runs", answer=RunList, role=Role.READER, summary="List runs")
+    def list_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
+        '''What the API document says of it.'''
+
+A handler that names a parameter `query` or `body` is given the query or the JSON body, decoded strictly to the type it
+is annotated with. The Functions host, the tests and the OpenAPI document all work from the same routes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from orchestrator.core.message import StepMessage
+from orchestrator.triggers.auth import Role
+from orchestrator.triggers.service import Service
+
+PREFIX = "/api/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The parts of a request that are not decoded. `base_url` is the service's own, without a slash at the end."""
+
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    base_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """`body` is a struct, answered as JSON, or bytes, answered as they are. `messages` go to the step queue first."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    messages: tuple[StepMessage, ...] = ()
+
+
+Handler = Callable[..., Reply]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`path` is below /api/, with {names}. `role` None: open to all. `answers`: status -> type, bytes for plain text.
+
+    `large`: the body may hold a definition. `sends`: replies may carry messages. `errors`: statuses besides those that
+    any route of its kind can answer with.
+    """
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    group: str
+    role: Role | None
+    answers: Mapping[int, Any]
+    errors: tuple[int, ...]
+    query: type[Any] | None
+    body: type[Any] | None
+    headers: Mapping[str, str]
+    example: Any
+    large: bool
+    sends: bool
+    handle: Handler
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names in the path."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+
+def route(
+    method: str,
+    path: str,
+    *,
+    summary: str,
+    role: Role | None,
+    answers: Mapping[int, Any],
+    errors: tuple[int, ...] = (),
+    headers: Mapping[str, str] | None = None,
+    example: Any = None,
+    large: bool = False,
+    sends: bool = False,
+) -> Callable[[Handler], Route]:
+    """Make a Route of a handler; its docstring becomes the description. `headers`: those the caller may send."""
+
+    def decorate(handle: Handler) -> Route:
+        hints = get_type_hints(handle)
+        return Route(
+            name=handle.__name__,
+            method=method,
+            path=path,
+            summary=summary,
+            description=inspect.cleandoc(handle.__doc__ or ""),
+            group=handle.__module__.rpartition("http_")[2],
+            role=role,
+            answers=answers,
+            errors=errors,
+            query=hints.get("query"),
+            body=hints.get("body"),
+            headers=headers or {},
+            example=example,
+            large=large,
+            sends=sends,
+            handle=handle,
+        )
+
+    return decorate
+
+
+__all__ = ["PREFIX", "Asked", "Handler", "Reply", "Role", "Route", "Service", "route"]

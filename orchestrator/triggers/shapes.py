@@ -1,0 +1,92 @@
+"""Shapes that several routes share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from orchestrator.core.errors import Problem
+from orchestrator.files import Signed
+
+Limit = Annotated[int, Meta(ge=1, le=1000, description="The most to list.")]
+Continuation = Annotated[
+    str | None, Meta(description="From the answer to the page before; None or absent: the first page, or the last one.")
+]
+
+RUN_ID = "3f0c1f1c-0a34-5c41-9a55-2f6d2a9f6f11"
+PIPELINE_ID = "8c5e1d84-52a7-5b67-8a3f-0d6f9a0f1c22"
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What callers send: a field that is not known is an error, not a silence."""
+
+
+class PageQuery(Strict, frozen=True, kw_only=True):
+    limit: Limit = 100
+    continuation: Continuation = None
+
+
+class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """Send the bytes with this method, URL and headers before `expires_at` (epoch seconds). No token is needed."""
+
+    url: str
+    headers: dict[str, str]
+    expires_at: float
+    method: str = "PUT"
+
+
+def upload_target(signed: Signed | None) -> UploadTarget | None:
+    if signed is None:
+        return None
+    return UploadTarget(url=signed.url, headers=dict(signed.headers), expires_at=signed.expires_at)
+
+
+def texts(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Warnings as sentences."""
+    return tuple(str(problem) for problem in problems)
+
+
+def example_definition() -> dict[str, Any]:
+    """A pipeline of two steps, for the API document."""
+    snapshot = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    prepare = {
+        "id": "prepare",
+        "name": "prepare",
+        "kind": "python_script",
+        "snapshot": snapshot,
+        "settings": {"script": "prepare.py"},
+        "arguments": [{"kind": "literal", "value": "--out"}, {"kind": "output", "name": "clean"}],
+        "outputs": [{"name": "clean"}],
+    }
+    train = {
+        "id": "train",
+        "name": "train",
+        "kind": "python_script",
+        "snapshot": snapshot,
+        "settings": {"script": "train.py"},
+        "arguments": [{"kind": "input", "name": "data"}, {"kind": "parameter", "name": "reg_rate"}],
+        "inputs": [{"name": "data", "source": {"kind": "step", "step": "prepare", "output": "clean"}}],
+    }
+    return {
+        "schema": "millstream/pipeline/1",
+        "name": "diabetes",
+        "parameters": [{"name": "reg_rate", "type": "float", "default": 0.1}],
+        "steps": [prepare, train],
+    }
+
+
+__all__ = [
+    "PIPELINE_ID",
+    "RUN_ID",
+    "Continuation",
+    "Limit",
+    "PageQuery",
+    "Strict",
+    "UploadTarget",
+    "example_definition",
+    "texts",
+    "upload_target",
+]

@@ -1,0 +1,3 @@
+"""The version of the service and of what it says it speaks."""
+
+VERSION = "0.1.0"
