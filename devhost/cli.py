@@ -39,7 +39,11 @@ def main(argv: Sequence[str]) -> int:
     except HostError as error:
         return _fail(EXIT_CONFIG, str(error))
     signals.wait()
-    return EXIT_OK if host.stop() else EXIT_CUT_OFF
+    finished = host.stop()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that wait for invocations which were cut off must neither keep the process nor release their messages.
+    os._exit(EXIT_OK if finished else EXIT_CUT_OFF)
 
 
 class _Signals:

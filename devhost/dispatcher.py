@@ -95,7 +95,10 @@ class Dispatcher:
         return pending.future
 
     def stop(self) -> None:
-        """Kill the worker and what it left behind; pending invocations fail."""
+        """Kill the worker and what it left behind.
+
+        Pending invocations get no answer, so their messages stay leased: nobody releases them on Azure either.
+        """
         self._stopping.set()
         worker = self._worker
         if worker is not None:
@@ -103,7 +106,6 @@ class Dispatcher:
             worker.sweep()
         if self._supervisor.is_alive():
             self._supervisor.join(timeout=15)
-        self._fail_all("the host stops", sent_only=False)
 
     def _send(self, worker: WorkerProcess, call: wire.Invoke) -> None:
         try:
@@ -140,7 +142,7 @@ class Dispatcher:
         if broken is not None:
             self._console.warn(f"the app cannot be loaded any more: {broken}\n{broken.trace}")
         self._console.warn(f"the worker process ended ({ended}); starting another")
-        self._fail_all(f"the worker process ended ({ended})", sent_only=True)
+        self._fail_running(f"the worker process ended ({ended})")
 
     def _read(self, worker: WorkerProcess) -> AppError | None:
         """Read frames until the worker ends; the error it reported when it could not load the app."""
@@ -178,9 +180,9 @@ class Dispatcher:
         if pending is not None:
             _resolve(pending.future, done)
 
-    def _fail_all(self, reason: str, *, sent_only: bool) -> None:
+    def _fail_running(self, reason: str) -> None:
         with self._lock:
-            lost = [p for p in self._pending.values() if not sent_only or (p.sent and not p.ghost)]
+            lost = [pending for pending in self._pending.values() if pending.sent and not pending.ghost]
         for pending in lost:
             self._fail(pending, WorkerCrashed(reason))
 

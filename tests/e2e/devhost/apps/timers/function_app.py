@@ -1,0 +1,32 @@
+"""A fast timer, a slow one, and one that runs at the start."""
+
+import json
+import os
+import time
+
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+def record(kind, timer):
+    facts = {"past_due": timer.past_due, "status": timer.schedule_status, "time": time.time(), "pid": os.getppid()}
+    with open(os.environ["EVENTS"], "a") as out:
+        out.write(json.dumps({"kind": kind, **facts}) + "\n")
+
+
+@app.timer_trigger("timer", schedule="%FAST%")
+def fast(timer: func.TimerRequest) -> None:
+    record("fast", timer)
+    if not timer.past_due:
+        raise RuntimeError("a failing timer goes on")
+
+
+@app.timer_trigger("timer", schedule="0 0 3 * * *")
+async def nightly(timer: func.TimerRequest) -> None:
+    record("nightly", timer)
+
+
+@app.timer_trigger("timer", schedule="0 0 4 1 1 *", run_on_startup=True)
+def starting(timer: func.TimerRequest) -> None:
+    record("starting", timer)
