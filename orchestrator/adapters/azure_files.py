@@ -29,11 +29,16 @@ T = TypeVar("T")
 
 
 class AzureFiles:
-    """Thread-safe. Signing needs the account's key and asks nothing of storage."""
+    """Thread-safe. Signing needs the account's key.
+
+    It asks nothing of storage, but for the container of an upload, which is created once for each process: a signed URL
+    cannot do that.
+    """
 
     def __init__(self, blobs: Blobs, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._blobs = blobs
         self._now = now
+        self._containers: set[str] = set()
 
     def install(self, world: World) -> None:
         """Have `world` carry out the effects of `orchestrator.files`."""
@@ -44,6 +49,7 @@ class AzureFiles:
         world.register(ReadPart, self.read)
 
     def sign_upload(self, effect: SignUpload) -> Signed:
+        self._ensure(effect.container)
         expiry = self._now() + timedelta(seconds=effect.seconds)
         headers = {"x-ms-blob-type": "BlockBlob"}
         if not effect.replace:
@@ -78,6 +84,15 @@ class AzureFiles:
         end = effect.start + effect.limit
         found = _found(lambda: self._blobs.get(effect.container, effect.name, start=effect.start, end=end))
         return None if found is None else Part(data=found.data, size=found.properties.size)
+
+    def _ensure(self, container: str) -> None:
+        if container in self._containers:
+            return
+        try:
+            self._blobs.create_container(container)
+        except StorageError as fault:
+            raise _failure(fault) from fault
+        self._containers.add(container)
 
     def _url(self, container: str, name: str, permissions: str, expiry: datetime) -> str:
         plain = self._blobs.service.endpoint.origin.scheme == "http"

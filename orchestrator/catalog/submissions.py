@@ -105,8 +105,9 @@ class Submitter:
             submitted_at=now,
         )
         check_size(info, self._assignment_bytes, "parameters")
-        yield from experiments.remember(self._experiments, wish.experiment)
         started = yield from start(self._memory, info, draft.plan, draft.document)
+        # After the start, so that a refused one leaves no trace, and before the answer: one without it is repeated.
+        yield from experiments.remember(self._experiments, wish.experiment)
         return Accepted(
             created=started.created,
             info=started.info,

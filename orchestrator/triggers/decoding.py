@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from orchestrator.core.errors import InvalidRequest, TooLarge, UserError
+from orchestrator.core.names import suggestion
 
 T = TypeVar("T")
 
-_NAMED = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
+_NAMED = re.compile(r"(missing required|contains unknown) field `([^`]*)`")
 _IGNORED = ("code", "clientid")
 """Query parameters that belong to the Functions host: its keys may travel in them."""
 
@@ -34,7 +35,7 @@ def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, mos
     try:
         return msgspec.json.decode(data, type=wanted)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, wanted) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.", field="body") from None
     except RecursionError:
@@ -47,14 +48,17 @@ def decode_query(given: Mapping[str, str], wanted: type[T]) -> T:
     try:
         return msgspec.convert(query, wanted, strict=False)
     except msgspec.ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, wanted) from None
 
 
-def invalid(error: msgspec.ValidationError) -> InvalidRequest:
+def invalid(error: msgspec.ValidationError, wanted: type[Any]) -> InvalidRequest:
     """Our error for a decoder's: its text ends in ` - at `$.steps[0].name`` and may name a field before that."""
     text, _, place = str(error).partition(" - at `")
     path = place.rstrip("`").lstrip("$").lstrip(".")
+    hint = ""
     if named := _NAMED.search(text):
-        path = f"{path}.{named[1]}" if path else named[1]
+        known = [spec.encode_name for spec in msgspec.structs.fields(wanted)]
+        hint = f" {suggestion(named[2], known, 'fields')}" if "unknown" in named[1] and not path else ""
+        path = f"{path}.{named[2]}" if path else named[2]
     field = path or "body"
-    return InvalidRequest(f"{text} (at {field}).", field=field)
+    return InvalidRequest(f"{text} (at {field}).{hint}", field=field)

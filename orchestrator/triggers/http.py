@@ -10,11 +10,9 @@ from collections.abc import Iterable
 
 import azure.functions as func
 
-from orchestrator.core.message import encode
 from orchestrator.triggers.dispatch import Answer, Dispatcher, Request
+from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.routes import Route
-
-STORAGE = "AzureWebJobsStorage"
 
 
 def blueprint(dispatcher: Dispatcher, routes: Iterable[Route], queue: str) -> func.Blueprint:
@@ -39,10 +37,9 @@ def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-
 
 
 def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
-    def answer(req: func.HttpRequest, outbox: func.Out[list[str]]) -> func.HttpResponse:
+    def answer(req: func.HttpRequest, outbox: Outbox) -> func.HttpResponse:
         made = dispatcher.answer(route, _request(req))
-        if made.messages:
-            outbox.set([encode(message) for message in made.messages])
+        send(outbox, made.messages)
         return _response(made)
 
     return answer

@@ -89,7 +89,7 @@ def _schemas(routes: Iterable[Route]) -> tuple[dict[Any, Json], Json]:
     """The schema of every type in use, and what they refer to by name."""
     types: list[Any] = [ErrorBody]
     for route in routes:
-        for kind in (route.query, route.body, *route.answers.values()):
+        for kind in (route.body, *route.answers.values()):
             if kind not in (None, bytes, *types):
                 types.append(kind)
     made, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")

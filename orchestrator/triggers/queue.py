@@ -12,10 +12,10 @@ import azure.functions as func
 
 from orchestrator.catalog.models import register_results
 from orchestrator.core.errors import InvalidRequest
-from orchestrator.core.message import Delivery, StepMessage, decode, encode
+from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import fail_poisoned
-from orchestrator.triggers.http import STORAGE
+from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.queue")
@@ -29,14 +29,14 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.function_name("run_step")
     @functions.queue_trigger(arg_name="msg", queue_name=queue, connection=STORAGE)
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
-    def run_step(msg: func.QueueMessage, outbox: func.Out[list[str]]) -> None:
+    def run_step(msg: func.QueueMessage, outbox: Outbox) -> None:
         message, delivery = _received(msg)
         send(outbox, run(service, message, delivery))
 
     @functions.function_name("fail_step")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
-    def fail_step(msg: func.QueueMessage, outbox: func.Out[list[str]]) -> None:
+    def fail_step(msg: func.QueueMessage, outbox: Outbox) -> None:
         try:
             message, delivery = _received(msg)
         except InvalidRequest:
@@ -53,12 +53,6 @@ def run(service: Service, message: StepMessage, delivery: Delivery) -> tuple[Ste
     messages = service.world.run(deliver(service.memory, message, delivery))
     service.world.run(register_results(service.memory, message, delivery))
     return messages
-
-
-def send(outbox: func.Out[list[str]], messages: tuple[StepMessage, ...]) -> None:
-    """Hand messages to the host, which sends them when the function has returned."""
-    if messages:
-        outbox.set([encode(message) for message in messages])
 
 
 def _received(msg: func.QueueMessage) -> tuple[StepMessage, Delivery]:

@@ -7,8 +7,7 @@ import logging
 import azure.functions as func
 
 from orchestrator.engine.sweep import sweep
-from orchestrator.triggers.http import STORAGE
-from orchestrator.triggers.queue import send
+from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.timer")
@@ -23,7 +22,7 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.function_name("sweep")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
     @functions.queue_output(arg_name="outbox", queue_name=service.settings.queue, connection=STORAGE)
-    def sweep_runs(timer: func.TimerRequest, outbox: func.Out[list[str]]) -> None:
+    def sweep_runs(timer: func.TimerRequest, outbox: Outbox) -> None:
         del timer
         swept = service.world.run(sweep(service.memory))
         for run, reason in swept.failed:
