@@ -61,7 +61,7 @@ def test_receipts_outlive_the_host(start_host: StartHost, host: RunningHost, nam
     again = start_host("blobs", BOX=name, **QUICK)
     blobs.put(name, "raw/c.csv", b"third")
     assert sorted(one["text"] for one in again.wait_events("copy", 3)) == ["first", "third", "while down"]
-    receipts = [blob for blob in blobs.list_all("azure-webjobs-hosts", f"blobreceipts/{again.ready['host_id']}/")]
+    receipts = list(blobs.list_all("azure-webjobs-hosts", f"blobreceipts/{again.ready['host_id']}/"))
     assert len(receipts) == 3
     assert {blobs.head("azure-webjobs-hosts", one.name).metadata["completed"] for one in receipts} == {"True"}
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from typing import List  # noqa: UP035
 
 import azure.functions as func
 
@@ -46,7 +47,8 @@ async def hop(msg: func.QueueMessage) -> str:
 @app.queue_trigger("text", queue_name="%FAN%", connection=STORAGE)
 @app.queue_output("many", queue_name="%OUT%", connection=STORAGE)
 @app.queue_output("one", queue_name="{target}", connection=STORAGE)
-async def fan(text: str, many: func.Out[list[str]], one: func.Out[str]) -> None:
+# The worker takes List[str] and refuses list[str].
+async def fan(text: str, many: func.Out[List[str]], one: func.Out[str]) -> None:  # noqa: UP006
     task = json.loads(text)
     await asyncio.sleep(0)
     many.set(task["many"])
