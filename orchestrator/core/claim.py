@@ -48,7 +48,7 @@ def first_claim(*, owner: str, delivery: Delivery, now: float) -> ClaimRow:
 
 
 AGE_RESOLUTION = 1.0
-"""Seconds by which an age may read too small: the server's Date header has whole seconds, a row's Timestamp does not."""
+"""Seconds by which an age may read too small: the server's Date has whole seconds, a row's Timestamp does not."""
 
 
 class Standing(StrEnum):

@@ -36,8 +36,9 @@ def combine(memory: ProcessMemory, plan: Plan, run: str, mine: frozenset[int] | 
         known = yield from note_head(memory, run, rows[0])
         inbox = rows[1 : 1 + _MOST_ROWS]
         if known.head.status.terminal:
-            yield from _discard(run, inbox)
-            return ()
+            if (yield from _discard(run, inbox)) and len(rows) <= 1 + _MOST_ROWS:
+                return ()
+            continue
         ours_left = mine is None or any(read_inbox(row).step in mine for row in inbox)
         if not inbox or not ours_left:
             # After a lost answer it may have been our write that emptied the inbox: then nobody else sends.
@@ -70,11 +71,14 @@ def _children(plan: Plan, steps: frozenset[int], among: tuple[int, ...]) -> tupl
     return tuple(step for step in among if step in wanted)
 
 
-def _discard(run: str, inbox: tuple[Row, ...]) -> Task[None]:
-    """A run that has ended takes no more verdicts."""
+def _discard(run: str, inbox: tuple[Row, ...]) -> Task[bool]:
+    """A run that has ended takes no more verdicts. False: the answer was lost, look again."""
     if not inbox:
-        return
+        return True
     try:
         yield from Commit(table=RUNS, pk=run, writes=tuple(Delete(rk=row.rk, etag=row.etag) for row in inbox))
-    except (Refused, Unanswered):
-        return  # somebody else is discarding them, or the sweep will
+    except Refused:
+        return True  # somebody else is discarding them
+    except Unanswered:
+        return False
+    return True

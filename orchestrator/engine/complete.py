@@ -59,15 +59,20 @@ def complete(memory: ProcessMemory, plan: Plan, lease: Lease, claim: ClaimRow) -
 
 
 def _take(waiting: deque[Completion], mine: Completion) -> list[Completion]:
-    """This completion and as many of the waiting ones as fit in one transaction."""
+    """This completion and as many of the waiting ones as fit in one transaction, which may write each claim once.
+
+    Two executions of one step meet here when a process woke up after its claim was taken over by itself.
+    """
     batch, room = [mine], _MOST_CHARACTERS - len(mine.claim.result)
+    steps = {mine.outcome.step}
     while waiting and len(batch) < _MOST_CLAIMS:
         other = waiting[0]
         if other is not mine and other.pending:
             room -= len(other.claim.result)
-            if room < 0:
+            if room < 0 or other.outcome.step in steps:
                 break
             batch.append(other)
+            steps.add(other.outcome.step)
         waiting.popleft()
     return batch
 

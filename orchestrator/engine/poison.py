@@ -19,7 +19,7 @@ MAX_DEQUEUE_COUNT = 5
 
 MOST_POISONINGS = 3
 POISON_DELAY = 60.0
-"""A message that failed before its step was claimed tells of storage, not of the step: tried again, so often, so late."""
+"""A message that failed before its step was claimed tells of storage, not of the step: it gets so many more chances."""
 
 
 def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> Task[Messages]:

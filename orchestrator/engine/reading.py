@@ -16,6 +16,8 @@ from orchestrator.engine.memory import Known, ProcessMemory
 from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head, step_of
 from orchestrator.ports import Get, Monotonic, Query, ReadBlob, Row, Task
 
+_CLOSE = 10
+
 
 def definition_blob(address: str) -> str:
     return f"definitions/{address}.json"
@@ -89,9 +91,9 @@ def step_result(memory: ProcessMemory, run: str, position: int) -> Task[StepResu
 
 
 def load_results(memory: ProcessMemory, run: str, positions: set[int]) -> Task[None]:
-    """Bring the results of these finished steps into memory: one query, where more than one is missing."""
+    """Bring the results of these finished steps into memory: one query, where several lie close together."""
     missing = sorted(position for position in positions if memory.results.get((run, position)) is None)
-    if len(missing) < 2:
+    if len(missing) < 2 or missing[-1] - missing[0] > _CLOSE * len(missing):
         return
     first, last = claim_key(missing[0]), claim_key(missing[-1] + 1)
     rows = yield from Query(table=RUNS, pk=run, first=first, last=last)

@@ -67,7 +67,11 @@ def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
     _same_request(there, info)
     memory.infos.put(info.id, there)
     known = yield from fresh_head(memory, info.id)
-    if known is None or known.head.status.terminal:
+    if known is None:
+        return Started(created=False, info=there, messages=())
+    if known.head.status.terminal:
+        # Whoever ended it may have died before the list of runs said so, or before it was listed at all.
+        yield from index.finish(memory, info.id, known.head.status)
         return Started(created=False, info=there, messages=())
     yield from index.enter(there)
     missing = yield from revive(memory, plan, info.id, known.head)
