@@ -6,4 +6,6 @@ process.argv = [process.argv[0], azurite, ...rest];
 process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
 process.stdin.on("error", () => process.kill(process.pid, "SIGTERM"));
 process.stdin.resume();
+// The pipe alone must not keep a process alive whose servers have closed.
+process.stdin.unref();
 require(azurite);
