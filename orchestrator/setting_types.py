@@ -1,0 +1,113 @@
+"""The types that settings have, and how each is read from text. A parser raises ValueError with words of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn
+
+from orchestrator.core.errors import MillstreamError
+from orchestrator.core.names import DATASTORE
+
+
+class InvalidSetting(MillstreamError):
+    """A setting is missing or does not parse; `field` is its name. The service does not start."""
+
+    code = "InvalidSetting"
+
+
+class Secret:
+    """A text that is handed on by `reveal()` and shown by nothing."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not serialised")
+
+
+def text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it is empty")
+    return value.strip()
+
+
+def secret(value: str) -> Secret:
+    return Secret(text(value))
+
+
+def seconds(value: str) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value) or not float(value):
+        raise ValueError("it must be a number of seconds above 0")
+    return float(value)
+
+
+def count(value: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,14}", value):
+        raise ValueError("it must be a whole number above 0")
+    return int(value)
+
+
+def flag(value: str) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    try:
+        return known[value.strip().lower()]
+    except KeyError:
+        raise ValueError('it must be "true" or "false"') from None
+
+
+def digests(value: str) -> tuple[str, ...]:
+    digests = tuple(part.strip().lower() for part in value.split(",") if part.strip())
+    if not digests or not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests):
+        raise ValueError("it must be one or more sha256 sums of 64 hex digits, separated by commas")
+    return digests
+
+
+def queue_name(value: str) -> str:
+    # 63 less "-poison": the host gives longer queues no poison queue.
+    if not re.fullmatch("[a-z0-9](-?[a-z0-9]){2,55}", value):
+        raise ValueError("a queue name has 3 to 56 lower-case letters, digits and single hyphens between them")
+    return value
+
+
+def container_name(value: str) -> str:
+    if not (3 <= len(value) <= 63 and re.fullmatch("[a-z0-9](-?[a-z0-9])*", value)):
+        raise ValueError(f"{value!r} is not a container: 3 to 63 lower-case letters, digits and single hyphens")
+    return value
+
+
+def url(value: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", value):
+        raise ValueError("it must be an http or https URL without query")
+    return value.rstrip("/")
+
+
+def text_map(value: str) -> dict[str, str]:
+    parsed = json.loads(value)
+    if not isinstance(parsed, dict) or not parsed or not all(isinstance(item, str) for item in parsed.values()):
+        raise ValueError('it must be a JSON object of texts with at least one entry, as {"name": "value"}')
+    for name in parsed:
+        if not DATASTORE.allows(name):
+            raise ValueError(f"{name!r} is not a name: use letters, digits, - and _")
+    return parsed
+
+
+def containers(value: str) -> dict[str, str]:
+    return {name: container_name(container) for name, container in text_map(value).items()}

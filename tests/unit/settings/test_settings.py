@@ -1,0 +1,160 @@
+"""Settings: read once, strictly; secrets stay secret."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from orchestrator.setting_types import InvalidSetting, Secret
+from orchestrator.settings import Settings, described, read, reference
+
+ROOT = Path(__file__).parents[3]
+LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+DIGEST = hashlib.sha256(b"token").hexdigest()
+
+
+def test_the_connection_is_all_that_is_needed() -> None:
+    settings = read(LEAST)
+    assert settings.storage.reveal() == "UseDevelopmentStorage=true"
+    assert settings.queue == "millstream-steps"
+    assert settings.default_datastore == "workspaceblobstore"
+    assert settings.token_digests == ()
+
+
+def test_an_empty_value_counts_as_not_given() -> None:
+    assert read({**LEAST, "MILLSTREAM_QUEUE": ""}).queue == "millstream-steps"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("MILLSTREAM_CLAIM_TTL_SECONDS", "120.5", "claim_ttl", 120.5),
+        ("MILLSTREAM_BODY_BYTES", "2048", "body_bytes", 2048),
+        ("MILLSTREAM_FORK_SERVER", "False", "fork_server", False),
+        ("MILLSTREAM_KEEP_WORK_DIRS", "1", "keep_work_dirs", True),
+        ("MILLSTREAM_QUEUE", "my-steps", "queue", "my-steps"),
+        ("MILLSTREAM_PUBLIC_URL", "https://host.example/base/", "public_url", "https://host.example/base"),
+        ("MILLSTREAM_DATASTORES", '{"main": "data"}', "datastores", {"main": "data"}),
+        ("MILLSTREAM_CACHE_DIR", "cache", "cache_dir", Path("cache")),
+        ("MILLSTREAM_TOKEN_SHA256", f"{DIGEST.upper()}, {DIGEST}", "token_sha256", (DIGEST, DIGEST)),
+    ],
+)
+def test_values_are_parsed(variable: str, text: str, name: str, value: object) -> None:
+    assert getattr(read({**LEAST, variable: text}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("MILLSTREAM_CLAIM_TTL_SECONDS", "soon"),
+        ("MILLSTREAM_CLAIM_TTL_SECONDS", "0"),
+        ("MILLSTREAM_CLAIM_TTL_SECONDS", "nan"),
+        ("MILLSTREAM_CLAIM_TTL_SECONDS", "-5"),
+        ("MILLSTREAM_BODY_BYTES", "1e6"),
+        ("MILLSTREAM_BODY_BYTES", "0"),
+        ("MILLSTREAM_FORK_SERVER", "maybe"),
+        ("MILLSTREAM_QUEUE", "Capital"),
+        ("MILLSTREAM_QUEUE", "a" * 57),
+        ("MILLSTREAM_QUEUE", "two--hyphens"),
+        ("MILLSTREAM_PUBLIC_URL", "ftp://host"),
+        ("MILLSTREAM_PUBLIC_URL", "https://host/?code=1"),
+        ("MILLSTREAM_DATASTORES", "{"),
+        ("MILLSTREAM_DATASTORES", "[]"),
+        ("MILLSTREAM_DATASTORES", "{}"),
+        ("MILLSTREAM_DATASTORES", '{"a": 1}'),
+        ("MILLSTREAM_DATASTORES", '{"a": "Not A Container"}'),
+        ("MILLSTREAM_DATASTORES", '{"a/b": "data"}'),
+        ("MILLSTREAM_TOKEN_SHA256", "abc"),
+        ("MILLSTREAM_TOKEN_SHA256", ","),
+        ("MILLSTREAM_TOKEN", "   "),
+    ],
+)
+def test_a_wrong_value_stops_the_start_and_is_named(variable: str, text: str) -> None:
+    with pytest.raises(InvalidSetting, match=variable) as caught:
+        read({**LEAST, variable: text})
+    assert caught.value.field == variable
+
+
+def test_a_missing_setting_stops_the_start() -> None:
+    with pytest.raises(InvalidSetting, match="AzureWebJobsStorage is missing"):
+        read({})
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("MILLSTREAM_QUEUES", "MILLSTREAM_QUEUE"),
+        ("MILLSTREAM_CLAIM_TTL", "MILLSTREAM_CLAIM_TTL_SECONDS"),
+        ("MILLSTREAM_BODY", "MILLSTREAM_BODY_BYTES"),
+        ("MILLSTREAM_TOKEN_SHA_256", "MILLSTREAM_TOKEN_SHA256"),
+    ],
+)
+def test_a_slip_of_the_pen_is_caught(slip: str, meant: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"Did you mean {meant}"):
+        read({**LEAST, slip: "5"})
+
+
+@pytest.mark.parametrize("name", ["MILLSTREAM_SPOOL", "MILLSTREAM_STEP_INFO", "MILLSTREAM_AZURITE_JS", "PATH"])
+def test_names_of_other_parts_are_left_alone(name: str) -> None:
+    assert read({**LEAST, name: "x"}) == read(LEAST)
+
+
+def test_a_heartbeat_must_be_faster_than_a_claim_lasts() -> None:
+    with pytest.raises(InvalidSetting, match="MILLSTREAM_HEARTBEAT_SECONDS"):
+        read({**LEAST, "MILLSTREAM_CLAIM_TTL_SECONDS": "10"})
+
+
+def test_tokens_are_known_by_their_sums() -> None:
+    settings = read({**LEAST, "MILLSTREAM_TOKEN": "token", "MILLSTREAM_TOKEN_SHA256": "00" * 32})
+    assert settings.token_digests == (bytes(32), bytes.fromhex(DIGEST))
+
+
+def test_no_secret_is_shown() -> None:
+    settings = read({"AzureWebJobsStorage": "AccountKey=hush", "MILLSTREAM_TOKEN": "hush"})
+    assert "hush" not in f"{settings} {settings!r}"
+    with pytest.raises(TypeError):
+        pickle.dumps(Secret("hush"))
+
+
+def test_a_wrong_secret_is_not_quoted() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        read({**LEAST, "MILLSTREAM_TOKEN_SHA256": "hush"})
+    assert "hush" not in str(caught.value)
+
+
+def test_every_setting_is_described() -> None:
+    names = [setting.variable for setting in described()]
+    assert len(names) == len(set(names)) == len(dataclasses.fields(Settings))
+    assert all(setting.meaning.endswith(".") for setting in described())
+
+
+def test_the_document_is_fresh() -> None:
+    path = ROOT / "docs" / "settings.md"
+    if os.environ.get("MILLSTREAM_RENEW_DOCS"):
+        path.write_text(reference())
+    assert path.read_text() == reference(), "renew it with MILLSTREAM_RENEW_DOCS=1"
+
+
+def test_host_json_agrees_with_the_defaults() -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    hours, minutes, seconds = (int(part) for part in host["functionTimeout"].split(":"))
+    assert hours * 3600 + minutes * 60 + seconds == read(LEAST).function_timeout
+
+
+def test_only_function_app_reads_the_environment() -> None:
+    sources = {path: ast.parse(path.read_text()) for path in (ROOT / "orchestrator").rglob("*.py")}
+    readers = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
+    ]
+    assert sources
+    assert readers == []
