@@ -1,0 +1,178 @@
+"""One attempt of a step: prepare, run, collect."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+
+from orchestrator.core.job import Job
+from orchestrator.core.result import File, StepError, StepResult
+from steps import outputs, spool
+from steps.context import StepContext
+from steps.failures import StepFailure, node_failure
+from steps.fork_server import ForkServer
+from steps.inputs import Bringer
+from steps.kinds import kind
+from steps.log import StepLog
+from steps.outputs import Found
+from steps.settings import WorkerSettings
+from steps.snapshots import Snapshots
+from steps.spool import Reported
+from steps.stop import Stop
+from steps.store import Store
+from steps.transfer import Pool, Push, push
+from steps.workdir import Folders, WorkFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Equipment:
+    """What all attempts of a worker share. environment: what their processes have in common."""
+
+    settings: WorkerSettings
+    store: Store
+    work: WorkFolder
+    pool: Pool
+    snapshots: Snapshots
+    bringer: Bringer
+    server: ForkServer
+    environment: Mapping[str, str]
+
+    def close(self) -> None:
+        self.server.close()
+        self.pool.close()
+        self.work.close()
+
+
+class Attempt:
+    """Performs one job, once."""
+
+    def __init__(self, equipment: Equipment, job: Job, stop: Stop) -> None:
+        settings = equipment.settings
+        self._equipment = equipment
+        self._job = job
+        self._stop = stop
+        self._log = StepLog(equipment.store, settings.container, f"{job.prefix}/log.txt", limit=settings.log_bytes)
+        self._begun = time.monotonic()
+        self._started_at = time.time()
+        self._context: StepContext | None = None
+        self._failure: StepFailure | None = None
+        self._reported = Reported()
+        self._found: list[Found] = []
+        self._artifacts: list[Push] = []
+        self._stored: list[File] | None = None
+
+    def perform(self) -> StepResult:
+        """Raises Stopped."""
+        with self._failing(), self._folders() as folders:
+            with self._failing():
+                self._work(folders)
+            with self._failing():
+                self._collect(folders)
+            with self._failing():
+                self._store_all()
+        self._log.finish()
+        return self._result()
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """A failure in the block becomes the attempt's, unless it has one; the block is left."""
+        try:
+            yield
+        except StepFailure as failure:
+            self._failure = self._failure or failure
+        except OSError as error:
+            self._failure = self._failure or node_failure(error, "The step's folders could not be used")
+
+    @contextmanager
+    def _folders(self) -> Iterator[Folders]:
+        work = self._equipment.work
+        folders = work.make(f"{self._job.run}-{self._job.step.id}")
+        try:
+            yield folders
+        finally:
+            work.remove(folders)
+
+    def _work(self, folders: Folders) -> None:
+        """Raises StepFailure, Stopped, OSError."""
+        own = self._equipment
+        step = self._job.step
+        if step.snapshot is not None:
+            own.snapshots.copy_to(step.snapshot, folders.code)
+        inputs = own.bringer.bring(self._job, folders, self._log, self._stop)
+        paths = {port.name: outputs.place(port, folders) for port in step.outputs}
+        for name in outputs.ARTIFACT_FOLDERS:
+            (folders.code / name).mkdir(exist_ok=True)
+        self._context = StepContext(
+            job=self._job,
+            folders=folders,
+            settings=own.settings,
+            server=own.server,
+            common_environment=own.environment,
+            log=self._log,
+            stop=self._stop,
+            inputs=inputs,
+            outputs=paths,
+            begun=self._begun,
+        )
+        kind(step.kind).run(self._context)
+        self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log)
+
+    def _collect(self, folders: Folders) -> None:
+        """Read what the script reported, and find its artifacts, however it ended."""
+        settings = self._equipment.settings
+        self._reported = spool.read(folders.spool, limit=settings.spool_bytes)
+        for complaint in self._reported.complaints:
+            self._log.note(complaint)
+        self._artifacts = outputs.find_artifacts(
+            self._artifact_prefix, settings.container, folders, self._reported.files, self._log
+        )
+
+    def _store_all(self) -> None:
+        """The end of the log, outputs and artifacts travel together. Raises StorageFailed, Stopped, OSError."""
+        pushes = [item for found in self._found for item in found.pushes] + self._artifacts
+
+        def store(item: Push | None) -> File | None:
+            if item is not None:
+                return push(self._equipment.store, item, self._stop)
+            self._log.finish()
+            return None
+
+        files = self._equipment.pool.map(store, [None, *pushes])
+        self._stored = [file for file in files if file is not None]
+
+    @property
+    def _artifact_prefix(self) -> str:
+        return f"{self._job.prefix}/artifacts"
+
+    def _result(self) -> StepResult:
+        files = iter(self._stored or ())
+        produced = {found.name: found.data(list(islice(files, len(found.pushes)))) for found in self._found}
+        artifacts = tuple(files)
+        failure, context = self._failure, self._context
+        log, log_bytes = self._log.stored
+        return StepResult(
+            outputs=produced if failure is None else {},
+            artifacts=artifacts,
+            artifact_prefix=self._artifact_prefix if artifacts else "",
+            metrics=tuple(self._reported.metrics),
+            tags=self._reported.tags,
+            properties=self._reported.properties,
+            models=tuple(self._reported.models),
+            error=self._error(),
+            retryable=failure is None or failure.retryable,
+            exit_code=failure.exit_code if failure else (context.exit_code if context else None),
+            log=log,
+            log_bytes=log_bytes,
+            started_at=self._started_at,
+            ended_at=time.time(),
+            bare_seconds=context.bare_seconds if context else 0.0,
+        )
+
+    def _error(self) -> StepError | None:
+        failure = self._failure
+        if failure is None:
+            return None
+        return StepError(code=failure.code, message=failure.message, log_tail=self._log.tail())

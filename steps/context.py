@@ -1,0 +1,82 @@
+"""What a kind of step is given to work with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.core.job import Job
+from steps import environment, execution
+from steps.failures import TimedOut
+from steps.fork_server import Command, ForkServer
+from steps.log import StepLog
+from steps.settings import WorkerSettings
+from steps.stop import Stop
+from steps.workdir import Folders
+
+RESERVE_SECONDS = 30.0
+"""Before the host kills this process, to end the script and to store what it left."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StepContext:
+    """One attempt, prepared: sources and inputs are in place, `inputs` and `outputs` say where.
+
+    `server` starts processes, Python ones by the worker's own interpreter. A kind returns when the step has done its
+    work, and raises StepFailure when it has not. `exit_code` and `bare_seconds` are of the last process run.
+    """
+
+    job: Job
+    folders: Folders
+    settings: WorkerSettings
+    server: ForkServer
+    common_environment: Mapping[str, str]
+    log: StepLog
+    stop: Stop
+    inputs: Mapping[str, Path]
+    outputs: Mapping[str, Path]
+    begun: float = field(default_factory=time.monotonic)
+    exit_code: int | None = None
+    bare_seconds: float = 0.0
+
+    def arguments(self) -> tuple[str, ...]:
+        """The step's arguments, resolved. Raises InvalidStep."""
+        return environment.arguments(self.job, self.inputs, self.outputs)
+
+    def run_python(self, script: str, arguments: tuple[str, ...]) -> None:
+        """Run a script of the snapshot with the worker's interpreter. Raises StepFailure, Stopped."""
+        self._run((self.settings.python, script, *arguments), script=script)
+
+    def run_command(self, command: tuple[str, ...]) -> None:
+        """Run a command in the working folder. Raises StepFailure, Stopped."""
+        self._run(command, script=None)
+
+    def _run(self, command: tuple[str, ...], *, script: str | None) -> None:
+        own = environment.of_step(self.job, self.settings.workspace, self.folders, self.inputs, self.outputs)
+        self.folders.info.write_bytes(environment.step_info(self.job, self.inputs, self.outputs))
+        timeout = self._timeout()
+        order = Command(
+            command=command,
+            folder=self.folders.code,
+            environment=environment.combined(self.common_environment, own),
+            timeout=timeout,
+            grace=self.settings.grace_seconds,
+            script=script,
+            fresh=not self.settings.fork_server,
+        )
+        end = execution.run(self.server, order, self.log, self.stop)
+        self.bare_seconds = end.seconds
+        execution.judge(end, timeout)
+        self.exit_code = 0
+
+    def _timeout(self) -> float | None:
+        """Seconds the process may run: the step's own limit, and what is left of the host's."""
+        own, host = self.job.step.timeout_seconds, self.settings.function_timeout_seconds
+        if host is None:
+            return own
+        left = self.begun + host - RESERVE_SECONDS - time.monotonic()
+        if left <= 0:
+            raise TimedOut(f"The inputs took so long that of the host's {host:g} s nothing is left for the script.")
+        return left if own is None else min(own, left)

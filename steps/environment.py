@@ -1,0 +1,139 @@
+"""The environment variables and the arguments of a script (azureml-v1-contract.md, section 6.2)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal, ParameterValue
+from orchestrator.core.job import Job
+from steps.failures import InvalidStep
+from steps.settings import WorkerSettings, WorkspaceIdentity
+from steps.workdir import Folders
+
+INHERITED = ("PATH", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""The worker's own variables that scripts get, too. None may hold a secret; proxies may, so they are not here."""
+_DEFAULTS = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_NAMESPACE = uuid.UUID("5e1ac7a6-6f0c-4f3a-9d0a-5d6b7c5a1f6e")
+_NOT_WORD = re.compile(r"\W", re.ASCII)
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What may go to scripts of the process's own environment: an allow list."""
+    return {name: environment[name] for name in INHERITED if name in environment}
+
+
+def base(settings: WorkerSettings, runtime: Path) -> dict[str, str]:
+    """What all scripts of the worker have in common."""
+    environment = _DEFAULTS | dict(settings.environment)
+    environment["PATH"] = f"{Path(settings.python).parent}:{environment['PATH']}"
+    environment["PYTHONPATH"] = ":".join([str(runtime), *settings.python_path])
+    if settings.threads_per_step is not None:
+        environment |= dict.fromkeys(_THREADS, str(settings.threads_per_step))
+    return environment
+
+
+def of_step(
+    job: Job, workspace: WorkspaceIdentity, folders: Folders, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
+) -> dict[str, str]:
+    """What is this step's own. Raises InvalidStep."""
+    environment = {f"AML_PARAMETER_{_NOT_WORD.sub('_', name)}": value for name, value in _parameters(job).items()}
+    for name, value in job.step.environment.items():
+        if not name or "=" in name or "\0" in name:
+            raise InvalidStep(f"{name!r} cannot be the name of an environment variable.")
+        environment[name] = _text(value, job, inputs, outputs)
+    environment |= {f"AZUREML_DATAREFERENCE_{name}": str(path) for name, path in {**inputs, **outputs}.items()}
+    workspace_id = uuid.uuid5(_NAMESPACE, f"{workspace.subscription_id}/{workspace.resource_group}/{workspace.name}")
+    return environment | {
+        "AZUREML_RUN_ID": run_id(job),
+        "AZUREML_ARM_SUBSCRIPTION": workspace.subscription_id,
+        "AZUREML_ARM_RESOURCEGROUP": workspace.resource_group,
+        "AZUREML_ARM_WORKSPACE_NAME": workspace.name,
+        "AZUREML_ARM_PROJECT_NAME": job.experiment,
+        "AZUREML_EXPERIMENT_ID": str(uuid.uuid5(workspace_id, job.experiment)),
+        "AZUREML_WORKSPACE_ID": str(workspace_id),
+        "AZUREML_OUTPUT_DIRECTORY": "./outputs",
+        "HOME": str(folders.home),
+        "TMPDIR": str(folders.temporary),
+        "MILLSTREAM_SPOOL": str(folders.spool),
+        "MILLSTREAM_STEP_INFO": str(folders.info),
+    }
+
+
+def combined(common: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """A step's own variables win; a PYTHONPATH of its own comes before the common one."""
+    environment = {**common, **own}
+    if "PYTHONPATH" in own:
+        environment["PYTHONPATH"] = f"{own['PYTHONPATH']}:{common['PYTHONPATH']}"
+    return environment
+
+
+def run_id(job: Job) -> str:
+    """The step run's id as people see it."""
+    return f"{job.run}_{job.step.id}"
+
+
+def arguments(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> tuple[str, ...]:
+    """The step's arguments as a script gets them. Raises InvalidStep."""
+    return tuple(_text(argument, job, inputs, outputs) for argument in job.step.arguments)
+
+
+def step_info(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> bytes:
+    """The document behind MILLSTREAM_STEP_INFO."""
+    return msgspec.json.encode(
+        {
+            "run_id": job.run,
+            "step_run_id": run_id(job),
+            "experiment": job.experiment,
+            "step_id": job.step.id,
+            "step_name": job.step.name,
+            "attempt": job.attempt,
+            "parameters": job.parameters,
+            "inputs": {name: str(path) for name, path in inputs.items()},
+            "outputs": {name: str(path) for name, path in outputs.items()},
+            "tags": {},
+        }
+    )
+
+
+def _parameters(job: Job) -> dict[str, str]:
+    """The pipeline parameters that the step refers to."""
+    tagged = [*job.step.arguments, *job.step.environment.values()]
+    names = {item.name for item in tagged if isinstance(item, FromParameter)}
+    return {name: text_of(_parameter(name, job)) for name in names}
+
+
+def _parameter(name: str, job: Job) -> ParameterValue:
+    try:
+        return job.parameters[name]
+    except KeyError:
+        raise InvalidStep(f"The step refers to the parameter {name!r}, which the pipeline does not have.") from None
+
+
+def text_of(value: ParameterValue) -> str:
+    """A parameter's value as v1 scripts expect it: True, 1, 0.5, text."""
+    return str(value)
+
+
+def _text(
+    item: Argument | Literal | FromParameter, job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
+) -> str:
+    match item:
+        case Literal(value=value):
+            text = value
+        case FromParameter(name=name):
+            text = text_of(_parameter(name, job))
+        case FromInput(name=name) if name in inputs:
+            text = str(inputs[name])
+        case FromOutput(name=name) if name in outputs:
+            text = str(outputs[name])
+        case _:
+            raise InvalidStep(f"The step refers to the port {item.name!r}, which it does not have.")
+    if "\0" in text:
+        raise InvalidStep("An argument holds a NUL character, which no process can be given.")
+    return text

@@ -1,0 +1,121 @@
+"""Why an attempt of a step fails. Each class is one code of docs/errors.md.
+
+StepFailure
+├── InvalidStep        the step cannot be executed as it is defined
+├── SnapshotMissing    its source folder is not in storage
+├── SnapshotDamaged    its source folder is not what its address promises
+├── ScriptMissing      its source folder has no such script
+├── InputMissing       an upstream output is no longer there
+├── InputDamaged       an upstream output is not what was committed
+├── InputUnusable      an input cannot be laid out as files
+├── DiskFull           no room for sources or inputs on the node
+├── NodeFailed         the node's disk or processes failed otherwise
+├── StartFailed        the process could not be started
+├── ScriptFailed       it ended with an exit code other than 0
+├── ScriptKilled       a signal ended it
+├── TimedOut           it ran longer than it may
+├── OutputNotWritten   it ended well without writing an output
+├── OutputUnusable     an output cannot be stored under its name
+└── StorageFailed      storage did not take or give something
+
+Stopped is not a failure: the attempt is no longer wanted, and nothing of it is published.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from orchestrator.core.errors import MillstreamError
+
+
+class StepFailure(MillstreamError):
+    """Root. `retryable` False: the next attempt would end the same way. `exit_code` of the script, if it had one."""
+
+    status = 500
+    code = "StepFailed"
+    retryable = True
+    exit_code: int | None = None
+
+
+class InvalidStep(StepFailure):
+    code = "InvalidStep"
+    retryable = False
+
+
+class SnapshotMissing(StepFailure):
+    code = "SnapshotMissing"
+    retryable = False
+
+
+class SnapshotDamaged(StepFailure):
+    code = "SnapshotDamaged"
+    retryable = False
+
+
+class ScriptMissing(StepFailure):
+    code = "ScriptMissing"
+    retryable = False
+
+
+class InputMissing(StepFailure):
+    code = "InputMissing"
+
+
+class InputDamaged(StepFailure):
+    code = "InputDamaged"
+
+
+class InputUnusable(StepFailure):
+    code = "InputUnusable"
+    retryable = False
+
+
+class DiskFull(StepFailure):
+    code = "DiskFull"
+
+
+class NodeFailed(StepFailure):
+    code = "NodeFailed"
+
+
+class StartFailed(StepFailure):
+    code = "StartFailed"
+
+
+class ScriptFailed(StepFailure):
+    code = "ScriptFailed"
+
+
+class ScriptKilled(StepFailure):
+    code = "ScriptKilled"
+
+
+class TimedOut(StepFailure):
+    code = "TimedOut"
+
+
+class OutputNotWritten(StepFailure):
+    code = "OutputNotWritten"
+    retryable = False
+
+
+class OutputUnusable(StepFailure):
+    code = "OutputUnusable"
+    retryable = False
+
+
+class StorageFailed(StepFailure):
+    code = "StorageFailed"
+
+
+class Stopped(MillstreamError):
+    """The attempt's lease is lost or its run cancelled: stop, publish nothing."""
+
+    code = "Stopped"
+
+
+def node_failure(error: OSError, what: str) -> StepFailure:
+    """The failure behind an error of the node's own file system; `what` says what was tried."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"{what}: the disk of this node is full.")
+    return NodeFailed(f"{what}: {error}")

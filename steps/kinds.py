@@ -1,0 +1,34 @@
+"""The kinds of steps. To add one, add its line here.
+
+A kind is a module with `run(context: StepContext) -> None`. It is imported when first needed, so that a worker pays
+only for the kinds it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Protocol, cast
+
+from steps.context import StepContext
+from steps.failures import InvalidStep
+
+KINDS: Mapping[str, str] = {
+    "python_script": "steps.python_script",
+}
+
+
+class Kind(Protocol):
+    """Does the step's own work."""
+
+    def run(self, context: StepContext) -> None:
+        """Raises StepFailure when it cannot be done, Stopped when it is not wanted any more."""
+        ...
+
+
+def kind(name: str) -> Kind:
+    """Raises InvalidStep."""
+    try:
+        return cast(Kind, import_module(KINDS[name]))
+    except KeyError:
+        raise InvalidStep(f"There is no kind of step {name!r}; there are: {', '.join(sorted(KINDS))}.") from None

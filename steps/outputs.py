@@ -1,0 +1,153 @@
+"""Finding what a script wrote: its outputs, ./outputs, ./logs, and files it named itself.
+
+Only regular files inside the attempt's own folder are taken. A link that leads out of it (to a file of the worker, say)
+is left out, with a line in the log. The script's processes are gone by then, so nothing changes meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.core.definition import Output
+from orchestrator.core.job import Job
+from orchestrator.core.result import File, OutputData
+from steps.failures import InvalidStep, OutputNotWritten, OutputUnusable
+from steps.inputs import container_of
+from steps.log import StepLog
+from steps.paths import MAX_NAME, UnsafeName, below, check
+from steps.spool import NamedFile
+from steps.transfer import Push
+from steps.workdir import Folders
+
+ARTIFACT_FOLDERS = ("outputs", "logs")
+MOST_NOTES = 20
+_NOT_FILES = ("/proc/", "/sys/", "/dev/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An output as the script left it: what to store, and under which prefix of its datastore."""
+
+    name: str
+    datastore: str
+    prefix: str
+    is_file: bool
+    pushes: tuple[Push, ...]
+
+    def data(self, files: Sequence[File]) -> OutputData:
+        """The manifest, once its files are stored."""
+        return OutputData(datastore=self.datastore, prefix=self.prefix, is_file=self.is_file, files=tuple(files))
+
+
+def place(port: Output, folders: Folders) -> Path:
+    """Where the script is to write the output. Its parent is made, it itself is not: it may become a file or a folder.
+
+    Raises InvalidStep.
+    """
+    path = folders.outputs / port.name
+    if port.mode == "upload" and port.path_on_compute is not None:
+        try:
+            path = below(folders.code, port.path_on_compute)
+        except UnsafeName as error:
+            raise InvalidStep(f"Output {port.name!r} cannot have this path_on_compute: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def find_outputs(
+    job: Job, paths: Mapping[str, Path], folders: Folders, datastores: Mapping[str, str], log: StepLog
+) -> list[Found]:
+    """All outputs of the step. Raises OutputNotWritten, OutputUnusable, InvalidStep."""
+    return [_find_output(job, port, paths[port.name], folders, datastores, log) for port in job.step.outputs]
+
+
+def _find_output(
+    job: Job, port: Output, path: Path, folders: Folders, datastores: Mapping[str, str], log: StepLog
+) -> Found:
+    prefix = f"{job.prefix}/{port.name}"
+    container = container_of(datastores, port.datastore)
+    if not path.exists():
+        raise OutputNotWritten(
+            f"The script ended well, but did not write its output {port.name!r}. Expected was a file or a folder at "
+            f"{path}; the script finds this path in its arguments or in AZUREML_DATAREFERENCE_{port.name}."
+        )
+    if not _is_inside(path, folders.root):
+        raise OutputUnusable(f"Output {port.name!r} is a link to a place outside the step's own folder.")
+    if path.is_file():
+        push = Push(container=container, name=prefix, source=path, path="")
+        return Found(name=port.name, datastore=port.datastore, prefix=prefix, is_file=True, pushes=(push,))
+    pushes = []
+    for name, source in _walk(path, folders.root, log):
+        reason = _unusable(f"{prefix}/{name}", name)
+        if reason:
+            raise OutputUnusable(f"Output {port.name!r}: a file cannot be stored under its name: {reason}")
+        pushes.append(Push(container=container, name=f"{prefix}/{name}", source=source, path=name))
+    return Found(name=port.name, datastore=port.datastore, prefix=prefix, is_file=False, pushes=tuple(pushes))
+
+
+def find_artifacts(
+    prefix: str, container: str, folders: Folders, named: Sequence[NamedFile], log: StepLog
+) -> list[Push]:
+    """./outputs and ./logs, and the files that the script named; a name given twice is the last one's."""
+    sources: dict[str, Path] = {}
+    for folder in ARTIFACT_FOLDERS:
+        root = folders.code / folder
+        if root.is_dir() and not root.is_symlink():
+            sources |= {f"{folder}/{name}": source for name, source in _walk(root, folders.root, log)}
+    for file in named:
+        path = Path(os.path.realpath(file.path))
+        if path.is_file() and not str(path).startswith(_NOT_FILES):
+            sources[file.name] = path
+        else:
+            log.note(f"The file {file.path!r}, to be stored as {file.name!r}, is not there or not a regular file.")
+    pushes = []
+    for name, source in sources.items():
+        if reason := _unusable(f"{prefix}/{name}", name):
+            log.note(f"A file is not stored: {reason}")
+        else:
+            pushes.append(Push(container=container, name=f"{prefix}/{name}", source=source, path=name))
+    return pushes
+
+
+def _unusable(blob: str, name: str) -> str | None:
+    try:
+        check(name)
+    except UnsafeName as error:
+        return error.message
+    return None if len(blob) <= MAX_NAME else f"{name!r} makes a blob name of more than {MAX_NAME} characters."
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+
+
+def _walk(root: Path, within: Path, log: StepLog) -> Iterator[tuple[str, Path]]:
+    """(name relative to `root`, path) of every file below it, in name order."""
+    left_out: list[str] = []
+    yield from _walk_folder(root, "", within, left_out)
+    for reason in left_out[:MOST_NOTES]:
+        log.note(reason)
+    if len(left_out) > MOST_NOTES:
+        log.note(f"... and {len(left_out) - MOST_NOTES} more.")
+
+
+def _walk_folder(folder: Path, prefix: str, within: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
+    for entry in entries:
+        name, path = prefix + entry.name, Path(entry.path)
+        if entry.is_symlink():
+            if path.is_file() and _is_inside(path, within):
+                yield name, path
+            else:
+                left_out.append(f"{name!r} is not stored: it is a link that leads outside, to a folder, or nowhere.")
+        elif entry.is_dir():
+            yield from _walk_folder(path, name + "/", within, left_out)
+        elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode):
+            yield name, path
+        else:
+            left_out.append(f"{name!r} is not stored: it is not a regular file.")

@@ -1,0 +1,56 @@
+"""What a step worker has to know of its surroundings. Nothing in this room reads the process's own environment."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceIdentity:
+    """The names a v1 script finds in AZUREML_ARM_* and AZUREML_WORKSPACE_ID."""
+
+    name: str = "millstream"
+    subscription_id: str = "00000000-0000-0000-0000-000000000000"
+    resource_group: str = "millstream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """Times in seconds, sizes in bytes.
+
+    cache_dir: node-local folder for snapshots and working folders; created. container: the system container.
+    datastores: container of each datastore. environment: what every script's environment starts from; it is handed to
+    user code, so it must hold no secret (`steps.environment.inherited` filters one). python: the interpreter of
+    scripts. python_path: further folders of installed packages for scripts, such as those the worker itself got by
+    other means than its interpreter. runtime_path: a folder with `millstream` for scripts; None: made in cache_dir.
+    fork_server: start scripts in forks of a warm process instead of fresh interpreters. function_timeout_seconds: when
+    the host would kill this whole process; None: never. grace_seconds: between SIGTERM and SIGKILL.
+    threads_per_step: cap for numeric libraries in a script; None: theirs.
+    """
+
+    cache_dir: Path
+    container: str = "millstream"
+    datastores: Mapping[str, str] = field(default_factory=lambda: {"workspaceblobstore": "workspaceblobstore"})
+    workspace: WorkspaceIdentity = WorkspaceIdentity()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    python: str = sys.executable
+    python_path: tuple[str, ...] = ()
+    runtime_path: Path | None = None
+    fork_server: bool = True
+    heartbeat_seconds: float = 30.0
+    cancel_check_seconds: float = 3.0
+    function_timeout_seconds: float | None = 1800.0
+    grace_seconds: float = 5.0
+    threads_per_step: int | None = None
+    transfer_threads: int = 8
+    log_bytes: int = 10 * MEBIBYTE
+    spool_bytes: int = 32 * MEBIBYTE
+    snapshot_bytes: int = 300 * MEBIBYTE
+    snapshot_files: int = 2000
+    snapshot_cache_bytes: int = 2048 * MEBIBYTE
+    keep_work_dirs: bool = False

@@ -1,0 +1,117 @@
+"""What a script reported through its run context: metrics, tags, properties, files, models.
+
+The contract is a JSON object a line: {"op": "metric", "name", "kind", "value", "at", "step", "description"},
+{"op": "tag" or "property", "key", "value"}, {"op": "file", "name", "path"}, {"op": "model", "name", "path", ...}.
+A line that is not understood is told in the log and harms nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.result import Metric, ModelRegistration
+
+MOST_COMPLAINTS = 20
+_SHOWN = 120
+
+
+class _Metric(msgspec.Struct, frozen=True, tag_field="op", tag="metric"):
+    name: str
+    kind: str
+    value: Any
+    at: float
+    step: int | None = None
+    description: str = ""
+
+
+class _Tag(msgspec.Struct, frozen=True, tag_field="op", tag="tag"):
+    key: str
+    value: str
+
+
+class _Property(msgspec.Struct, frozen=True, tag_field="op", tag="property"):
+    key: str
+    value: str
+
+
+class NamedFile(msgspec.Struct, frozen=True, tag_field="op", tag="file"):
+    """A file the script wants stored among its artifacts as `name`; `path` is where it is on this node."""
+
+    name: str
+    path: str
+
+
+class _Model(msgspec.Struct, frozen=True, tag_field="op", tag="model"):
+    name: str
+    path: str
+    tags: dict[str, str] | None = None
+    properties: dict[str, str] | None = None
+    description: str | None = None
+    framework: str | None = None
+    framework_version: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Metric | _Tag | _Property | NamedFile | _Model).decode
+
+
+@dataclass(slots=True)
+class Reported:
+    """All that was reported, in order; `complaints` are for the log."""
+
+    metrics: list[Metric] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    files: list[NamedFile] = field(default_factory=list)
+    models: list[ModelRegistration] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def _add(self, line: bytes) -> None:
+        match _decode(line):
+            case _Metric() as metric:
+                self.metrics.append(Metric(**msgspec.structs.asdict(metric)))
+            case _Tag(key, value):
+                self.tags[key] = value
+            case _Property(key, value):
+                # A property is set once; the first value stands.
+                self.properties.setdefault(key, value)
+            case NamedFile() as file:
+                self.files.append(file)
+            case _Model() as model:
+                given = {name: value for name, value in msgspec.structs.asdict(model).items() if value is not None}
+                self.models.append(ModelRegistration(**given))
+
+
+def read(path: Path, *, limit: int) -> Reported:
+    """Read a spool, if there is one, up to `limit` bytes."""
+    reported = Reported()
+    if not path.is_file():
+        return reported
+    faults = 0
+    for number, line in _lines(path, limit, reported):
+        try:
+            reported._add(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            faults += 1
+            if faults <= MOST_COMPLAINTS:
+                shown = line[:_SHOWN].decode("utf-8", "replace")
+                reported.complaints.append(f"Reported line {number} is not understood: {error}: {shown}")
+    if faults > MOST_COMPLAINTS:
+        reported.complaints.append(f"... and {faults - MOST_COMPLAINTS} more such lines.")
+    return reported
+
+
+def _lines(path: Path, limit: int, reported: Reported) -> Iterator[tuple[int, bytes]]:
+    taken = 0
+    with path.open("rb") as source:
+        for number, line in enumerate(source, 1):
+            taken += len(line)
+            if taken > limit:
+                reported.complaints.append(f"The script reported more than {limit} bytes; what follows is left out.")
+                return
+            if line.strip():
+                yield number, line

@@ -1,0 +1,182 @@
+"""Files to and from blobs: many at once, in bounded memory, hashed on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar, cast
+
+from orchestrator.core.result import File
+from steps.failures import InputDamaged, InputMissing, InputUnusable, StorageFailed, node_failure
+from steps.stop import Stop
+from steps.store import BlobMissing, Store, StoreFailed
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """A blob that is to become a file. With `expected`, it must have that size and hash."""
+
+    container: str
+    name: str
+    target: Path
+    expected: File | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A file that is to become a blob; `path` is its name in the manifest."""
+
+    container: str
+    name: str
+    source: Path
+    path: str
+
+
+class Pool:
+    """Threads for transfers, shared by all attempts of a worker."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="millstream-transfer")
+        # An attempt with thousands of files must not queue them all before another attempt's one.
+        self._window = threads * 2
+
+    def map(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """Results in the order of the items. The first error is raised, after what has begun has ended."""
+        results: list[R] = []
+        todo = list(items)
+        if len(todo) <= 1:
+            return [do(item) for item in todo]
+        slots = threading.Semaphore(self._window)
+        failed = threading.Event()
+
+        def run(item: T) -> R:
+            try:
+                return do(item)
+            except BaseException:
+                failed.set()
+                raise
+            finally:
+                slots.release()
+
+        futures = []
+        for item in todo:
+            slots.acquire()
+            if failed.is_set():
+                slots.release()
+                break
+            futures.append(self._executor.submit(run, item))
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
+        results.extend(future.result() for future in futures)
+        return results
+
+    def close(self) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+
+class _Hashing:
+    """Passes bytes through to or from a file, and hashes them. Rewinding starts over."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._reset()
+
+    def _reset(self) -> None:
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._hash.update(data)
+        self.size += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation("only back to the start")
+        self._reset()
+        return self._file.seek(0)
+
+    def file(self, path: str) -> File:
+        return File(path=path, size=self.size, sha256=self._hash.hexdigest())
+
+
+def fetch(store: Store, item: Fetch, stop: Stop) -> None:
+    """Bring a file, whole or not at all. Raises InputMissing, InputDamaged, InputUnusable, DiskFull, NodeFailed,
+    StorageFailed, Stopped.
+    """
+    stop.check()
+    with _local_errors(item.target):
+        item.target.parent.mkdir(parents=True, exist_ok=True)
+        with item.target.open("xb") as file:
+            sink = _Hashing(file)
+            try:
+                store.download(item.container, item.name, cast(BinaryIO, sink))
+                file.flush()
+            except BaseException:
+                item.target.unlink()
+                raise
+    _verify(item, sink)
+
+
+def _verify(item: Fetch, sink: _Hashing) -> None:
+    expected = item.expected
+    if expected is not None and sink.file(expected.path) != expected:
+        item.target.unlink()
+        raise InputDamaged(
+            f"The blob {item.container}/{item.name} is not what its step committed: {sink.size} bytes with sha256 "
+            f"{sink.file('').sha256}, not {expected.size} with {expected.sha256}."
+        )
+
+
+def push(store: Store, item: Push, stop: Stop) -> File:
+    """Store a file. Raises StorageFailed, Stopped, OSError."""
+    stop.check()
+    with item.source.open("rb") as file:
+        source = _Hashing(file)
+        try:
+            store.upload(item.container, item.name, cast(BinaryIO, source))
+        except StoreFailed as error:
+            raise StorageFailed(f"{item.path or item.name} could not be stored: {error}") from error
+        return source.file(item.path)
+
+
+def fetch_all(pool: Pool, store: Store, items: Sequence[Fetch], stop: Stop) -> None:
+    pool.map(lambda item: fetch(store, item, stop), items)
+
+
+def push_all(pool: Pool, store: Store, items: Sequence[Push], stop: Stop) -> list[File]:
+    return pool.map(lambda item: push(store, item, stop), items)
+
+
+@contextmanager
+def _local_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except BlobMissing as error:
+        raise InputMissing(f"The blob of {target.name!r} is missing: {error}") from error
+    except StoreFailed as error:
+        raise StorageFailed(f"The blob of {target.name!r} could not be read: {error}") from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        reason = f"{target.name!r} is a file in one place and a folder in another"
+        raise InputUnusable(f"The input cannot be laid out as files: {reason}.") from error
+    except OSError as error:
+        raise node_failure(error, f"{target.name!r} could not be written") from error

@@ -1,0 +1,90 @@
+"""The step worker: executes one attempt of a step, from its job to its result.
+
+What it cannot promise: a script runs as the worker's own operating-system user. It gets none of the worker's variables,
+its parents' environments are clean, and it inherits no descriptor. But that user can read /proc/<worker>/environ, the
+caches, and other attempts' folders, and can signal the worker, unless the system forbids it; only a user or a container
+of its own would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from orchestrator.core.job import Job
+from orchestrator.core.result import StepResult
+from orchestrator.engine.lease import Lease
+from steps import environment, runtime_path
+from steps.attempt import Attempt, Equipment
+from steps.failures import Stopped
+from steps.fork_server import ForkServer
+from steps.heartbeat import Beater
+from steps.inputs import Bringer
+from steps.settings import WorkerSettings
+from steps.snapshots import Snapshots
+from steps.stop import Stop
+from steps.store import Store
+from steps.transfer import Pool
+from steps.workdir import WorkFolder
+
+
+class StepWorker:
+    """Thread-safe: as many attempts at once as there are threads that call `perform`.
+
+    beat: one heartbeat of a lease; False when it is lost. cancelled: whether a run is. Both may raise MillstreamError.
+    """
+
+    def __init__(
+        self,
+        storage: Store,
+        settings: WorkerSettings,
+        beat: Callable[[Lease], bool],
+        cancelled: Callable[[str], bool],
+    ) -> None:
+        self._beater = Beater(
+            beat,
+            cancelled,
+            heartbeat_seconds=settings.heartbeat_seconds,
+            cancel_check_seconds=settings.cancel_check_seconds,
+        )
+        cache = settings.cache_dir
+        common = environment.base(settings, settings.runtime_path or runtime_path.prepare(cache / "runtime"))
+        pool = Pool(settings.transfer_threads)
+        self._equipment = Equipment(
+            settings=settings,
+            store=storage,
+            work=WorkFolder(cache / "work", keep=settings.keep_work_dirs),
+            pool=pool,
+            snapshots=Snapshots(
+                storage,
+                settings.container,
+                cache / "snapshots",
+                cache_bytes=settings.snapshot_cache_bytes,
+                most_bytes=settings.snapshot_bytes,
+                most_files=settings.snapshot_files,
+            ),
+            bringer=Bringer(store=storage, pool=pool, datastores=settings.datastores),
+            server=ForkServer(settings.python, common),
+            environment=common,
+        )
+
+    def warm(self) -> None:
+        """Start what scripts are started from, so that the first one need not wait for it."""
+        self._equipment.server.warm()
+
+    def perform(self, job: Job, lease: Lease) -> StepResult | None:
+        """Execute the attempt. None: the lease is lost or the run cancelled, and nothing is to be published.
+
+        No process of the attempt is left, no heartbeat is under way, and its folder is gone when this returns.
+        """
+        stop = Stop()
+        with self._beater.watching(lease, stop):
+            try:
+                result = Attempt(self._equipment, job, stop).perform()
+            except Stopped:
+                return None
+        return None if stop.reason is not None else result
+
+    def close(self) -> None:
+        """No attempt may be running."""
+        self._beater.close()
+        self._equipment.close()
