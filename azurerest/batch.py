@@ -135,6 +135,11 @@ def _failure(text: str, status: int, response: Response, operation: str) -> Stor
     _, _, body = text.partition("\r\n\r\n")
     start, end = body.find("{"), body.rfind("}")
     fault = refusal(Response(status, response.headers, body[start : end + 1].encode(), response.date), operation)
-    if match := _INDEX.match(fault.message):
-        fault.index = int(match[1])
+    fault.index = index_in(fault.message)
     return fault
+
+
+def index_in(message: str) -> int | None:
+    """The failing operation, which the service puts in front of its message."""
+    match = _INDEX.match(message)
+    return int(match[1]) if match else None

@@ -67,7 +67,7 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if tls is not None:
-                sock = tls.wrap_socket(sock, server_hostname=origin.host)
+                sock = tls.wrap_socket(sock, server_hostname=origin.host, suppress_ragged_eofs=False)
             sock.settimeout(read_timeout)
         except BaseException:
             sock.close()

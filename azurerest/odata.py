@@ -50,12 +50,12 @@ def parse_datetime(text: str) -> datetime:
 
 
 def entity_path(table: str, pk: str, rk: str) -> str:
-    """Table(PartitionKey='..',RowKey='..'), percent-encoded as a path segment."""
+    """/Table(PartitionKey='..',RowKey='..'), the keys percent-encoded."""
     return f"/{table}(PartitionKey={_key(pk)},RowKey={_key(rk)})"
 
 
 def _key(text: str) -> str:
-    return "%27" + quote(text.replace("'", "''"), safe="") + "%27"
+    return "'" + quote(text.replace("'", "''"), safe="") + "'"
 
 
 def key_range(pk: str, from_rk: str | None = None, to_rk: str | None = None) -> str:

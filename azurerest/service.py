@@ -18,7 +18,8 @@ from azurerest.transport import Response, Transport
 READ_TRIES: Final = 3
 _BACKOFF = (0.1, 0.4)
 _LONGEST_WAIT = 5.0
-_VERSIONS = {"blob": "2021-12-02", "queue": "2021-12-02", "table": "2019-02-02"}
+# Tables take tokens from 2020-12-06 on.
+_VERSIONS = {"blob": "2021-12-02", "queue": "2021-12-02", "table": "2020-12-06"}
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 

@@ -62,7 +62,7 @@ class Tables:
     def delete_table(self, table: str) -> bool:
         """Delete a table and its rows; False when there is none."""
         try:
-            self._service.call("DELETE", f"/Tables(%27{table_name(table)}%27)", headers=_WRITE)
+            self._service.call("DELETE", f"/Tables('{table_name(table)}')", headers=_WRITE)
         except NotFound:
             return False
         return True
@@ -145,7 +145,11 @@ class Tables:
         TooLarge with the index of the offending operation.
         """
         body = batch.encode(self._service.endpoint.url, table_name(table), ops)
-        answer = self._service.call("POST", "/$batch", headers=_BATCH, body=body)
+        try:
+            answer = self._service.call("POST", "/$batch", headers=_BATCH, body=body)
+        except StorageError as fault:
+            fault.index = batch.index_in(fault.message)
+            raise
         return batch.decode(answer, len(ops), f"transaction on {table}")
 
     def _write(self, verb: str, table: str, pk: str, rk: str, props: Props, etag: str | None) -> str:

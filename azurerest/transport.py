@@ -52,6 +52,7 @@ Observer = Callable[[Call], None]
 
 class Transport:
     """Thread-safe; one may serve any number of accounts. Survives a fork: the child starts with an empty pool.
+    Knows no proxies.
 
     connect_timeout, read_timeout: seconds; the latter is the longest silence, not the longest call.
     max_idle: connections kept per origin. idle_limit: seconds a connection is kept unused (less if the server says so).

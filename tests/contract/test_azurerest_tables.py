@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -267,3 +268,16 @@ def test_large_rows(tables: Tables, table: str) -> None:
     props: dict[str, Value] = {f"p{n}": "ü" * 32_000 for n in range(15)}
     tables.insert(table, "p", "r", props)
     assert _props(tables, table) == props
+
+
+def test_many_threads_share_a_client(tables: Tables, table: str) -> None:
+    def work(thread: int) -> list[bool]:
+        seen = []
+        for number in range(25):
+            etag = tables.insert(table, f"p{thread}", f"{number}", {"n": thread * 1000 + number})
+            row = tables.get(table, f"p{thread}", f"{number}")
+            seen.append(row is not None and (row.etag, row.props) == (etag, {"n": thread * 1000 + number}))
+        return seen
+
+    with ThreadPoolExecutor(16) as pool:
+        assert [all(seen) and len(seen) == 25 for seen in pool.map(work, range(16))] == [True] * 16

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from azurerest import batch, entity
+from azurerest import Account, Tables, Transport, batch, entity
 from azurerest.batch import Op
 from azurerest.entity import Props, Value
 from azurerest.errors import Conflict, Invalid, NotFound, PreconditionFailed, StorageError, TooLarge, Unanswered
 from azurerest.transport import Response
+from tests.unit.azurerest.loopback import Loopback, response
+from tests.unit.azurerest.loopback import answer as peer_answer
 
 SYSTEM = {"odata.etag": 'W/"1"', "Timestamp": "2024-05-06T07:08:09.1234567Z"}
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -179,6 +181,15 @@ def test_the_failing_operation_is_told(status: int, code: str, kind: type[Storag
         batch.decode(answer(refused(status, code, "17:No.\nRequestId:1")), 100, "op")
     assert type(caught.value) is kind
     assert (caught.value.index, caught.value.code, caught.value.message) == (17, code, "17:No.")
+
+
+def test_a_refusal_of_the_whole_transaction_tells_the_operation_too() -> None:
+    error = {"odata.error": {"code": "InvalidInput", "message": {"value": "99:One of the inputs is not valid."}}}
+    with Loopback([peer_answer(response(400, json.dumps(error).encode()))]) as server:
+        tables = Tables(Account("account", server.url, server.url, server.url), Transport())
+        with pytest.raises(Invalid) as caught:
+            tables.transact("table", [Op.insert("p", "1", {})])
+    assert caught.value.index == 99
 
 
 def test_fewer_answers_than_operations_say_nothing() -> None:

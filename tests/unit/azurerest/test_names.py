@@ -67,7 +67,7 @@ def test_bad_keys(key: str) -> None:
 
 def test_keys_in_paths() -> None:
     assert odata.entity_path("t", "it's", "a b%|(),=") == (
-        "/t(PartitionKey=%27it%27%27s%27,RowKey=%27a%20b%25%7C%28%29%2C%3D%27)"
+        "/t(PartitionKey='it%27%27s',RowKey='a%20b%25%7C%28%29%2C%3D')"
     )
 
 

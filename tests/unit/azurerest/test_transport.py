@@ -105,14 +105,7 @@ def test_a_body_cut_off_on_a_new_connection_is_unreachable() -> None:
 def test_a_refusal_that_comes_before_the_body_is_read_is_told() -> None:
     early = response(413, b"<Error><Code>RequestBodyTooLarge</Code><Message>no</Message></Error>", Connection="close")
 
-    def refuse(_: Loopback, peer: socket.socket) -> None:
-        peer.recv(1024)
-        peer.sendall(early)
-        peer.shutdown(socket.SHUT_WR)
-        while peer.recv(1 << 20):
-            pass
-
-    with Loopback([refuse]) as server, pytest.raises(TooLarge):
+    with Loopback([read_some, send(early)]) as server, pytest.raises(TooLarge):
         write(service(server), BIG)
 
 
@@ -136,11 +129,12 @@ def test_a_write_on_a_pooled_connection_that_dies_unanswered_is_not_repeated() -
 
 
 def test_a_read_on_a_pooled_connection_that_dies_silently_is_repeated_at_once() -> None:
+    waits: list[float] = []
     with Loopback([answer(OK), take], [answer(OK)]) as server:
-        target = service(server)
+        target = service(server, sleep=waits.append)
         read(target)
         assert read(target).body == b"ok"
-    assert (server.connections, len(server.requests)) == (2, 3)
+    assert (server.connections, len(server.requests), waits) == (2, 3, [])
 
 
 def test_a_write_cut_off_on_a_pooled_connection_is_repeated() -> None:
@@ -170,7 +164,7 @@ def test_reads_give_up_after_three_tries() -> None:
 def test_a_read_does_not_wait_for_long() -> None:
     busy = response(429, b"", Retry_After="60")
     with Loopback([answer(busy)] * 2) as server, pytest.raises(Busy) as caught:
-        read(service(server))
+        read(service(server, read_timeout=100.0))
     assert caught.value.retry_after == 60.0
     assert len(server.requests) == 1
 
@@ -223,18 +217,18 @@ def test_a_large_answer_in_pieces() -> None:
 
 
 @pytest.mark.parametrize(
-    "first",
+    "acts",
     [
-        response(200, b"ok", Connection="close"),
-        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-        b"HTTP/1.1 200 OK\r\n\r\nok",
-        response(200, b"ok", Keep_Alive="timeout=1"),
-        response(200, b"ok") + b"surplus",
+        [answer(response(200, b"ok", Connection="close")), answer(OK)],
+        [answer(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"), answer(OK)],
+        [answer(b"HTTP/1.1 200 OK\r\n\r\nok")],
+        [answer(response(200, b"ok", Keep_Alive="timeout=1")), answer(OK)],
+        [answer(response(200, b"ok") + b"surplus"), answer(OK)],
     ],
     ids=["close", "http-1.0", "until-end", "keep-alive", "surplus"],
 )
-def test_connections_that_are_not_kept(first: bytes) -> None:
-    with Loopback([answer(first)], [answer(OK)]) as server:
+def test_connections_that_are_not_kept(acts: list[Act]) -> None:
+    with Loopback(acts, [answer(OK)]) as server:
         target = service(server)
         assert [write(target).body, write(target).body] == [b"ok", b"ok"]
     assert server.connections == 2
@@ -251,7 +245,7 @@ def test_head_and_204_have_no_body() -> None:
 
 @pytest.mark.parametrize("limits", [{"max_idle": 0}, {"idle_limit": 0.0}], ids=str)
 def test_the_limits_of_the_pool(limits: dict[str, object]) -> None:
-    with Loopback([answer(OK)], [answer(OK)]) as server:
+    with Loopback([answer(OK), answer(OK)], [answer(OK)]) as server:
         target = service(server, **limits)
         assert [write(target).body, write(target).body] == [b"ok", b"ok"]
     assert server.connections == 2
@@ -318,6 +312,18 @@ def test_tls_with_an_own_authority(authority: trustme.CA, tmp_path: Path) -> Non
         target = service(server, ca_file=str(trusted))
         assert [write(target).body, read(target).body] == [b"ok", b"ok"]
     assert server.connections == 1
+
+
+def test_a_tls_stream_that_is_cut_off_is_not_taken_for_its_end(authority: trustme.CA, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    trusted = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(trusted))
+    with (
+        Loopback([answer(b"HTTP/1.1 200 OK\r\n\r\nhalf of the bo")], tls=context) as server,
+        pytest.raises(Unanswered),
+    ):
+        write(service(server, ca_file=str(trusted)))
 
 
 def test_tls_with_an_unknown_authority_is_unreachable(authority: trustme.CA) -> None:
