@@ -28,10 +28,6 @@ _GENERIC_KINDS: tuple[tuple[type, str | None], ...] = (
 _SAME_SITE = {"lax": "Lax", "strict": "Strict", "none": "ExplicitNone"}
 
 
-class UnencodableError(TypeError):
-    """A function gave a value that its output binding cannot carry."""
-
-
 class GenericConverter:
     """The path of values that no ``azure.functions`` converter handles: text and bytes as they are."""
 
@@ -102,12 +98,12 @@ def encode(binding: str, value: Any, expected: Any) -> wire.Datum | None:
     """The wire value of one output, None when the binding has nothing to write.
 
     Raises:
-        UnencodableError: the binding does not take a value of this type.
+        TypeError: the binding does not take a value of this type.
     """
     try:
         datum = converter(binding).encode(value, expected_type=expected)
     except NotImplementedError:
-        raise UnencodableError(f"a {binding!r} binding cannot write a value of type {type(value).__name__!r}") from None
+        raise TypeError(f"a {binding!r} binding cannot write a value of type {type(value).__name__!r}") from None
     return to_wire(datum)
 
 
@@ -138,7 +134,7 @@ def to_wire(datum: Any) -> wire.Datum | None:
     """The wire form of a value that a converter encoded.
 
     Raises:
-        UnencodableError: the kind cannot leave the worker.
+        NotImplementedError: the kind cannot leave the worker.
     """
     kind = datum.type
     if kind is None:
@@ -155,7 +151,7 @@ def to_wire(datum: Any) -> wire.Datum | None:
         return wire.Datum(kind="double", text=repr(datum.value))
     if kind == "http":
         return wire.Datum(kind="http", response=_response(datum.value))
-    raise UnencodableError(f"a value of kind {kind!r} cannot leave the worker")
+    raise NotImplementedError(f"a value of kind {kind!r} cannot leave the worker")
 
 
 def _response(value: dict[str, Any]) -> wire.HttpOut:

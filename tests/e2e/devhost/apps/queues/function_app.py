@@ -37,11 +37,12 @@ def work(msg: func.QueueMessage, out: func.Out[bytes], context: func.Context) ->
 
 
 @app.queue_trigger("msg", queue_name="%HOPS%", connection=STORAGE)
-@app.queue_output("$return", queue_name="%HOPS%", connection=STORAGE)
-async def hop(msg: func.QueueMessage) -> str:
+@app.queue_output("following", queue_name="%HOPS%", connection=STORAGE)
+async def hop(msg: func.QueueMessage, following: func.Out[str]) -> None:
     left = int(msg.get_body())
     record("hop", left=left, clock=time.perf_counter())
-    return str(left - 1) if left else None
+    if left:
+        following.set(str(left - 1))
 
 
 @app.queue_trigger("text", queue_name="%FAN%", connection=STORAGE)
