@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import os
-
-import azure.functions as func
+import sys
 
 from azurerest import Account
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_files import AzureFiles
-from orchestrator.catalog.submissions import Submitter
+from orchestrator.engine.cancel import is_over
+from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.settings import read
-from orchestrator.triggers import api, http, openapi, queue, timer
+from orchestrator.triggers import functions
 from orchestrator.triggers.auth import TokenAuthorizer
-from orchestrator.triggers.dispatch import Dispatcher
-from orchestrator.triggers.service import Service
+from steps.azure_store import AzureStore
+from steps.environment import inherited
+from steps.settings import WorkerSettings, WorkspaceIdentity
+from steps.worker import StepWorker
 
 settings = read(os.environ)
 
 world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
 AzureFiles(world.blobs).install(world)
-
 memory = ProcessMemory(
     EngineSettings(queue=settings.queue, claim_ttl=settings.claim_ttl, sweep_quiet=settings.sweep_quiet)
 )
-submitter = Submitter(
-    memory,
-    computes=settings.computes,
-    datastores=settings.datastores,
-    assignment_bytes=settings.assignment_bytes,
+worker = StepWorker(
+    AzureStore(world.blobs),
+    WorkerSettings(
+        cache_dir=settings.cache_dir,
+        datastores=settings.datastores,
+        workspace=WorkspaceIdentity(
+            name=settings.workspace,
+            subscription_id=settings.subscription_id,
+            resource_group=settings.resource_group,
+        ),
+        environment=inherited(os.environ),
+        python_path=tuple(path for path in sys.path if ".python_packages" in path),
+        fork_server=settings.fork_server,
+        heartbeat_seconds=settings.heartbeat,
+        cancel_check_seconds=settings.cancel_check,
+        function_timeout_seconds=settings.function_timeout,
+        log_bytes=settings.log_bytes,
+        snapshot_bytes=settings.snapshot_bytes,
+        snapshot_files=settings.snapshot_files,
+        keep_work_dirs=settings.keep_work_dirs,
+    ),
+    beat=lambda lease: world.run(beat(lease)),
+    cancelled=lambda run: world.run(is_over(memory, run)),
 )
-service = Service(settings=settings, world=world, memory=memory, submitter=submitter, api_document=openapi.document)
+world.register(Perform, lambda perform: worker.perform(perform.job, perform.lease))
 
-app = func.FunctionApp()
-app.register_functions(
-    http.blueprint(Dispatcher(service, TokenAuthorizer(settings.token_digests)), api.ROUTES, settings.queue)
-)
-app.register_functions(queue.blueprint(service))
-app.register_functions(timer.blueprint(service))
+app = functions.build(settings, world, memory, TokenAuthorizer(settings.token_digests))

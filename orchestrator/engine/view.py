@@ -23,7 +23,7 @@ from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, note_head
 from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, read_claim, step_of
 from orchestrator.pages import Page, Range, read_page
-from orchestrator.ports import Get, Query, Row, Task
+from orchestrator.ports import Get, Now, Query, Row, Task
 
 
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +67,14 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A run as it lies in storage. `claims` by position, each with its age in seconds; empty unless asked for."""
+    """A run as it lies in storage. `claims` by position, each with its age in seconds; empty unless asked for.
+
+    `head_age` is seconds since the head was written.
+    """
 
     info: RunInfo
     head: Head
+    head_age: float
     plan: Plan
     claims: dict[int, tuple[ClaimRow, float]]
 
@@ -89,7 +93,7 @@ def look(memory: ProcessMemory, run: str, *, claims: bool = False) -> Task[Look]
     known = yield from note_head(memory, run, by_key[HEAD])
     plan = yield from load_plan(memory, info.definition)
     found = {step_of(row.rk): (read_claim(row), row.age) for row in rows if row.rk.startswith(CLAIMS[0])}
-    return Look(info=info, head=known.head, plan=plan, claims=found)
+    return Look(info=info, head=known.head, head_age=by_key[HEAD].age, plan=plan, claims=found)
 
 
 def run_view(memory: ProcessMemory, run: str) -> Task[RunView]:
@@ -98,7 +102,9 @@ def run_view(memory: ProcessMemory, run: str) -> Task[RunView]:
     ended_at: float | None = None
     if seen.head.status.terminal:
         row = yield from Get(table=INDEX, pk=ALL_RUNS, rk=newest_first(seen.info))
-        ended_at = _moment(row) if row else None
+        now = yield from Now()
+        # The index follows the head by a moment; until then, the head's last write tells when the run ended.
+        ended_at = (_moment(row) if row else None) or now - seen.head_age
     return view_of(seen.info, seen.head, seen.plan, ended_at=ended_at)
 
 

@@ -1,0 +1,29 @@
+"""All functions of the app, over one world."""
+
+from __future__ import annotations
+
+import azure.functions as func
+
+from orchestrator.catalog.submissions import Submitter
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.settings import Settings
+from orchestrator.triggers import api, http, openapi, queue, timer
+from orchestrator.triggers.auth import Authorizer
+from orchestrator.triggers.dispatch import Dispatcher
+from orchestrator.triggers.service import Runner, Service
+
+
+def build(settings: Settings, world: Runner, memory: ProcessMemory, authorizer: Authorizer) -> func.FunctionApp:
+    """The Functions app. `world` must interpret the effects of the engine, of files, and `Perform`."""
+    submitter = Submitter(
+        memory,
+        computes=settings.computes,
+        datastores=settings.datastores,
+        assignment_bytes=settings.assignment_bytes,
+    )
+    service = Service(settings=settings, world=world, memory=memory, submitter=submitter, api_document=openapi.document)
+    app = func.FunctionApp()
+    app.register_functions(http.blueprint(Dispatcher(service, authorizer), api.ROUTES, settings.queue))
+    app.register_functions(queue.blueprint(service))
+    app.register_functions(timer.blueprint(service))
+    return app
