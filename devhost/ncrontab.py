@@ -15,7 +15,9 @@ from croniter.croniter import CroniterError
 
 from devhost.errors import ConfigError
 
-_PART = re.compile(r"^(\*|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[0-9]+)?$")
+_NUMBERS = re.compile(r"^(\*|[0-9]+(-[0-9]+)?)(/[0-9]+)?$")
+_NAMES = re.compile(r"^(\*|([0-9]+|[A-Za-z]{3})(-([0-9]+|[A-Za-z]{3}))?)(/[0-9]+)?$")
+_FIRST_NAMED = 4  # month and day of week may be given by name
 _SATURDAY = 6
 _MONITOR_MINIMUM = 60.0
 
@@ -57,8 +59,9 @@ def parse_schedule(text: str, *, where: str) -> Schedule:
         fields.insert(0, "0")
     if len(fields) != 6:
         raise ConfigError(f"{where}: schedule {text!r} must have six fields (or five, without seconds)")
-    for field in fields:
-        if not all(_PART.match(part) for part in field.split(",")):
+    for position, field in enumerate(fields):
+        part = _NAMES if position >= _FIRST_NAMED else _NUMBERS
+        if not all(part.match(text) for text in field.split(",")):
             raise ConfigError(f"{where}: schedule {text!r}: cannot read {field!r}")
     if any(int(number) > _SATURDAY for number in re.findall(r"(?<!/)\b\d+", fields[5])):
         raise ConfigError(f"{where}: schedule {text!r}: days of the week are 0 (Sunday) to 6")

@@ -12,7 +12,11 @@ from urllib.parse import unquote
 
 from devhost.errors import ConfigError
 
-_PARAMETER = re.compile(r"\{(\*{0,2})([A-Za-z_][\w-]*)((?::[^{}=?]*(?:\{[^{}]*\}[^{}=?]*)*)*)(?:=([^{}?]*))?(\?)?\}")
+_PARAMETER = re.compile(
+    r"\{(\*{0,2})([A-Za-z_][\w-]*)"  # name
+    r"((?::[A-Za-z]+(?:\((?:[^{}]|\{\{|\}\})*?\))?)*)"  # constraints; a regex in one doubles its braces
+    r"(?:=([^{}?]*))?(\?)?\}"  # default, or optional
+)
 _CONSTRAINT = re.compile(r":([a-z]+)(?:\((.*?)\))?(?=:|$)", re.IGNORECASE)
 _GUID = re.compile(r"^\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?$", re.IGNORECASE)
 _NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$", re.IGNORECASE)
