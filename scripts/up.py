@@ -1,0 +1,168 @@
+"""Runs the whole service on this machine: Azurite for storage, the Functions host, the app.
+
+scripts/up                      until Ctrl-C, which drains it
+scripts/up -- COMMAND ...       while COMMAND runs, with a service that already runs if there is one
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from devhost.azurite import Azurite, AzuriteError
+from devhost.azurite.process import USUAL_PORTS
+from devhost.errors import AppError, HostError, PortTaken
+from devhost.host import Host, HostOptions
+from scripts.func_host import FuncHost
+from scripts.place import Place
+
+ROOT = Path(__file__).resolve().parent.parent
+USUAL_PORT = 7071
+_BY_SECOND_SIGNAL = 130
+# What the caller's shell may hold for other services: it must not reach this one.
+_FOREIGN = ("AzureWebJobsStorage", "MILLSTREAM_TOKEN", "MILLSTREAM_TOKEN_SHA256", "MILLSTREAM_ENDPOINT")
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: 0 stopped cleanly, or a service already runs; 1 it could not start, or had to cut something off;
+    with a command, the command's."""
+    options = _parser().parse_args(arguments)
+    place = Place(Path(options.state).absolute())
+    own = dict(os.environ)
+    for name in _FOREIGN:
+        os.environ.pop(name, None)
+    try:
+        with place.claim() as ours, _service(place, options, ours) as url:
+            if options.command:
+                code = _run(options.command, own | {"MILLSTREAM_ENDPOINT": url, "MILLSTREAM_TOKEN": place.token()})
+            elif ours:
+                code = _serve(url, place)
+            else:
+                print(f"already running at {url} (started from this clone); nothing to do")
+                code = 0
+    except (AzuriteError, HostError) as error:
+        print(*([error.trace.rstrip()] if isinstance(error, AppError) and error.trace else []), file=sys.stderr, end="")
+        print(error, file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = _BY_SECOND_SIGNAL
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # As in devhost's own command line: threads of invocations that were cut off must not keep the process.
+    os._exit(code)
+
+
+@contextmanager
+def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[str]:
+    """The URL of a service that runs for the length of the block."""
+    if not ours:
+        url = place.find_running()
+        if url is None:
+            raise HostError(f"another process holds {place.folder} and does not answer; end it, then try again")
+        yield url
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    location, ports = (None, None) if options.in_memory else (place.data, USUAL_PORTS)
+    with Azurite.start(location=location, ports=ports) as azurite:
+        place.write_settings(azurite.connection_string)
+        host = _start_host(place, options)
+        place.announce(host.url)
+        try:
+            yield host.url
+        finally:
+            place.service_file.unlink(missing_ok=True)
+            host.stop()
+
+
+def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
+    if options.func:
+        func = FuncHost(ROOT, place.settings(), options.port)
+        func.start()
+        return func
+    try:
+        return _start_devhost(place, options.port, options.quiet)
+    except PortTaken:
+        if options.port != USUAL_PORT:
+            raise
+        return _start_devhost(place, 0, options.quiet)
+
+
+def _start_devhost(place: Place, port: int, quiet: bool) -> Host:
+    host = Host(
+        HostOptions(
+            app_dir=ROOT,
+            port=port,
+            settings=place.settings_file,
+            ready_file=place.folder / "ready.json",
+            state_dir=place.folder / "host",
+            quiet=quiet,
+        )
+    )
+    host.start()
+    return host
+
+
+def _serve(url: str, place: Place) -> int:
+    """Until a signal; a second one ends the process at once, and the kernel takes worker and Azurite along."""
+    asked = threading.Event()
+
+    def receive(*_: object) -> None:
+        if asked.is_set():
+            os._exit(_BY_SECOND_SIGNAL)
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, receive)
+    print(_banner(url, place), flush=True)
+    asked.wait()
+    print("\nstopping: what runs is finished first; Ctrl-C again ends it at once", flush=True)
+    return 0
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run it in the foreground, where Ctrl-C reaches it too; a SIGTERM for us is passed on."""
+    process = subprocess.Popen(command, env=environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _banner(url: str, place: Place) -> str:
+    return f"""
+Millstream is running at {url}
+
+  API        {url}/api, described by {url}/api/openapi.json
+  token      {place.token_file}, as in: curl -H "Authorization: Bearer $(cat {_short(place.token_file)})" {url}/api/runs
+  data       {place.data}
+  client     Workspace.from_config() finds it from any folder of this clone
+  example    .venv/bin/python examples/diabetes/pipeline.py
+
+Ctrl-C drains it: running steps finish, the data stays."""
+
+
+def _short(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/up", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--port", type=int, default=USUAL_PORT, help="HTTP port (default 7071, or a free one if taken)")
+    parser.add_argument("--func", action="store_true", help="use Azure Functions Core Tools instead of the local host")
+    parser.add_argument("--quiet", action="store_true", help="print only warnings and failures")
+    parser.add_argument("--state", default=str(ROOT / ".millstream"), help="folder of its token, settings and data")
+    parser.add_argument("--in-memory", action="store_true", help="keep no data")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="run it with the service, then stop")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
