@@ -1,0 +1,95 @@
+"""What ARCHITECTURE.md says of the rooms, beyond the contracts of import-linter in pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOMS, ROOT, Source, imports, product
+
+# The SDKs stand beside the Functions library under the same first name, which import-linter cannot tell apart.
+_SDKS = ("azure.core", "azure.data", "azure.identity", "azure.storage", "azure.eventgrid")
+# Who reads the environment, and of which process: the app's, the child's, the client's, the host's.
+_READERS = {
+    "function_app.py": "hands it to orchestrator.settings",
+    "millstream/config.py": "the client's own variables",
+    "millstream/console.py": "what kind of terminal it writes to",
+    "millstream/contexts.py": "inside a step, what the worker set for it",
+    "millstream/run_context.py": "inside a step, what the worker set for it",
+    "millstream/script_run.py": "inside a step, what the worker set for it",
+    "steps/environment.py": "the few variables that a step's process inherits",
+    "steps/zygote/script.py": "in the step's own process, before the script starts",
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_is_the_one_of_this_repository(room: str) -> None:
+    """PyPI has packages of the same names, and the Functions worker may put the app's folder last on sys.path."""
+    module = importlib.import_module(room)
+    assert module.__file__ is not None
+    assert Path(module.__file__).resolve() == ROOT / room / "__init__.py"
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    folders = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert [str(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_no_folder_shadows_the_azure_packages() -> None:
+    assert [name for name in ("azure", "azureml") if (ROOT / name).exists()] == []
+
+
+def test_the_product_uses_no_sdk() -> None:
+    found = [(source.name, name) for source in product() for name in imports(source) if name.startswith(_SDKS)]
+    assert found == []
+
+
+def test_the_functions_library_stays_in_the_triggers_and_the_local_host() -> None:
+    users = {source.name for source in product() if any(name.startswith("azure.functions") for name in imports(source))}
+    allowed = ("function_app.py", "orchestrator/triggers/", "devhost/")
+    assert sorted(name for name in users if not name.startswith(allowed)) == []
+
+
+def test_of_the_worker_only_its_store_speaks_to_storage() -> None:
+    users = [source.name for source in _room("steps") if any(_is(name, "azurerest") for name in imports(source))]
+    assert users == ["steps/azure_store.py"]
+
+
+def test_the_worker_needs_of_the_engine_the_lease_alone() -> None:
+    used = {name for source in _room("steps") for name in imports(source) if _is(name, "orchestrator.engine")}
+    assert {name for name in used if not _is(name, "orchestrator.engine.lease")} <= {"orchestrator.engine"}
+
+
+def test_the_environment_is_read_in_few_places() -> None:
+    readers = {
+        source.name for source in product() if not source.name.startswith("devhost/") and _reads_environment(source)
+    }
+    assert sorted(readers - set(_READERS)) == []
+
+
+def test_the_composition_root_has_no_logic() -> None:
+    root = product()[0]
+    assert root.lines < 60
+    logic = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try)
+    assert [type(node).__name__ for node in ast.walk(root.tree) if isinstance(node, logic)] == []
+
+
+def _room(name: str) -> list[Source]:
+    return [source for source in product() if source.name.startswith(f"{name}/")]
+
+
+def _is(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def _reads_environment(source: Source) -> bool:
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr in ("environ", "environb", "getenv")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        for node in ast.walk(source.tree)
+    )
