@@ -24,12 +24,12 @@ class AzureStore:
         self._sleep = sleep
 
     def put(self, container: str, name: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
-        self._repeat(lambda: self._blobs.put(container, name, data, content_type=content_type))
+        self._repeat(container, lambda: self._blobs.put(container, name, data, content_type=content_type))
 
     def append(self, container: str, name: str, data: bytes, offset: int) -> None:
         if offset == 0:
-            self._repeat(lambda: self._create(container, name))
-        self._repeat(lambda: self._append(container, name, data, offset))
+            self._repeat(container, lambda: self._create(container, name))
+        self._repeat(container, lambda: self._append(container, name, data, offset))
 
     def upload(self, container: str, name: str, source: BinaryIO) -> None:
         start = source.tell()
@@ -38,7 +38,7 @@ class AzureStore:
             source.seek(start)
             blobfiles.put_stream(self._blobs, container, name, source)
 
-        self._repeat(send)
+        self._repeat(container, send)
 
     def download(self, container: str, name: str, sink: BinaryIO) -> None:
         try:
@@ -73,19 +73,29 @@ class AzureStore:
             if self._blobs.head(container, name).size != offset + len(data):
                 raise
 
-    def _repeat(self, write: Callable[[], T]) -> T:
+    def _repeat(self, container: str, write: Callable[[], T]) -> T:
         for wait in WAITS:
             try:
-                return write()
+                return self._at_home(container, write)
             except (Busy, Unanswered, Unreachable) as fault:
                 asked = fault.retry_after if isinstance(fault, Busy) else None
                 self._sleep(max(wait * random.uniform(0.5, 1.5), asked or 0.0))  # noqa: S311
             except StorageError as fault:
                 raise _failed(fault) from fault
         try:
-            return write()
+            return self._at_home(container, write)
         except StorageError as fault:
             raise _failed(fault) from fault
+
+    def _at_home(self, container: str, write: Callable[[], T]) -> T:
+        """A container that nobody has written to yet is made by the first write."""
+        try:
+            return write()
+        except NotFound as fault:
+            if fault.code != "ContainerNotFound":
+                raise
+        self._blobs.create_container(container)
+        return write()
 
 
 def _failed(fault: StorageError) -> StoreFailed:
