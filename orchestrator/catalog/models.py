@@ -1,28 +1,30 @@
 """Registered models: names with versions 1, 2, 3 ..., each made by a step of a run, its files where the step left them.
 
-Registering is safe to repeat: a registration is known by run, step and position in the step's result.
+A registration is known by run, step, and its position among those of the step, so it makes one version however often
+it is repeated. A later attempt of the step puts its own files in place of an earlier one's, never the other way round;
+the last attempt is the one that the run keeps.
 
-    m|<name>                          the latest version of a name
-    v|<name>|<99999999 - version>     a version, latest first; its document lies in a blob named by content
-    r|<run>|<step>|<position>         which version a registration became
+    m|<name>                                  the latest version of a name
+    v|<name>|<99999999 - version>             a version, latest first; its document lies in a blob named by content
+    r|<run>|<step>|<position>|<name>          which version a registration became, and by which attempt
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import msgspec
 
 from orchestrator.catalog.rows import CATALOG, VERSION, span
 from orchestrator.core.errors import InvalidRequest, Unavailable, UnknownThing
-from orchestrator.core.message import Delivery, StepMessage
+from orchestrator.core.job import Job
 from orchestrator.core.names import MODEL, shown
 from orchestrator.core.result import File, ModelRegistration, StepResult
-from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import decode_result, load_plan
-from orchestrator.engine.rows import RUNS, claim_key, read_claim
+from orchestrator.engine.lease import Lease, Perform
 from orchestrator.pages import Page, read_page
 from orchestrator.ports import (
     Commit,
@@ -37,12 +39,20 @@ from orchestrator.ports import (
     Row,
     Task,
     Unanswered,
+    Upsert,
+    Write,
     WriteBlob,
 )
 
 KIND = "model"
 _TRIES = 20
 _MOST_VERSIONS = 99_999_999
+
+
+class Runner(Protocol):
+    """A world: see `orchestrator.adapters.driver.World`."""
+
+    def run(self, task: Task[Any]) -> Any: ...
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,74 +75,77 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which step of which run registers."""
+    """Which attempt (from 1) of which step of which run registers."""
 
     run: str
     step: str
+    attempt: int
 
 
-def register_results(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> Task[tuple[Model, ...]]:
-    """Register what the step of a delivered message asked for in its committed result.
+def registering(world: Runner, perform: Callable[[Job, Lease], StepResult | None]) -> Callable[[Perform], Any]:
+    """The interpreter of Perform that executes with `perform` and registers the models asked for.
 
-    A step just committed by this process is remembered; for a message that came back storage is asked, so that a crash
-    between commit and registration loses nothing.
+    It does so before the step is committed, so that whoever sees the step Completed finds its models.
     """
-    result = memory.results.get((message.run, message.position))
-    if result is None and delivery.count > 1:
-        row = yield from Get(table=RUNS, pk=message.run, rk=claim_key(message.position))
-        if row is not None and read_claim(row).state.final:
-            result = yield from decode_result(read_claim(row))
-    if result is None or result.error is not None or not result.models:
-        return ()
-    plan = yield from load_plan(memory, message.definition)
-    return (yield from register(Origin(run=message.run, step=plan.step(message.position).id), result))
+
+    def interpret(effect: Perform) -> StepResult | None:
+        result = perform(effect.job, effect.lease)
+        if result is not None and result.error is None and result.models:
+            job = effect.job
+            world.run(register(Origin(run=job.run, step=job.step.id, attempt=job.attempt), result))
+        return result
+
+    return interpret
 
 
 def register(origin: Origin, result: StepResult) -> Task[tuple[Model, ...]]:
-    """The models of a committed result, each as the next version of its name, or as registered before."""
+    """The models of a result, each as the next version of its name, or as the version it was registered as before."""
     models: list[Model] = []
     for position, wish in enumerate(result.models):
         if MODEL.allows(wish.name):
-            models.append((yield from _register(origin, position, wish, result)))
+            model = yield from _register(origin, position, wish, result)
+            models.append(model)
     return tuple(models)
 
 
 def _register(origin: Origin, position: int, wish: ModelRegistration, result: StepResult) -> Task[Model]:
-    key = f"r|{origin.run}|{origin.step}|{position:04d}"
+    key = f"r|{origin.run}|{origin.step}|{position:04d}|{wish.name}"
     now = yield from Now()
     for attempt in range(_TRIES):
         if attempt:
             yield from Pause(at_most=0.05 * attempt)
         before = yield from Get(table=CATALOG, pk=KIND, rk=key)
-        if before is not None:
+        if before is not None and int(before.props["attempt"]) >= origin.attempt:
             return (yield from get(wish.name, int(before.props["version"])))
         latest = yield from Get(table=CATALOG, pk=KIND, rk=f"m|{wish.name}")
-        version = int(latest.props["latest"]) + 1 if latest else 1
+        version = int(before.props["version"]) if before else int(latest.props["latest"]) + 1 if latest else 1
         model = _model(origin, wish, result, version, now)
         try:
-            yield from _insert(key, model, latest)
+            yield from _write(key, model, origin.attempt, before, latest)
         except (Refused, Unanswered):
             continue
         return model
     raise Unavailable(f"The model {wish.name} is registered too often at once. Try again.")
 
 
-def _insert(key: str, model: Model, latest: Row | None) -> Task[None]:
+def _write(key: str, model: Model, attempt: int, before: Row | None, latest: Row | None) -> Task[None]:
+    """Make the version, or, where an earlier attempt made it, give it this attempt's files."""
     document = msgspec.json.encode(model)
     blob = f"models/{hashlib.sha256(document).hexdigest()}.json"
     yield from WriteBlob(name=blob, data=document)
-    props: Props = {"v": VERSION, "latest": model.version}
-    head = (
-        Merge(rk=f"m|{model.name}", props=props, etag=latest.etag)
-        if latest
-        else Insert(rk=f"m|{model.name}", props=props)
-    )
+    head: Props = {"v": VERSION, "latest": model.version}
     row: Props = {"v": VERSION, "name": model.name, "version": model.version, "blob": blob}
-    writes = (
-        head,
-        Insert(rk=version_key(model.name, model.version), props=row),
-        Insert(rk=key, props={"v": VERSION, "version": model.version}),
-    )
+    registration: Props = {"v": VERSION, "version": model.version, "attempt": attempt}
+    name, version = f"m|{model.name}", version_key(model.name, model.version)
+    writes: tuple[Write, ...]
+    if before is not None:
+        writes = (Merge(rk=key, props=registration, etag=before.etag), Upsert(rk=version, props=row))
+    else:
+        writes = (
+            Merge(rk=name, props=head, etag=latest.etag) if latest else Insert(rk=name, props=head),
+            Insert(rk=version, props=row),
+            Insert(rk=key, props=registration),
+        )
     yield from Commit(table=CATALOG, pk=KIND, writes=writes)
 
 

@@ -10,7 +10,6 @@ import logging
 
 import azure.functions as func
 
-from orchestrator.catalog.models import register_results
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.engine.deliver import deliver
@@ -31,7 +30,7 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
     def run_step(msg: func.QueueMessage, outbox: Outbox) -> None:
         message, delivery = _received(msg)
-        send(outbox, run(service, message, delivery))
+        send(outbox, service.world.run(deliver(service.memory, message, delivery)))
 
     @functions.function_name("fail_step")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
@@ -46,13 +45,6 @@ def blueprint(service: Service) -> func.Blueprint:
         send(outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
 
     return functions
-
-
-def run(service: Service, message: StepMessage, delivery: Delivery) -> tuple[StepMessage, ...]:
-    """Run a step, and register the models that it asked for. Returns the messages to send."""
-    messages = service.world.run(deliver(service.memory, message, delivery))
-    service.world.run(register_results(service.memory, message, delivery))
-    return messages
 
 
 def _received(msg: func.QueueMessage) -> tuple[StepMessage, Delivery]:
