@@ -1,0 +1,298 @@
+"""The invariants of the run protocol, checked at every write, every message sent and every execution started.
+
+I1  a step starts only when all its parents are committed; its message is sent only then
+I2  a committed result row never changes
+I3  verdicts entered in the head never go back
+I4  a terminal run is never left, and its head is never written again
+I5  each step is committed once, by the execution that holds the claim; a result is in the head or on its way there
+I7  an acknowledged start is never lost; without a head nothing runs
+I8  what a result refers to exists, and belongs to the attempt that is committed
+I9  after the end of a run no step starts, beyond the age of a remembered head
+I10 a run is created once
+I12 limits: checked by the memory world's own code before each write
+I13 a live claim is not taken over
+I6 and I11 are about progress: `Simulation` asks for them at the end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from orchestrator.adapters.memory import MemoryAccount
+from orchestrator.core import result as results
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.head import Head
+from orchestrator.core.message import StepMessage
+from orchestrator.core.plan import bits
+from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.engine.index import ACTIVE, ALL_RUNS, INDEX
+from orchestrator.engine.lease import Perform
+from orchestrator.engine.memory import EngineSettings
+from orchestrator.engine.poison import MAX_DEQUEUE_COUNT
+from orchestrator.engine.rows import HEAD, INFO, RUNS, read_claim, read_head, step_of
+from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Write
+from tests.simulation.graphs import Graph, shown
+
+
+class Violation(AssertionError):
+    """A rule that does not hold. `invariant` is its name, "I5" for one."""
+
+    def __init__(self, invariant: str, detail: str) -> None:
+        super().__init__(f"{invariant}: {detail}")
+        self.invariant = invariant
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """What the checker knows of one run, from the writes it has seen."""
+
+    graph: Graph
+    head: Head | None = None
+    ended_at: float | None = None
+    claims: dict[int, ClaimRow] = field(default_factory=dict)
+    touched: dict[int, float] = field(default_factory=dict)
+    owners: set[str] = field(default_factory=set)
+    inbox: set[int] = field(default_factory=set)
+    too_late: set[int] = field(default_factory=set)
+    listed: RunStatus | None = None
+    acknowledged: bool = False
+    cancel_wanted: bool = False
+    executions: dict[int, int] = field(default_factory=dict)
+    commits: dict[int, int] = field(default_factory=dict)
+    takeovers: int = 0
+    poisoned: set[int] = field(default_factory=set)
+    seen_alive: dict[str, float] = field(default_factory=dict)
+
+
+class Checker:
+    """Watches one account. Times are the server's."""
+
+    def __init__(self, account: MemoryAccount, settings: EngineSettings) -> None:
+        self._account = account
+        self._settings = settings
+        self.runs: dict[str, RunRecord] = {}
+        self.uploaded: set[str] = set()
+
+    def expect(self, run: str, graph: Graph) -> None:
+        self.runs[run] = RunRecord(graph)
+
+    # Writes
+
+    def committed(self, commit: Commit, now: float, *, late: bool) -> None:
+        """A commit has just been applied; `late`: after its sender gave up waiting for the answer."""
+        if commit.table == INDEX:
+            for write in commit.writes:
+                self._index_written(commit.pk, write)
+            return
+        if commit.table != RUNS:
+            return
+        record = self.runs[commit.pk]
+        steps: list[int] = []
+        of_head: Write | None = None
+        for write in commit.writes:
+            if write.rk == HEAD:
+                of_head = write
+            elif write.rk.startswith("c|"):
+                steps.append(step_of(write.rk))
+                self._claim_written(commit.pk, record, write, now)
+            elif write.rk.startswith("i|"):
+                steps.append(step_of(write.rk))
+                self._inbox_written(record, write, late=late)
+            elif write.rk != INFO or isinstance(write, Delete):
+                raise Violation("I5", f"nobody should write {write}")
+        if of_head is not None:
+            self._head_written(commit.pk, record, of_head, now)
+        for step in steps:
+            self._check_step(record, step)
+
+    def is_of_a_zombie(self, commit: Commit) -> bool:
+        """Whether a commit that was refused would have ended a step in the name of one who has lost its claim."""
+        if commit.table != RUNS:
+            return False
+        claims = self.runs[commit.pk].claims
+        ends = [write for write in commit.writes if isinstance(write, Merge) and write.rk.startswith("c|")]
+        return any(
+            write.props.get("state") in (ClaimState.DONE, ClaimState.FAILED)
+            and claims[step_of(write.rk)].owner != write.props["owner"]
+            for write in ends
+        )
+
+    def _claim_written(self, run: str, record: RunRecord, write: Write, now: float) -> None:
+        step = step_of(write.rk)
+        old = record.claims.get(step)
+        if record.head is None:
+            raise Violation("I7", f"step {step} is claimed in a run without a head")
+        if isinstance(write, Delete):
+            raise Violation("I2", f"the claim of step {step} is deleted")
+        row = self._account.tables.get(Get(table=RUNS, pk=run, rk=write.rk))
+        assert row is not None
+        new = read_claim(row)
+        if old is None:
+            self._first_claim(record, step, new)
+        elif old.state.final:
+            raise Violation("I2", f"the committed result of step {step} changes from {old} to {new}")
+        elif new.owner != old.owner:
+            self._check_takeover(record, step, old, new, now - record.touched[step])
+        elif new.attempt != old.attempt or (old.state is not ClaimState.RUNNING):
+            raise Violation("I5", f"step {step}: {old} becomes {new} without a new owner")
+        if new.state.final:
+            record.commits[step] = record.commits.get(step, 0) + 1
+            self._check_result(record, step, new)
+        record.claims[step] = new
+        record.touched[step] = now
+
+    def _first_claim(self, record: RunRecord, step: int, new: ClaimRow) -> None:
+        if new.attempt != 1 or new.state is not ClaimState.RUNNING:
+            raise Violation("I5", f"step {step} begins with {new}")
+        self._check_parents(record, step, "is claimed")
+        record.owners.add(new.owner)
+
+    def _check_takeover(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow, age: float) -> None:
+        if new.owner in record.owners:
+            raise Violation("I5", f"step {step}: {old.owner} loses its claim to the stale owner {new.owner}")
+        if new.attempt != old.attempt + 1 or new.state is not ClaimState.RUNNING:
+            raise Violation("I5", f"step {step}: {old} is taken over as {new}")
+        record.owners.add(new.owner)
+        record.takeovers += 1
+        if old.state is ClaimState.RETRYING:
+            if age < old.delay - 1.0:
+                raise Violation("I13", f"step {step} is retried {age:.1f} s after its failure, not {old.delay} s")
+            return
+        came_back = new.message_id == old.message_id and new.dequeue_count > old.dequeue_count
+        given_up = old.dequeue_count >= MAX_DEQUEUE_COUNT
+        if not came_back and not given_up and age <= self._settings.claim_ttl:
+            raise Violation("I13", f"step {step}: the claim of {old} is taken over after {age:.1f} s by {new}")
+
+    def _check_result(self, record: RunRecord, step: int, claim: ClaimRow) -> None:
+        document: bytes | None = claim.result.encode()
+        if claim.result_blob:
+            document = self._account.blobs.get(claim.result_blob)
+            if document is None:
+                raise Violation("I8", f"step {step} is committed with the missing blob {claim.result_blob}")
+        result = results.decode(document or b"")
+        if (result.error is None) != (claim.state is ClaimState.DONE):
+            raise Violation("I5", f"step {step} is {claim.state} with the error {result.error}")
+        for output in result.outputs.values():
+            if f"/{claim.attempt}-{claim.owner}/" not in output.prefix or output.prefix not in self.uploaded:
+                raise Violation("I8", f"step {step}, {claim.attempt}-{claim.owner}, is committed with {output.prefix}")
+
+    def _inbox_written(self, record: RunRecord, write: Write, *, late: bool) -> None:
+        step = step_of(write.rk)
+        if isinstance(write, Delete):
+            record.inbox.discard(step)
+        elif not isinstance(write, Insert):
+            raise Violation("I5", f"the inbox row of step {step} is overwritten")
+        else:
+            record.inbox.add(step)
+            if late and record.ended_at is not None:
+                record.too_late.add(step)  # nobody knows of it, nobody will read it: it may stay
+
+    def _check_step(self, record: RunRecord, step: int) -> None:
+        """The state after a commit: a final claim is in the head, or in the inbox, or its run is over."""
+        claim, head = record.claims.get(step), record.head
+        final = claim is not None and claim.state.final
+        if step in record.inbox and not final:
+            raise Violation("I5", f"step {step} is in the inbox, but has no result")
+        if head is None or head.status.terminal:
+            return
+        if final and step not in record.inbox and not head.ended >> step & 1:
+            raise Violation("I5", f"the result of step {step} is neither in the head nor in the inbox")
+
+    def _head_written(self, run: str, record: RunRecord, write: Write, now: float) -> None:
+        old = record.head
+        if isinstance(write, Delete):
+            raise Violation("I4", "a head is deleted")
+        if isinstance(write, Insert) != (old is None):
+            raise Violation("I10", f"the head of {run} is created twice, or changed before it is there")
+        row = self._account.tables.get(Get(table=RUNS, pk=run, rk=HEAD))
+        assert row is not None
+        new = record.head = read_head(row)
+        if old is None:
+            if new.ended or new.status is not RunStatus.RUNNING:
+                raise Violation("I10", f"run {run} begins as {new}")
+            return
+        if old.status.terminal:
+            raise Violation("I4", f"run {run} ended as {old.status}, and its head is written again: {new.status}")
+        self._check_head(record, old, new)
+        if new.status.terminal:
+            record.ended_at = now
+
+    def _check_head(self, record: RunRecord, old: Head, new: Head) -> None:
+        lost = (old.done & ~new.done) | (old.failed & ~new.failed) | (old.skipped & ~new.skipped)
+        if lost:
+            raise Violation("I3", f"the head forgets what it knew of {shown(lost)}")
+        if new.done & new.failed or new.done & new.skipped or new.failed & new.skipped:
+            raise Violation("I3", f"two verdicts on one step: {new}")
+        everything = record.graph.plan.everything
+        if new.ended & ~everything:
+            raise Violation("I3", f"verdicts on steps that do not exist: {shown(new.ended & ~everything)}")
+        if new.status is not RunStatus.CANCELED and (new.ended == everything) != new.status.terminal:
+            raise Violation("I4", f"the status is {new.status} with {shown(new.ended)} of {shown(everything)} ended")
+        if new.status is RunStatus.COMPLETED and new.done != everything:
+            raise Violation("I4", f"completed with {shown(everything & ~new.done)} not done")
+        for step in bits(new.done & ~old.done):
+            self._check_verdict(record, step, new, ClaimState.DONE)
+            self._check_parents(record, step, "is done")
+        for step in bits(new.failed & ~old.failed):
+            self._check_verdict(record, step, new, ClaimState.FAILED)
+
+    def _check_verdict(self, record: RunRecord, step: int, head: Head, state: ClaimState) -> None:
+        claim = record.claims.get(step)
+        if claim is None or claim.state is not state:
+            raise Violation("I5", f"the head says that step {step} is {state}, its claim: {claim}")
+        if head.attempt_of(step) != claim.attempt:
+            raise Violation("I5", f"the head says attempt {head.attempt_of(step)} of step {step}, its claim: {claim}")
+
+    def _index_written(self, pk: str, write: Write) -> None:
+        if pk == ACTIVE and isinstance(write, Delete):
+            head = self.runs[write.rk].head
+            if head is not None and not head.status.terminal:
+                raise Violation("I6", f"the unfinished run {write.rk} is taken off the sweep's list")
+        elif pk == ALL_RUNS and not isinstance(write, Delete):
+            record = self.runs[write.rk.partition("|")[2]]
+            status = RunStatus(str(write.props["status"]))
+            actual = record.head.status if record.head else None
+            if status.terminal and status is not actual:
+                raise Violation("I4", f"{write.rk} is listed as {status}, its head says {actual}")
+            if record.listed and record.listed.terminal and status is not record.listed:
+                raise Violation("I4", f"{write.rk} is listed as {status} after {record.listed}")
+            record.listed = status
+
+    # Messages and executions
+
+    def sent(self, message: StepMessage, queue: str) -> None:
+        """A step message has just been put on a queue."""
+        if queue != message.queue:
+            self.runs[message.run].poisoned.add(message.position)
+        self._check_parents(self.runs[message.run], message.position, "is sent a message")
+
+    def _check_parents(self, record: RunRecord, step: int, what: str) -> None:
+        done = record.head.done if record.head else 0
+        missing = record.graph.plan.parents[step] & ~done
+        if missing:
+            raise Violation("I1", f"step {step} {what} before its parents {shown(missing)} are done")
+
+    def saw_head(self, run: str, process: str, now: float, applied_at: float) -> None:
+        """A process got an answer that shows the head as it was at `applied_at`."""
+        record = self.runs.get(run)
+        if record is not None and (record.ended_at is None or applied_at < record.ended_at):
+            record.seen_alive[process] = now
+
+    def executes(self, perform: Perform, process: str, delivered_at: float) -> None:
+        """User code is about to be started by a delivery that began at `delivered_at`."""
+        job, record = perform.job, self.runs[perform.job.run]
+        step = job.position
+        self._check_parents(record, step, "is executed")
+        record.executions[step] = record.executions.get(step, 0) + 1
+        if record.ended_at is not None:
+            seen = record.seen_alive.get(process, -1.0)
+            if seen < delivered_at - self._settings.head_age - 0.001:
+                age = delivered_at - seen
+                raise Violation(
+                    "I9", f"step {step} starts in a run that has ended, {age:.1f} s after the head was seen"
+                )
+        for name, data in job.inputs.items():
+            parent = record.graph.plan.index[name.removeprefix("in_")]
+            claim = record.claims[parent]
+            if f"/{claim.attempt}-{claim.owner}/" not in data.path:
+                raise Violation("I8", f"step {step} is given {data.path}, but {claim} is committed")

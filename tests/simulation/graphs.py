@@ -1,0 +1,180 @@
+"""Pipelines of many shapes, and a script for each step: how long it takes and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from random import Random
+
+from orchestrator.core import definition as definitions
+from orchestrator.core.definition import Definition, Input, Output, Step, StepSource
+from orchestrator.core.plan import Plan, bits
+from orchestrator.core.retry import CRASH_BUDGET, RetryPolicy
+
+ALWAYS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """What the user's code does: it takes `seconds`, fails the first `failures` tries, and kills its process in the
+    first `crashes` executions. `size` is the bytes of its result's metrics."""
+
+    seconds: float = 0.05
+    failures: int = 0
+    crashes: int = 0
+    retries: int = 0
+    size: int = 0
+
+    @property
+    def succeeds(self) -> bool:
+        return self.failures <= self.retries and self.crashes < CRASH_BUDGET
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A pipeline and the scripts of its steps. With `data`, edges carry outputs; without, they only order."""
+
+    name: str
+    parents: tuple[tuple[int, ...], ...]
+    scripts: tuple[Script, ...]
+    keep_going: bool = False
+    data: bool = True
+    retry_delay: float = 3.0
+
+    @cached_property
+    def document(self) -> bytes:
+        steps = tuple(self._step(position) for position in range(len(self.parents)))
+        return definitions.encode(Definition(name=self.name, steps=steps))
+
+    @cached_property
+    def plan(self) -> Plan:
+        return Plan(address=definitions.address(self.document), definition=definitions.decode(self.document))
+
+    def _step(self, position: int) -> Step:
+        above = self.parents[position]
+        sources = above if self.data else ()
+        return Step(
+            id=_id(position),
+            name=_id(position),
+            kind="python_script",
+            inputs=tuple(
+                Input(name=f"in_{_id(parent)}", source=StepSource(step=_id(parent), output="out")) for parent in sources
+            ),
+            outputs=(Output(name="out"),),
+            run_after=() if self.data else tuple(_id(parent) for parent in above),
+            retry=RetryPolicy(max_retries=self.scripts[position].retries, delay_seconds=self.retry_delay),
+        )
+
+    @cached_property
+    def longest(self) -> float:
+        """Seconds of work on the longest path, with every try and the pauses between them."""
+        ends: list[float] = []
+        for position, script in enumerate(self.scripts):
+            tries = 1 + script.crashes + min(script.failures, script.retries)
+            own = tries * script.seconds + sum(self.retry_delay * 2.0**n for n in range(script.retries))
+            ends.append(own + max((ends[parent] for parent in self.parents[position]), default=0.0))
+        return max(ends)
+
+    @cached_property
+    def verdicts(self) -> tuple[int, int, int]:
+        """The sets of steps done, failed and skipped when nothing else goes wrong and the run keeps going."""
+        done = failed = skipped = 0
+        for position, script in enumerate(self.scripts):
+            above, bit = self.plan.parents[position], 1 << position
+            if above & ~done:
+                skipped |= bit
+            elif script.succeeds:
+                done |= bit
+            else:
+                failed |= bit
+        return done, failed, skipped
+
+
+def _id(position: int) -> str:
+    return f"s{position:05d}"
+
+
+def of(name: str, parents: Sequence[Sequence[int]], script: Script | None = None, *, data: bool = True) -> Graph:
+    """A graph whose steps all have the same script. Parents come before their children."""
+    rows = tuple(tuple(row) for row in parents)
+    return Graph(name=name, parents=rows, scripts=(script or Script(),) * len(rows), data=data)
+
+
+def chain(length: int, script: Script | None = None, *, data: bool = True) -> Graph:
+    return of(f"chain {length}", [[n - 1] if n else [] for n in range(length)], script, data=data)
+
+
+def diamond() -> Graph:
+    return of("diamond", [[], [0], [0], [1, 2]])
+
+
+def fan(width: int, script: Script | None = None, *, data: bool = True) -> Graph:
+    """1 -> width -> 1."""
+    rows = [[], *([0] for _ in range(width)), list(range(1, width + 1))]
+    return of(f"fan {width}", rows, script, data=data)
+
+
+def layers(
+    width: int, depth: int, script: Script | None = None, *, reach: int | None = None, data: bool = True
+) -> Graph:
+    """`depth` layers of `width` steps. Each waits for `reach` neighbours in the layer above (None: for all of it)."""
+    rows: list[list[int]] = []
+    for layer in range(depth):
+        above = (layer - 1) * width
+        for place in range(width):
+            near = range(width) if reach is None else [(place + step) % width for step in range(reach)]
+            rows.append([above + n for n in near] if layer else [])
+    return of(f"layers {width}x{depth}", rows, script, data=data)
+
+
+def scripted(graph: Graph, scripts: dict[int, Script], *, keep_going: bool = False) -> Graph:
+    """The graph with other scripts for some steps."""
+    listed = tuple(scripts.get(position, script) for position, script in enumerate(graph.scripts))
+    return replace(graph, name=f"{graph.name} scripted", scripts=listed, keep_going=keep_going)
+
+
+SECONDS = (0.02, 0.3, 2.0, 20.0, 70.0, 200.0)
+
+
+def random_graph(random: Random, most_steps: int = 12) -> Graph:
+    """Any shape; most steps succeed at once, some fail, are tried again, or kill their process.
+
+    In every other graph all steps take equally long, so that many of them end at the same moment.
+    """
+    size = random.randint(1, most_steps)
+    breadth = random.randint(1, 4)
+    rows = [sorted(random.sample(range(n), min(n, random.randint(0, breadth)))) for n in range(size)]
+    if random.random() < 0.5:  # one start, so that more is ordered
+        rows = [row or [0] if n else row for n, row in enumerate(rows)]
+    if random.random() < 0.3:
+        rows = [[], *([0] for _ in range(size)), list(range(1, size + 1))]
+    unruly = random.random() < 0.5
+    beat = random.choice(SECONDS) if random.random() < 0.5 else None
+    scripts = tuple(_random_script(random, beat, unruly) for _ in rows)
+    return Graph(
+        name=f"random {size}",
+        parents=tuple(tuple(row) for row in rows),
+        scripts=scripts,
+        keep_going=random.random() < 0.5,
+        data=random.random() < 0.7,
+        retry_delay=random.choice((0.0, 1.0, 5.0, 30.0)),
+    )
+
+
+def _random_script(random: Random, beat: float | None, unruly: bool) -> Script:
+    seconds = beat or random.choice(SECONDS) * random.uniform(0.5, 1.5)
+    size = 30_000 if random.random() < 0.05 else 0
+    if not unruly or random.random() < 0.7:
+        return Script(seconds=seconds, size=size)
+    what = random.choice(("retried", "fails", "crashes once"))
+    if what == "retried":
+        return Script(seconds=seconds, failures=random.randint(1, 2), retries=2, size=size)
+    if what == "fails":
+        return Script(seconds=seconds, failures=ALWAYS, retries=random.randint(0, 1))
+    return Script(seconds=seconds, crashes=1)
+
+
+def shown(mask: int) -> str:
+    """A set of steps for people."""
+    return "{" + ",".join(str(position) for position in bits(mask)) + "}"

@@ -1,0 +1,250 @@
+"""A Functions host as the protocol meets it: at-least-once delivery, late renewals, poison queues, abrupt ends.
+
+Numbers are the real host's: batches of 16 while at most 8 run, a lease of 10 minutes renewed every 5, five deliveries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from orchestrator.adapters.memory_queues import QueuedMessage
+from orchestrator.core import message as messages
+from orchestrator.core.message import Delivery, StepMessage
+from orchestrator.core.result import OutputData, StepError, StepResult
+from orchestrator.engine.cancel import is_over
+from orchestrator.engine.deliver import deliver
+from orchestrator.engine.lease import Perform, beat
+from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
+from orchestrator.ports import Send
+from tests.simulation.process import EXPECTED, Activity, Call, Die, HostCall, Process, Sleep, Steps, Surroundings
+
+BATCH: Final = 16
+NEW_BATCH_THRESHOLD: Final = 8
+LEASE: Final = 600.0
+FUNCTION_TIMEOUT: Final = 1800.0
+HEARTBEAT: Final = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class Invocation:
+    """A message being handled. `message` changes when it is renewed."""
+
+    queue: str
+    message: QueuedMessage
+    ended: bool = False
+
+
+class Host:
+    """One instance of the app.
+
+    retry_after: host.json's visibilityTimeout, the pause before a failed message comes again. restart_after: how long
+    a killed host is away, at least and at most.
+    """
+
+    def __init__(
+        self, around: Surroundings, number: int, *, skew: float, retry_after: float, restart_after: tuple[float, float]
+    ) -> None:
+        self.around = around
+        self.name = f"host{number}"
+        self._skew = skew
+        self._retry_after = retry_after
+        self._restart_after = restart_after
+        self._queue = around.settings.queue
+        self.poison_queue = f"{self._queue}-poison"
+        self._lives = 0
+        self.running: dict[str, list[Invocation]] = {self._queue: [], self.poison_queue: []}
+        self.process = self._new_process()
+
+    def _new_process(self) -> Process:
+        self._lives += 1
+        name = f"{self.name}.{self._lives}"
+        return Process(self.around, name, skew=self._skew, perform=self._perform, on_death=self._died)
+
+    @property
+    def up(self) -> bool:
+        return self.process.alive and self.process.frozen_until <= self.around.loop.now
+
+    def has_room(self, queue: str) -> bool:
+        return self.up and len(self.running[queue]) <= NEW_BATCH_THRESHOLD
+
+    # Deliveries
+
+    def receive(self, queue: str) -> int:
+        """Take a batch and start handling it. Returns its size."""
+        batch = self.around.storage.receive(queue, BATCH, LEASE)
+        for message in batch:
+            invocation = Invocation(queue, message)
+            self.running[queue].append(invocation)
+            self.around.loop.after(LEASE / 2, partial(self._renew, self.process, invocation))
+            step = messages.decode(message.body)
+            name = (
+                f"{'poison' if queue == self.poison_queue else 'deliver'} {step.position} {message.id}#{message.count}"
+            )
+            self.process.spawn(name, self._invoke(self.process, invocation, step))
+        return len(batch)
+
+    def _invoke(self, process: Process, invocation: Invocation, step: StepMessage) -> Steps:
+        message = invocation.message
+        if invocation.queue == self._queue and message.count > MAX_DEQUEUE_COUNT:
+            yield from self._give_up(invocation)
+            self._end(invocation)
+            return
+        handle = deliver if invocation.queue == self._queue else fail_poisoned
+        delivery = Delivery(message_id=message.id, count=message.count)
+        try:
+            yield from send_all((yield Call(handle(process.memory, step, delivery))))
+        except EXPECTED as error:
+            self.around.note(process.name, "", f"the function failed: {error}")
+            yield from self._failed(invocation)
+        else:
+            yield from quietly(self._delete(invocation))
+        self._end(invocation)
+
+    def _failed(self, invocation: Invocation) -> Steps:
+        """The function raised: again later, or to the poison queue. A poison message just waits for its lease."""
+        if invocation.queue == self.poison_queue:
+            return
+        if invocation.message.count >= MAX_DEQUEUE_COUNT:
+            yield from self._give_up(invocation)
+            return
+        yield from quietly(HostCall("give back", partial(self._show, invocation, self._retry_after)))
+
+    def _give_up(self, invocation: Invocation) -> Steps:
+        try:
+            yield Send(queue=self.poison_queue, body=invocation.message.body)
+            yield self._delete(invocation)
+        except EXPECTED:
+            return
+
+    def _delete(self, invocation: Invocation) -> HostCall:
+        storage = self.around.storage
+        return HostCall("delete", lambda: storage.delete(invocation.queue, invocation.message))
+
+    def _show(self, invocation: Invocation, visibility: float) -> None:
+        shown = self.around.storage.give_back(invocation.queue, invocation.message, visibility)
+        invocation.message = shown or invocation.message
+
+    def _end(self, invocation: Invocation) -> None:
+        invocation.ended = True
+        self.running[invocation.queue].remove(invocation)
+        self.around.storage.on_visible(invocation.queue, 0.0)
+
+    def _renew(self, process: Process, invocation: Invocation) -> None:
+        """Renew the lease while the function runs; after a refusal never again, though the function goes on."""
+        again = partial(self._renew, process, invocation)
+        if invocation.ended or not process.when_awake(again):
+            return
+        renewed = self.around.storage.renew(invocation.queue, invocation.message, LEASE)
+        if renewed is not None:
+            invocation.message = renewed
+            self.around.loop.after(LEASE / 2, again)
+
+    # Death
+
+    def _died(self, how: str) -> None:
+        """How a death shows on the queue. "killed": host and all; "worker": the host sees it; "ghost": it does not."""
+        lost = [invocation for line in self.running.values() for invocation in line]
+        for line in self.running.values():
+            line.clear()
+        for invocation in lost:
+            invocation.ended = True
+            if how == "worker":
+                self.around.loop.after(0.1, partial(self._release, invocation))
+            elif how == "ghost":
+                self.around.storage.renew(invocation.queue, invocation.message, FUNCTION_TIMEOUT)
+        wait = self.around.random.uniform(*self._restart_after) if how == "killed" else 2.0
+        self.around.loop.after(wait, self.restart)
+
+    def _release(self, invocation: Invocation) -> None:
+        storage = self.around.storage
+        if invocation.queue == self.poison_queue:
+            return
+        if invocation.message.count < MAX_DEQUEUE_COUNT:
+            storage.give_back(invocation.queue, invocation.message, self._retry_after)
+        elif storage.delete(invocation.queue, invocation.message):
+            storage.apply(Send(queue=self.poison_queue, body=invocation.message.body))
+
+    def restart(self) -> None:
+        if not self.process.alive:
+            self.process = self._new_process()
+            self.around.note(self.process.name, "", "starts")
+            for queue in self.running:
+                self.around.storage.on_visible(queue, 0.0)
+
+    # User code
+
+    def _perform(self, process: Process, perform: Perform, activity: Activity) -> Steps:
+        """A step worker: it beats the lease, heeds a cancel at each beat, and does what the script says."""
+        checker, job, lease = self.around.storage.checker, perform.job, perform.lease
+        checker.executes(perform, process.name, activity.began)
+        script = checker.runs[job.run].graph.scripts[job.position]
+        left = script.seconds
+        if lease.claim.crashes < script.crashes:
+            yield Sleep(min(left, HEARTBEAT) / 2)
+            yield Die()
+        while left > HEARTBEAT:
+            yield Sleep(HEARTBEAT)
+            left -= HEARTBEAT
+            try:
+                if not (yield Call(beat(lease))) or (yield Call(is_over(process.memory, job.run))):
+                    return None
+            except EXPECTED:
+                continue
+        yield Sleep(left)
+        if lease.claim.retries < script.failures:
+            return StepResult(error=StepError(code="ScriptFailed", message="as the script says"))
+        outputs: dict[str, OutputData] = {}
+        for port in job.step.outputs:
+            prefix = f"{job.prefix}/{port.name}"
+            checker.uploaded.add(prefix)
+            outputs[port.name] = OutputData(datastore=port.datastore, prefix=prefix)
+        return StepResult(outputs=outputs, properties={"filler": "x" * script.size} if script.size else {})
+
+
+def quietly(call: HostCall) -> Steps:
+    """What the host does not insist on: the message comes back when its lease ends."""
+    try:
+        yield call
+    except EXPECTED:
+        return
+
+
+def send_all(step_messages: Iterable[StepMessage]) -> Steps:
+    """The queue output binding: after the function has returned, one message at a time."""
+    for message in step_messages:
+        yield Send(queue=message.queue, body=messages.encode(message))
+
+
+class Dispatcher:
+    """Brings visible messages to hosts that have room, a polling interval late."""
+
+    def __init__(self, around: Surroundings, hosts: list[Host], *, polling: float) -> None:
+        self._around = around
+        self._hosts = hosts
+        self._polling = polling
+        self._soon: set[str] = set()
+        around.storage.on_visible = self.announce
+
+    def announce(self, queue: str, delay: float) -> None:
+        if delay > 0:
+            # A millisecond more: the sum of a date and a delay is rounded.
+            self._around.loop.after(delay + 0.001, partial(self.announce, queue, 0.0))
+        elif queue not in self._soon:
+            self._soon.add(queue)
+            wait = self._around.random.uniform(0, self._polling)
+            self._around.loop.after(wait, partial(self._dispatch, queue))
+
+    def _dispatch(self, queue: str) -> None:
+        self._soon.discard(queue)
+        free = [host for host in self._hosts if host.has_room(queue)]
+        while free:
+            host = self._around.random.choice(free)
+            if host.receive(queue) < BATCH:
+                return
+            free = [other for other in free if other.has_room(queue)]
+        if not any(host.up for host in self._hosts):
+            # Nobody is there: look again when somebody may be.
+            self._around.loop.after(1.0, partial(self.announce, queue, 0.0))

@@ -1,0 +1,67 @@
+"""What a storage operation is for, told from the effect that asks for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orchestrator.core.states import ClaimState
+from orchestrator.engine.index import INDEX
+from orchestrator.engine.rows import CLAIMS, HEAD, INFO
+from orchestrator.ports import Commit, Effect, Get, Insert, Query, ReadBlob, Send, Write, WriteBlob
+
+PER_STEP = (
+    "put",
+    "head read",
+    "claim",
+    "input read",
+    "commit",
+    "combine query",
+    "combine swap",
+    "delete",
+    "heartbeat",
+    "take over",
+    "retry",
+)
+PER_RUN = ("start", "info read", "definition", "document", "index", "cancel", "sweep", "discard", "give back", "renew")
+RECEIVE = "receive"
+
+
+def kind_of(effect: Effect[Any]) -> str:
+    """One of PER_STEP or PER_RUN."""
+    if isinstance(effect, Commit):
+        return _kind_of_commit(effect)
+    if isinstance(effect, Get):
+        return {HEAD: "head read", INFO: "info read"}.get(effect.rk, "input read")
+    if isinstance(effect, Query):
+        if effect.table == INDEX:
+            return "sweep"
+        return {HEAD: "combine query", CLAIMS[0]: "sweep"}.get(effect.first, "input read")
+    if isinstance(effect, Send):
+        return "put"
+    if isinstance(effect, ReadBlob):
+        return "definition"
+    if isinstance(effect, WriteBlob):
+        return "document"
+    return type(effect).__name__
+
+
+def _kind_of_commit(commit: Commit) -> str:
+    if commit.table == INDEX:
+        return "index"
+    first = commit.writes[0]
+    kinds = {write.rk[0] for write in commit.writes}
+    if "g" in kinds:
+        return "start"
+    if "c" in kinds:
+        return "commit" if len(kinds) > 1 else _kind_of_claim(first)
+    if "i" in kinds:
+        return "combine swap" if "h" in kinds else "discard"
+    return "cancel"
+
+
+def _kind_of_claim(write: Write) -> str:
+    if isinstance(write, Insert):
+        return "claim"
+    props = getattr(write, "props", {})
+    state = props.get("state")
+    return {None: "heartbeat", ClaimState.RETRYING.value: "retry"}.get(state, "take over")

@@ -1,0 +1,347 @@
+"""A whole world: an account, hosts, clients that start and cancel runs, the timer of the sweep; then the verdict.
+
+A simulation has two parts. In the first, `faults` decide what goes wrong. Then the world is healed, and everything must
+come to its end: every run terminal, within `settle` and the time of its own work; every queue empty; no row left over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Final
+
+from orchestrator.core.errors import UnknownThing
+from orchestrator.core.plan import bits
+from orchestrator.core.run import RunInfo
+from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.engine.cancel import cancel
+from orchestrator.engine.index import ACTIVE, INDEX
+from orchestrator.engine.memory import EngineSettings
+from orchestrator.engine.rows import INBOX, RUNS, step_of
+from orchestrator.engine.start import start
+from orchestrator.engine.sweep import sweep
+from orchestrator.ports import Query
+from tests.simulation.checker import RunRecord, Violation
+from tests.simulation.faults import Calm, Faults
+from tests.simulation.graphs import Graph, shown
+from tests.simulation.host import Dispatcher, Host, send_all
+from tests.simulation.loop import Loop
+from tests.simulation.process import EXPECTED, Call, Process, Steps, Surroundings
+from tests.simulation.storage import Storage
+from tests.simulation.telling import told
+
+SWEEP_EVERY: Final = 60.0
+SHOWN_EVENTS: Final = 40
+
+
+class Failed(AssertionError):
+    """A violation with the world it happened in: seed, rule, and the last events before it."""
+
+    def __init__(self, seed: int, violation: Violation, story: str) -> None:
+        super().__init__(f"seed {seed}: {violation}\n{story}")
+        self.seed = seed
+        self.violation = violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The world to be simulated. Times in seconds. `storm`: how long `faults` reign at most."""
+
+    graphs: Sequence[Graph]
+    hosts: int = 1
+    faults: Faults = field(default_factory=Calm)
+    skews: Sequence[float] = (0.0,)
+    storm: float = 0.0
+    start_spread: float = 0.0
+    double_starts: float = 0.0
+    cancel_at: Sequence[float | None] = (None,)
+    double_sweeps: float = 0.0
+    polling: float = 1.0
+    preempted: float = 0.0
+    retry_after: float = 5.0
+    restart_after: tuple[float, float] = (1.0, 60.0)
+    latency: tuple[float, float] = (0.002, 0.010)
+    settle: float = 600.0
+    drain: float = 4 * 3600.0
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """`ended_at`: when each run became terminal; `seconds`: when the world was quiet. `operations` asked for, `faults`
+    among them, `counts` of those applied, by kind. `fenced`: results refused to those who had lost their claim.
+    """
+
+    seed: int
+    statuses: tuple[RunStatus, ...]
+    verdicts: tuple[tuple[int, int, int], ...]
+    ended_at: tuple[float, ...]
+    seconds: float
+    operations: int
+    counts: Counter[str]
+    commits: int
+    takeovers: int
+    executions: int
+    fenced: int
+    duplicated: int
+    lost: int
+    poisoned: int
+    faults: Counter[str]
+
+
+class Simulation:
+    """One world from one seed. `run()` gives the report or raises Failed."""
+
+    def __init__(self, seed: int, setting: Setting) -> None:
+        self.seed = seed
+        self.setting = setting
+        self.loop = Loop()
+        random = self.random = Random(seed)
+        storage = Storage(self.loop, setting.engine, setting.faults, random)
+        self.storage = storage
+        self.around = Surroundings(
+            loop=self.loop,
+            storage=storage,
+            random=random,
+            settings=setting.engine,
+            latency=setting.latency,
+            preempted=setting.preempted,
+        )
+        self.hosts = [
+            Host(
+                self.around,
+                n,
+                skew=setting.skews[n % len(setting.skews)],
+                retry_after=setting.retry_after,
+                restart_after=setting.restart_after,
+            )
+            for n in range(setting.hosts)
+        ]
+        self.dispatcher = Dispatcher(self.around, self.hosts, polling=setting.polling)
+        self.records: list[RunRecord] = []
+
+    def run(self) -> Report:
+        try:
+            self._play()
+        except Violation as violation:
+            raise Failed(self.seed, violation, self.story()) from violation
+        return self._report()
+
+    def story(self) -> str:
+        """The last events, for people."""
+        lines = [f"  {when:9.3f} {who:9} {doing:24} {told(what)}" for when, who, doing, what in self.around.trace]
+        return "\n".join(lines[-SHOWN_EVENTS:])
+
+    def _play(self) -> None:
+        for number, graph in enumerate(self.setting.graphs):
+            self._client(f"run{number}", graph)
+        self.loop.after(self.random.uniform(0, SWEEP_EVERY), self._timer)
+        if self.setting.storm and self.loop.run(self.setting.storm, lambda: False):
+            raise AssertionError
+        self._heal()
+        work = max(graph.longest for graph in self.setting.graphs)
+        self._require("I6", self.setting.settle + work, self._all_ended, self._unfinished)
+        self._require("I6", self.setting.drain, self._quiet, self._leftovers)
+        self._judge()
+
+    # Those outside
+
+    def _client(self, run: str, graph: Graph) -> None:
+        """Somebody who starts a run, and insists until it is acknowledged."""
+        self.storage.checker.expect(run, graph)
+        record = self.storage.checker.runs[run]
+        self.records.append(record)
+        first = self.random.uniform(0, self.setting.start_spread)
+        self.loop.after(first, partial(self._ask_to_start, run, record))
+        if self.random.random() < self.setting.double_starts:
+            self.loop.after(
+                first + self.random.choice((0.0, 0.01, 20.0)), partial(self._ask_to_start, run, record, False)
+            )
+        number = len(self.records) - 1
+        cancel_at = self.setting.cancel_at[number % len(self.setting.cancel_at)]
+        if cancel_at is not None:
+            self.loop.after(first + cancel_at, partial(self._ask_to_cancel, run, record))
+
+    def _ask_to_start(self, run: str, record: RunRecord, insist: bool = True) -> None:
+        if record.acknowledged:
+            return
+        if process := self._somebody():
+            process.spawn(f"start {run}", self._start(process, run, record))
+        if insist:
+            self.loop.after(self.random.uniform(5, 40), partial(self._ask_to_start, run, record))
+
+    def _start(self, process: Process, run: str, record: RunRecord) -> Steps:
+        graph = record.graph
+        info = RunInfo(
+            id=run,
+            experiment="simulated",
+            definition=graph.plan.address,
+            keep_going=graph.keep_going,
+            submitted_at=process.wall_clock(),
+        )
+        try:
+            started = yield Call(start(process.memory, info, graph.plan, graph.document))
+            yield from send_all(started.messages)
+        except EXPECTED as error:
+            self.around.note(process.name, f"start {run}", f"answered with {error}")
+            return
+        if not record.acknowledged:
+            self.around.note(process.name, f"start {run}", "acknowledged")
+        record.acknowledged = True
+        if record.head is None:
+            raise Violation("I7", f"{run} is acknowledged, but is not there")
+
+    def _ask_to_cancel(self, run: str, record: RunRecord) -> None:
+        record.cancel_wanted = True
+        if record.ended_at is not None:
+            return
+        if process := self._somebody():
+            process.spawn(f"cancel {run}", self._cancel(process, run))
+        self.loop.after(self.random.uniform(5, 40), partial(self._ask_to_cancel, run, record))
+
+    def _cancel(self, process: Process, run: str) -> Steps:
+        try:
+            status = yield Call(cancel(process.memory, run))
+        except (*EXPECTED, UnknownThing) as error:
+            self.around.note(process.name, f"cancel {run}", f"answered with {error}")
+            return
+        head = self.storage.checker.runs[run].head
+        if head is None or head.status is not status:
+            raise Violation("I7", f"a cancel of {run} is answered with {status}, its head is {head}")
+
+    def _timer(self) -> None:
+        self.loop.after(SWEEP_EVERY, self._timer)
+        times = 2 if self.random.random() < self.setting.double_sweeps else 1
+        for _ in range(times):
+            if process := self._somebody():
+                process.spawn("sweep", self._sweep(process))
+
+    def _sweep(self, process: Process) -> Steps:
+        began_healthy = self.healed
+        try:
+            swept = yield Call(sweep(process.memory))
+            yield from send_all(swept.messages)
+        except EXPECTED as error:
+            self.around.note(process.name, "sweep", f"failed: {error}")
+            return
+        if swept.failed and began_healthy:
+            raise Violation("E", f"the sweep fails in a healthy world: {swept.failed}")
+
+    def _somebody(self) -> Process | None:
+        up = [host.process for host in self.hosts if host.up]
+        return self.random.choice(up) if up else None
+
+    # The end
+
+    @property
+    def healed(self) -> bool:
+        return isinstance(self.storage.faults, Calm)
+
+    def _heal(self) -> None:
+        if not self.healed:
+            self.storage.faults = Calm()
+            for host in self.hosts:
+                host.restart()
+
+    def _require(self, invariant: str, within: float, done: object, what_is_wrong: object) -> None:
+        assert callable(done)
+        assert callable(what_is_wrong)
+        if not self.loop.run(self.loop.now + within, done):
+            raise Violation(invariant, f"not within {within:.0f} s of peace: {what_is_wrong()}")
+
+    def _all_ended(self) -> bool:
+        return all(record.ended_at is not None for record in self.records)
+
+    def _unfinished(self) -> str:
+        return "; ".join(
+            f"{run} is {record.head.status if record.head else 'not there'}, "
+            f"{shown(record.head.done if record.head else 0)} done, acknowledged: {record.acknowledged}"
+            for run, record in self.storage.checker.runs.items()
+            if record.ended_at is None
+        )
+
+    def _queues(self) -> list[str]:
+        return [self.setting.engine.queue, self.hosts[0].poison_queue]
+
+    def _quiet(self) -> bool:
+        tables, queues = self.storage.account.tables, self.storage.account.queues
+        return (
+            not any(queues.messages(queue) for queue in self._queues())
+            and not any(host.running[queue] for host in self.hosts for queue in self._queues())
+            and not tables.partition(INDEX, ACTIVE)
+            and all(record.acknowledged for record in self.records)
+        )
+
+    def _leftovers(self) -> str:
+        queues = self.storage.account.queues
+        return ", ".join(
+            [
+                *(f"{queue}: {message}" for queue in self._queues() for message in queues.messages(queue)),
+                *(f"active: {run}" for run in self.storage.account.tables.partition(INDEX, ACTIVE)),
+            ]
+        )
+
+    def _judge(self) -> None:
+        for run, record in self.storage.checker.runs.items():
+            inbox = self.storage.account.tables.query(Query(table=RUNS, pk=run, first=INBOX[0], last=INBOX[1]))
+            left = [row.rk for row in inbox if step_of(row.rk) not in record.too_late]
+            if left:
+                raise Violation("I6", f"{run} has the inbox rows {left} left")
+            _judge_run(run, record)
+
+    def _report(self) -> Report:
+        records = self.records
+        heads = [record.head for record in records]
+        return Report(
+            seed=self.seed,
+            statuses=tuple(head.status for head in heads if head),
+            verdicts=tuple((head.done, head.failed, head.skipped) for head in heads if head),
+            ended_at=tuple(record.ended_at or 0.0 for record in records),
+            seconds=self.loop.now,
+            operations=self.around.operations,
+            counts=self.storage.counts,
+            commits=sum(sum(record.commits.values()) for record in records),
+            takeovers=sum(record.takeovers for record in records),
+            executions=sum(sum(record.executions.values()) for record in records),
+            fenced=self.storage.fenced,
+            duplicated=self.storage.duplicated,
+            lost=self.storage.lost,
+            poisoned=sum(len(record.poisoned) for record in records),
+            faults=self.around.faults,
+        )
+
+
+def _judge_run(run: str, record: RunRecord) -> None:
+    """The verdict must be the one that the scripts ask for, unless deaths or a cancel account for another."""
+    head, graph = record.head, record.graph
+    assert head is not None
+    done, failed, _ = graph.verdicts
+    excused = {step for step in bits(head.failed) if record.claims[step].crashes >= 4 or step in record.poisoned}
+    for step in bits(head.failed & ~failed):
+        if step not in excused:
+            raise Violation("I5", f"{run}: step {step} failed though its script succeeds: {record.claims[step]}")
+    if head.done & ~done:
+        raise Violation("I5", f"{run}: {shown(head.done & ~done)} are done though their scripts do not allow it")
+    if head.status is RunStatus.CANCELED and not record.cancel_wanted:
+        raise Violation("I4", f"{run} is canceled, and nobody asked for it")
+    if head.status is RunStatus.FAILED and not head.failed:
+        raise Violation("I4", f"{run} failed without a failed step")
+    if (
+        head.status is RunStatus.FAILED
+        and graph.keep_going
+        and not excused
+        and (head.done, head.failed) != (done, failed)
+    ):
+        raise Violation("I4", f"{run}: {shown(head.done)} done, {shown(head.failed)} failed: not what the scripts say")
+    if record.listed is not head.status:
+        raise Violation("I4", f"{run} is {head.status}, but listed as {record.listed}")
+    for step, claim in record.claims.items():
+        if claim.state is ClaimState.DONE and record.commits.get(step) != 1:
+            raise Violation("I5", f"{run}: step {step} was committed {record.commits.get(step)} times")
+
+
+def simulate(seed: int, setting: Setting) -> Report:
+    return Simulation(seed, setting).run()

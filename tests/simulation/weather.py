@@ -1,0 +1,30 @@
+"""Random worlds: what a seed makes of hosts, graphs, clocks and faults."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.simulation.faults import Storm
+from tests.simulation.graphs import random_graph
+from tests.simulation.simulation import Setting
+
+
+def stormy(seed: int, most_steps: int = 12) -> Setting:
+    """The world of this seed: the same at every call."""
+    random = Random(f"weather {seed}")
+    graphs = [random_graph(random, most_steps) for _ in range(random.choice((1, 2, 4, 8)))]
+    hosts = random.randint(1, 6)
+    return Setting(
+        graphs=graphs,
+        hosts=hosts,
+        faults=Storm(random),
+        skews=[random.choice((0.0, random.uniform(-600, 600))) for _ in range(hosts)],
+        storm=random.uniform(100, 1000),
+        start_spread=random.choice((0.0, 30.0, 300.0)),
+        double_starts=random.choice((0.0, 0.5)),
+        cancel_at=[random.choice((None, None, None, random.uniform(0, 100))) for _ in graphs],
+        double_sweeps=random.choice((0.0, 0.3)),
+        polling=random.choice((0.02, 0.1, 2.0)),
+        latency=random.choice(((0.002, 0.010), (0.002, 0.010), (0.005, 0.200))),
+        preempted=random.choice((0.0, 0.05)),
+    )
