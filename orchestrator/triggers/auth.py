@@ -64,7 +64,7 @@ class TokenAuthorizer:
 
     def authorize(self, headers: Mapping[str, str]) -> Principal:
         token = bearer_token(headers)
-        given = hashlib.sha256(token.encode()).digest()
+        given = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized("The token in the Authorization header is not accepted.", field="Authorization")
