@@ -80,6 +80,7 @@ MATRIX = [(route, role) for route in ROUTES if route.role is not None for role i
 
 @pytest.mark.parametrize(("route", "role"), MATRIX, ids=lambda value: getattr(value, "name", None))
 def test_each_route_asks_for_its_role(route: Route, role: Role) -> None:
+    assert route.role is not None
     api = Api(authorizer=Roles())
     path = dict.fromkeys(route.parameters, "x")
     made = api.call(route.method, route.path.format(**path), b"{}", headers={"x-role": role.name})

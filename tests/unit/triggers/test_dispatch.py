@@ -44,7 +44,7 @@ BAD = [
     ("POST", "runs", b'{"experiment_name": "\xff"}', 400, "InvalidRequest", "body"),
     ("POST", "runs", b"[]", 400, "InvalidRequest", "body"),
     ("POST", "runs", b"null", 400, "InvalidRequest", "body"),
-    ("POST", "runs", b'{"definition": ' + b"[" * 100_000, 400, "InvalidRequest", "body"),
+    ("POST", "runs", b'{"definition": ' + b"[" * 100_000, 400, "InvalidRequest", "definition"),
     ("POST", "runs", b'{"experiment_name":"e","parameters":{"a":' + b"[" * 100_000, 400, "InvalidRequest", "body"),
     ("POST", "runs", {}, 400, "InvalidRequest", "experiment_name"),
     ("POST", "runs", {"experiment_name": "e"}, 400, "InvalidRequest", "definition"),
