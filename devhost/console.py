@@ -35,6 +35,8 @@ class Console:
         for spec in specs:
             state = "  (disabled)" if spec.disabled else ""
             self.say(f"  {spec.kind:<6} {spec.name:<{width}}  {describe(spec, prefix)}{state}")
+            if spec.retry_ignored:
+                self.warn(f"function {spec.name}: its retry policy is ignored, as on Azure: only timers have one")
 
     def finished(self, spec: FunctionSpec, invocation: str, seconds: float, error: str, trace: str) -> None:
         """One line for an invocation that ended, and the traceback when the user's code raised."""

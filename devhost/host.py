@@ -68,6 +68,8 @@ class Host:
         Raises:
             HostError: the app does not load, a binding is wrong, the port is taken.
         """
+        if self.options.ready_file is not None:
+            self.options.ready_file.unlink(missing_ok=True)
         sock = listen(self.options.host, self.options.port)
         port = sock.getsockname()[1]
         self.url = f"http://{_in_url(self.options.host)}:{port}"

@@ -107,13 +107,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionSpec:
-    """One function of the app."""
+    """One function of the app. ``retry`` is None for all triggers but timers: the host honours it for those alone."""
 
     name: str
     trigger: Trigger
     inputs: tuple[BlobBinding, ...]
     outputs: tuple[Output, ...]
     retry: RetryPolicy | None
+    retry_ignored: bool
     disabled: bool
 
     @property
@@ -154,12 +155,15 @@ def _function(indexed: IndexedFunction, settings: Settings) -> FunctionSpec:
             raise ConfigError(
                 f"{binding.where}: the local host has no {kind!r} binding; it has http, queue, blob and timer"
             )
+    trigger = triggers[0]
+    retry = _retry(name, indexed.retry)
     return FunctionSpec(
         name=name,
-        trigger=triggers[0],
+        trigger=trigger,
         inputs=tuple(inputs),
         outputs=tuple(outputs),
-        retry=_retry(name, indexed.retry),
+        retry=retry if isinstance(trigger, TimerTrigger) else None,
+        retry_ignored=retry is not None and not isinstance(trigger, TimerTrigger),
         disabled=settings.flag(f"AzureWebJobs.{name}.Disabled"),
     )
 

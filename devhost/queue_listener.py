@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -134,9 +135,9 @@ class QueueListener:
         except StorageError as error:
             held.abandon()
             self._console.warn(f"message {message.id} of queue {self.source.name}: {error}")
-        except BaseException:
+        except Exception:  # noqa: BLE001 - a fault of ours on one message must not end in silence
             held.abandon()
-            raise
+            self._console.warn(f"message {message.id} of queue {self.source.name}:\n{traceback.format_exc()}")
         finally:
             with self._signal:
                 self._running -= 1

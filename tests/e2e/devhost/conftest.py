@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -59,7 +60,7 @@ def _starter(azurite: Azurite, folder: Path, hosts: list[RunningHost]) -> StartH
     def start(app: str | Path, *arguments: str, wait: bool = True, **settings: str) -> RunningHost:
         base = {
             "AzureWebJobsStorage": azurite.connection,
-            "AzureFunctionsWebHost__hostid": folder.name.replace("_", "-").lower()[-32:],
+            "AzureFunctionsWebHost__hostid": hashlib.sha256(str(folder).encode()).hexdigest()[:20],
         }
         host = RunningHost(APPS / app, folder, {**base, **settings}, *arguments)
         hosts.append(host)

@@ -55,6 +55,13 @@ def test_the_start_and_the_status(start_host: StartHost, identity: str, blobs: B
     host.wait_events("nightly", 1)
 
 
+def test_a_retry_policy(start_host: StartHost, identity: str) -> None:
+    host = start_host("timers", **NEVER, AzureFunctionsWebHost__hostid=identity)
+    events = host.wait_events("retried", 3)
+    assert [(event["count"], event["limit"]) for event in events] == [(0, 0), (1, 2), (2, 2)]
+    assert "RuntimeError: always" in events[2]["error"]
+
+
 def test_what_was_missed_is_made_up_once(start_host: StartHost, identity: str, blobs: Blobs) -> None:
     schedule = parse_schedule("0 0 3 * * *", where="test")
     last = schedule.next_after(time.time() - 5 * 86400)

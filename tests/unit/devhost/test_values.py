@@ -14,6 +14,7 @@ from devhost.bindings import queue_messages
 from devhost.channel import Channel
 from devhost.errors import ConfigError
 from devhost.http_values import Request, http_response
+from devhost.identity import host_id
 from devhost.index import FunctionSpec, HttpTrigger, RetryPolicy, read_index
 from devhost.queue_listener import poison_name
 from devhost.settings import Knobs, load_settings
@@ -137,9 +138,41 @@ def test_the_index_reads_bindings(tmp_path: Path) -> None:
     (spec,) = read_index([wire.IndexedFunction(name="f", bindings=bindings, retry=retry)], settings)
     assert spec.trigger == HttpTrigger(name="req", route="f", methods=frozenset({"GET"}), auth_level="admin")
     assert [getattr(output, "queue", "") for output in spec.outputs] == ["Jobs-{x}", ""]
-    assert spec.retry == RetryPolicy(limit=2, minimum=5, maximum=5, exponential=False)
+    assert (spec.retry, spec.retry_ignored) == (None, True)
     assert (spec.disabled, spec.does_io, spec.kind) == (True, True, "http")
     assert isinstance(spec, FunctionSpec)
+
+
+def test_the_index_reads_the_retry_policy_of_a_timer(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path / "absent.json", {})
+    bindings: list[dict[str, object]] = [
+        {"type": "timerTrigger", "direction": "IN", "name": "t", "schedule": "0 * * * * *"},
+    ]
+    retry = {
+        "max_retry_count": "-1",
+        "strategy": "exponential_backoff",
+        "minimum_interval": "00:00:01",
+        "maximum_interval": "00:01:00",
+    }
+    (spec,) = read_index([wire.IndexedFunction(name="f", bindings=bindings, retry=retry)], settings)
+    assert (spec.retry, spec.retry_ignored) == (RetryPolicy(limit=-1, minimum=1, maximum=60, exponential=True), False)
+    with pytest.raises(ConfigError, match="bad retry policy"):
+        read_index([wire.IndexedFunction(name="f", bindings=bindings, retry={"strategy": "fixed_delay"})], settings)
+
+
+@pytest.mark.parametrize("given", ["a--b", "-a", "A", "x" * 33, "a_b"])
+def test_a_host_id_that_is_refused(tmp_path: Path, given: str) -> None:
+    with pytest.raises(ConfigError, match="hostid"):
+        host_id(tmp_path, load_settings(tmp_path / "absent.json", {"AzureFunctionsWebHost__hostid": given}))
+
+
+def test_the_host_id_is_stable_and_fits_every_name(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path / "absent.json", {})
+    own = host_id(tmp_path, settings)
+    assert own == host_id(tmp_path, settings) != host_id(tmp_path / "other", settings)
+    assert len(own) == 32
+    given = load_settings(tmp_path / "absent.json", {"AzureFunctionsWebHost__hostid": "my-app-1"})
+    assert host_id(tmp_path, given) == "my-app-1"
 
 
 @pytest.mark.parametrize("queue", ["no_underscores", "ab", "-a-b"])

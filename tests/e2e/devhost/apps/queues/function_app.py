@@ -59,8 +59,7 @@ async def fan(text: str, many: func.Out[List[str]], one: func.Out[str]) -> None:
 @app.queue_trigger("msg", queue_name="%RETRIED%", connection=STORAGE)
 @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:00")
 def retried(msg: func.QueueMessage, context: func.Context) -> None:
-    retry = context.retry_context
-    record("retried", count=retry.retry_count, limit=retry.max_retry_count, dequeue=msg.dequeue_count)
+    record("retried", count=context.retry_context.retry_count, dequeue=msg.dequeue_count)
     raise RuntimeError("always")
 
 
