@@ -1,0 +1,94 @@
+"""Millstream for its users: write pipelines, run them, read what came of them, with the names of the Azure ML SDK v1.
+
+Names are imported when they are first used, so that `from millstream import Run` costs a script almost nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as in run_context: typing is not imported for this
+if TYPE_CHECKING:
+    from typing import Any
+
+    from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
+    from millstream.authentication import TokenAuthentication as TokenAuthentication
+    from millstream.data import DataReference as DataReference
+    from millstream.data import InputPortBinding as InputPortBinding
+    from millstream.data import PipelineData as PipelineData
+    from millstream.datastore import Datastore as Datastore
+    from millstream.errors import ConfigurationError as ConfigurationError
+    from millstream.errors import Conflict as Conflict
+    from millstream.errors import InvalidDefinition as InvalidDefinition
+    from millstream.errors import InvalidRequest as InvalidRequest
+    from millstream.errors import MillstreamError as MillstreamError
+    from millstream.errors import RunCanceled as RunCanceled
+    from millstream.errors import RunFailed as RunFailed
+    from millstream.errors import TooLarge as TooLarge
+    from millstream.errors import TransferError as TransferError
+    from millstream.errors import Unauthorized as Unauthorized
+    from millstream.errors import Unavailable as Unavailable
+    from millstream.errors import UnknownThing as UnknownThing
+    from millstream.errors import WaitTimeout as WaitTimeout
+    from millstream.experiment import Experiment as Experiment
+    from millstream.model import Model as Model
+    from millstream.parameter import PipelineParameter as PipelineParameter
+    from millstream.pipeline import Pipeline as Pipeline
+    from millstream.pipeline_run import PipelineRun as PipelineRun
+    from millstream.published import PublishedPipeline as PublishedPipeline
+    from millstream.run_context import Run as Run
+    from millstream.run_context import RunContextError as RunContextError
+    from millstream.sequence import StepSequence as StepSequence
+    from millstream.step_run import PortDataReference as PortDataReference
+    from millstream.step_run import StepRun as StepRun
+    from millstream.steps import PythonScriptStep as PythonScriptStep
+    from millstream.workspace import Workspace as Workspace
+    from orchestrator.core.retry import RetryPolicy as RetryPolicy
+
+_HOMES = {
+    "millstream.authentication": ("InteractiveLoginAuthentication", "TokenAuthentication"),
+    "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
+    "millstream.datastore": ("Datastore",),
+    "millstream.errors": (
+        "ConfigurationError",
+        "Conflict",
+        "InvalidDefinition",
+        "InvalidRequest",
+        "MillstreamError",
+        "RunCanceled",
+        "RunFailed",
+        "TooLarge",
+        "TransferError",
+        "Unauthorized",
+        "Unavailable",
+        "UnknownThing",
+        "WaitTimeout",
+    ),
+    "millstream.experiment": ("Experiment",),
+    "millstream.model": ("Model",),
+    "millstream.parameter": ("PipelineParameter",),
+    "millstream.pipeline": ("Pipeline",),
+    "millstream.pipeline_run": ("PipelineRun",),
+    "millstream.published": ("PublishedPipeline",),
+    "millstream.run_context": ("Run", "RunContextError"),
+    "millstream.sequence": ("StepSequence",),
+    "millstream.step_run": ("PortDataReference", "StepRun"),
+    "millstream.steps": ("PythonScriptStep",),
+    "millstream.workspace": ("Workspace",),
+    "orchestrator.core.retry": ("RetryPolicy",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,213 @@
+"""The routes of the service as methods. Everything here is safe to repeat, so the transport may send it twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from millstream import views
+from millstream.errors import (
+    Conflict,
+    InvalidDefinition,
+    InvalidRequest,
+    MillstreamError,
+    Problem,
+    ServiceFault,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnknownThing,
+    UserError,
+)
+from millstream.transport import Response, Transport
+
+T = TypeVar("T")
+
+_BY_STATUS: Mapping[int, type[MillstreamError]] = {
+    400: InvalidRequest,
+    401: Unauthorized,
+    403: Unauthorized,
+    404: UnknownThing,
+    409: Conflict,
+    413: TooLarge,
+    429: Unavailable,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Bytes of a log; ask on at `next`. `complete`: nothing will follow. `attempt` rises when the log begins anew."""
+
+    data: bytes
+    next: int
+    complete: bool
+    attempt: int
+
+
+class Api:
+    """The service at `url`, without the /api. `authorization` gives the headers that say who calls. Thread-safe.
+
+    Every method raises the errors of `millstream.errors` that the service answers with.
+    """
+
+    def __init__(self, url: str, authorization: Callable[[], Mapping[str, str]], transport: Transport) -> None:
+        self.url = url.rstrip("/")
+        self.transport = transport
+        self._authorization = authorization
+
+    def workspace(self) -> views.WorkspaceView:
+        return self._get("workspace", views.WorkspaceView)
+
+    def register_snapshot(self, files: list[dict[str, Any]]) -> views.SnapshotView:
+        return self._send("POST", "snapshots", {"files": files}, views.SnapshotView)
+
+    def complete_snapshot(self, snapshot: str) -> views.SnapshotView:
+        return self._send("POST", f"snapshots/{snapshot}/complete", {}, views.SnapshotView)
+
+    def prepare_uploads(self, datastore: str, files: list[dict[str, Any]], *, overwrite: bool) -> views.UploadsView:
+        wish = {"files": files, "overwrite": overwrite}
+        return self._send("POST", f"datastores/{_name(datastore)}/uploads", wish, views.UploadsView)
+
+    def files(self, datastore: str, prefix: str) -> Iterator[views.StoredFile]:
+        """Every file whose path begins with `prefix`."""
+        for page in self._pages(f"datastores/{_name(datastore)}/files", views.FilePage, {"prefix": prefix}):
+            yield from page.files
+
+    def publish(self, wish: Mapping[str, Any]) -> views.PipelineView:
+        return self._send("POST", "pipelines", wish, views.PipelineView)
+
+    def pipelines(self, *, name: str | None = None) -> Iterator[views.PipelineView]:
+        for page in self._pages("pipelines", views.PipelinePage, {"name": name}):
+            yield from page.pipelines
+
+    def pipeline(self, pipeline_id: str, *, definition: bool = False) -> views.PipelineView:
+        query = {"definition": "true"} if definition else {}
+        return self._get(f"pipelines/{_name(pipeline_id)}", views.PipelineView, query)
+
+    def start_run(self, wish: Mapping[str, Any]) -> views.RunView:
+        """`wish` must hold a run_id, which makes this repeatable."""
+        return self._send("POST", "runs", wish, views.RunView)
+
+    def runs(self, **filters: str | None) -> Iterator[views.RunLine]:
+        """Newest first. Filters: experiment, status, pipeline_id."""
+        for page in self._pages("runs", views.RunPage, filters):
+            yield from page.runs
+
+    def run(self, run_id: str) -> views.RunView:
+        return self._get(f"runs/{_name(run_id)}", views.RunView)
+
+    def change_tags(self, run_id: str, tags: Mapping[str, str | None]) -> views.RunView:
+        return self._send("PATCH", f"runs/{_name(run_id)}", {"tags": tags}, views.RunView)
+
+    def cancel(self, run_id: str) -> views.RunView:
+        return self._send("POST", f"runs/{_name(run_id)}/cancel", {}, views.RunView)
+
+    def steps(self, run_id: str) -> tuple[views.StepView, ...]:
+        return self._get(f"runs/{_name(run_id)}/steps", views.StepList).steps
+
+    def step(self, run_id: str, step_id: str) -> views.StepView:
+        return self._get(f"runs/{_name(run_id)}/steps/{_name(step_id)}", views.StepView)
+
+    def log(self, run_id: str, step_id: str, offset: int = 0) -> LogPart:
+        """What the log holds from byte `offset` on, at most some megabytes."""
+        path = f"runs/{_name(run_id)}/steps/{_name(step_id)}/log"
+        response = self._call("GET", path, query={"offset": str(offset)})
+        headers = response.headers
+        return LogPart(
+            data=response.body,
+            next=int(headers["millstream-log-next"]),
+            complete=headers["millstream-log-complete"] == "true",
+            attempt=int(headers.get("millstream-log-attempt", "1")),
+        )
+
+    def metrics(self, run_id: str) -> views.MetricsView:
+        return self._get(f"runs/{_name(run_id)}/metrics", views.MetricsView)
+
+    def outputs(self, run_id: str, step: str | None = None) -> views.OutputsView:
+        return self._get(f"runs/{_name(run_id)}/outputs", views.OutputsView, {"step": step})
+
+    def experiments(self) -> Iterator[views.ExperimentView]:
+        for page in self._pages("experiments", views.ExperimentPage, {}):
+            yield from page.experiments
+
+    def models(self, *, name: str | None = None) -> Iterator[views.ModelView]:
+        """Every version, the latest first."""
+        for page in self._pages("models", views.ModelPage, {"name": name}):
+            yield from page.models
+
+    def model(self, name: str, version: int | None = None) -> views.ModelView:
+        query = {"version": None if version is None else str(version)}
+        return self._get(f"models/{_name(name)}", views.ModelView, query)
+
+    def _pages(self, path: str, kind: type[T], query: Mapping[str, str | None]) -> Iterator[T]:
+        continuation: str | None = None
+        while True:
+            page: Any = self._get(path, kind, {**query, "continuation": continuation})
+            yield page
+            continuation = page.continuation
+            if continuation is None:
+                return
+
+    def _get(self, path: str, kind: type[T], query: Mapping[str, str | None] | None = None) -> T:
+        return _decoded(self._call("GET", path, query=query), kind)
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any], kind: type[T]) -> T:
+        return _decoded(self._call(method, path, body=msgspec.json.encode(body)), kind)
+
+    def _call(
+        self, method: str, path: str, *, query: Mapping[str, str | None] | None = None, body: bytes | None = None
+    ) -> Response:
+        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        url = f"{self.url}/api/{path}" + (f"?{urlencode(asked)}" if asked else "")
+        headers = {**self._authorization(), "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        response = self.transport.request(method, url, headers=headers, body=body)
+        if response.status >= 300:
+            raise error_of(response, f"{method} {self.url}/api/{path}")
+        return response
+
+
+def error_of(response: Response, request: str) -> MillstreamError:
+    """The error that an answer stands for: by its code, else by its status."""
+    try:
+        view = msgspec.json.decode(response.body, type=views.ErrorAnswer).error
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        text = response.body[:200].decode("utf-8", "replace").strip()
+        view = views.ErrorView(code=f"Http{response.status}", message=text or f"{request} was answered with no words.")
+    error: MillstreamError
+    if view.code == InvalidDefinition.code and view.problems:
+        error = InvalidDefinition([_problem(problem) for problem in view.problems])
+    else:
+        kind = _BY_STATUS.get(response.status, UserError if response.status < 500 else ServiceFault)
+        error = kind(view.message, field=view.field)
+        error.code = view.code
+    error.status = response.status
+    error.add_note(f"{request} -> {response.status} {view.code}" + (f", field {view.field}" if view.field else ""))
+    return error
+
+
+def _problem(given: Mapping[str, str]) -> Problem:
+    known = {name: given.get(name, "") for name in ("code", "field", "message", "fix")}
+    return Problem(**known, severity=given.get("severity", "error"))
+
+
+def _decoded(response: Response, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ServiceFault(
+            f"The service's answer was not understood ({error}). Is the URL that of Millstream?"
+        ) from error
+
+
+def _name(text: str) -> str:
+    """A name as one part of a path."""
+    return quote(text, safe="")

@@ -1,0 +1,200 @@
+"""Handles on data: what steps take in and put out, under v1's names.
+
+A handle says what is meant, not where it lies: the path is known when the step runs. The script gets it as an argument
+and in the environment variable AZUREML_DATAREFERENCE_<name>.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from millstream.arguments import refuse_unknown
+from millstream.tokens import data_token, data_variable
+from orchestrator.core.names import DATA_PATH, PATH, PORT, shown
+
+if TYPE_CHECKING:
+    from millstream.datastore import Datastore
+    from millstream.steps import PipelineStep
+
+INPUT_MODES = ("mount", "download")
+OUTPUT_MODES = ("mount", "upload")
+
+
+class DataReference:
+    """A file or folder of a datastore. `mode` is "mount" or "download"; both bring a copy before the script starts.
+
+    Without a `data_reference_name`, the name is made from the path (v1 draws a random one), or is the datastore's.
+    """
+
+    def __init__(
+        self,
+        datastore: Datastore | str,
+        data_reference_name: str | None = None,
+        path_on_datastore: str | None = None,
+        mode: str = "mount",
+        path_on_compute: str | None = None,
+        overwrite: bool = False,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(DataReference.__init__, unknown)
+        self.datastore = datastore
+        self.path_on_datastore = DATA_PATH.check(tidy(path_on_datastore), "path_on_datastore")
+        self.data_reference_name = PORT.check(
+            data_reference_name or port_name(self.path_on_datastore or self.datastore_name), "data_reference_name"
+        )
+        self.mode = _mode(mode, INPUT_MODES, "A DataReference")
+        self.path_on_compute = _compute_path(path_on_compute)
+        self.overwrite = overwrite
+
+    @property
+    def name(self) -> str:
+        return self.data_reference_name
+
+    @property
+    def datastore_name(self) -> str:
+        return self.datastore if isinstance(self.datastore, str) else self.datastore.name
+
+    def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
+        """A reference to `path` below this one."""
+        below = "/".join(part for part in (self.path_on_datastore, tidy(path)) if part)
+        return DataReference(self.datastore, data_reference_name, below, self.mode, self.path_on_compute)
+
+    def as_mount(self) -> DataReference:
+        return self._in_mode("mount", None)
+
+    def as_download(self, path_on_compute: str | None = None, overwrite: bool = False) -> DataReference:
+        del overwrite
+        return self._in_mode("download", path_on_compute)
+
+    def _in_mode(self, mode: str, path_on_compute: str | None) -> DataReference:
+        return DataReference(self.datastore, self.data_reference_name, self.path_on_datastore, mode, path_on_compute)
+
+    def __str__(self) -> str:
+        return data_token(self.name)
+
+    def __repr__(self) -> str:
+        return f"DataReference({self.name!r}: {self.path_on_datastore!r} in {self.datastore_name!r})"
+
+
+class PipelineData:
+    """What one step writes and others read: a file or a folder, as the script likes.
+
+    With `output_mode` "upload", the script writes to `output_path_on_compute` in its working folder. `datastore` None
+    means the pipeline's default. The name is that of the ports and of the environment variable.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        datastore: Datastore | str | None = None,
+        output_name: str | None = None,
+        output_mode: str = "mount",
+        output_path_on_compute: str | None = None,
+        output_overwrite: bool | None = None,
+        data_type: str | None = None,
+        is_directory: bool | None = None,
+        pipeline_output_name: str | None = None,
+        training_output: None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(PipelineData.__init__, unknown)
+        if training_output is not None:
+            raise ValueError(f"PipelineData {shown(name)}: training_output is not supported.")
+        self.name = PORT.check(name, "name")
+        self.output_name = PORT.check(output_name or name, "output_name")
+        self.datastore = datastore
+        self.output_mode = _mode(output_mode, OUTPUT_MODES, "A PipelineData")
+        self.output_path_on_compute = _compute_path(output_path_on_compute)
+        self.output_overwrite = output_overwrite
+        self.data_type = data_type
+        self.is_directory = is_directory
+        self.pipeline_output_name = pipeline_output_name
+        self.producer: PipelineStep | None = None
+
+    @property
+    def datastore_name(self) -> str | None:
+        return self.datastore if self.datastore is None or isinstance(self.datastore, str) else self.datastore.name
+
+    def as_mount(self, input_name: str | None = None) -> InputPortBinding:
+        return self.create_input_binding(input_name, "mount")
+
+    def as_download(
+        self, input_name: str | None = None, path_on_compute: str | None = None, overwrite: bool | None = None
+    ) -> InputPortBinding:
+        return self.create_input_binding(input_name, "download", path_on_compute, overwrite)
+
+    def as_input(self, input_name: str) -> InputPortBinding:
+        return self.create_input_binding(input_name)
+
+    def create_input_binding(
+        self,
+        input_name: str | None = None,
+        mode: str | None = None,
+        path_on_compute: str | None = None,
+        overwrite: bool | None = None,
+    ) -> InputPortBinding:
+        """This data as an input of another name or mode."""
+        return InputPortBinding(input_name or self.name, self, mode or "mount", path_on_compute, overwrite)
+
+    def get_env_variable_name(self) -> str:
+        return data_variable(self.output_name)
+
+    def __str__(self) -> str:
+        return data_token(self.name)
+
+    def __repr__(self) -> str:
+        return f"PipelineData({self.name!r})"
+
+
+class InputPortBinding:
+    """Data as an input of a step under a name of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        bind_object: PipelineData | DataReference,
+        bind_mode: str = "mount",
+        path_on_compute: str | None = None,
+        overwrite: bool | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(InputPortBinding.__init__, unknown)
+        if not isinstance(bind_object, (PipelineData, DataReference)):
+            raise TypeError(
+                f"InputPortBinding {shown(name)}: bind PipelineData or a DataReference, not {bind_object!r}."
+            )
+        self.name = PORT.check(name, "name")
+        self.bind_object = bind_object
+        self.bind_mode = _mode(bind_mode, INPUT_MODES, "An input")
+        self.path_on_compute = _compute_path(path_on_compute)
+        self.overwrite = overwrite
+
+    def __str__(self) -> str:
+        return data_token(self.name)
+
+    def __repr__(self) -> str:
+        return f"InputPortBinding({self.name!r}, {self.bind_object!r})"
+
+
+def tidy(path: str | None) -> str:
+    """A path of a datastore as it is kept: `/` between its parts, none at its ends, no "."."""
+    return "/".join(part for part in (path or "").replace("\\", "/").strip("/").split("/") if part != ".")
+
+
+def port_name(text: str) -> str:
+    """A port name made from any text, always the same one."""
+    return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:128] or "data"
+
+
+def _compute_path(path: str | None) -> str | None:
+    """Relative to the working folder; unlike in a datastore, a leading / would mean another place."""
+    if path is None:
+        return None
+    return PATH.check(path.replace("\\", "/").rstrip("/").removeprefix("./"), "path_on_compute")
+
+
+def _mode(mode: str, known: tuple[str, ...], what: str) -> str:
+    if mode not in known:
+        raise ValueError(f"{what} cannot have the mode {mode!r}. Use {' or '.join(map(repr, known))}.")
+    return mode

@@ -1,0 +1,151 @@
+"""Datastores: named blob containers. Files go up and down through signed URLs that the service hands out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.arguments import refuse_unknown
+from millstream.console import amount, say
+from millstream.data import DataReference, tidy
+from millstream.errors import InvalidRequest
+from millstream.transfer import Fetch, below, fetch_all, send_all
+from orchestrator.core.names import DATA_PATH, PATH
+
+if TYPE_CHECKING:
+    from millstream.workspace import Workspace
+
+
+class Datastore:
+    """The datastore `name` of a workspace; without a name, the default one.
+
+    Neither this nor making references asks the service for anything; a name that is not there is found out when the
+    pipeline is checked, or at the first upload.
+    """
+
+    def __init__(self, workspace: Workspace, name: str | None = None, **unknown: Any) -> None:
+        refuse_unknown(Datastore.__init__, unknown)
+        self.workspace = workspace
+        self.name = name if name is not None else workspace.details.default_datastore
+
+    @staticmethod
+    def get(workspace: Workspace, datastore_name: str) -> Datastore:
+        """The datastore of that name. Raises KeyError, with what there is."""
+        return workspace.datastores[datastore_name]
+
+    @staticmethod
+    def get_default(workspace: Workspace) -> Datastore:
+        return workspace.get_default_datastore()
+
+    @property
+    def datastore_type(self) -> str:
+        return next(store.type for store in self.workspace.details.datastores if store.name == self.name)
+
+    @property
+    def container_name(self) -> str:
+        return next(store.container for store in self.workspace.details.datastores if store.name == self.name)
+
+    def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
+        """A reference to a file or folder of this datastore, to be an input of steps."""
+        return DataReference(self, data_reference_name, path)
+
+    def as_mount(self) -> DataReference:
+        return self.path()
+
+    def as_download(self, path_on_compute: str | None = None) -> DataReference:
+        return self.path().as_download(path_on_compute)
+
+    def upload(
+        self,
+        src_dir: str | os.PathLike[str],
+        target_path: str | None = None,
+        overwrite: bool = False,
+        show_progress: bool = True,
+    ) -> DataReference:
+        """Upload every file below `src_dir` to `target_path`. Files that are there stay unless `overwrite`."""
+        root = Path(src_dir)
+        if not root.is_dir():
+            raise InvalidRequest(f"{root} is not a folder.", field="src_dir")
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return self._upload(files, root, target_path, overwrite, show_progress)
+
+    def upload_files(
+        self,
+        files: Sequence[str | os.PathLike[str]],
+        relative_root: str | os.PathLike[str] | None = None,
+        target_path: str | None = None,
+        overwrite: bool = False,
+        show_progress: bool = True,
+    ) -> DataReference:
+        """Upload files to `target_path`, each under its path relative to `relative_root` (their common folder)."""
+        if isinstance(files, (str, os.PathLike)):
+            files = [files]
+        paths = [Path(file).absolute() for file in files]
+        for path in paths:
+            if not path.is_file():
+                raise InvalidRequest(f"There is no file {path}.", field="files")
+        if not paths:
+            raise InvalidRequest("Give at least one file.", field="files")
+        root = Path(relative_root or os.path.commonpath([path.parent for path in paths])).absolute()
+        return self._upload(paths, root, target_path, overwrite, show_progress)
+
+    def download(
+        self,
+        target_path: str | os.PathLike[str],
+        prefix: str | None = None,
+        overwrite: bool = False,
+        show_progress: bool = True,
+    ) -> int:
+        """Download the file `prefix`, or all below the folder `prefix`, keeping the paths. Returns how many files.
+
+        Files that are there stay unless `overwrite`.
+        """
+        folder, wanted = Path(target_path), tidy(prefix)
+        listed = [
+            file
+            for file in self.workspace.api.files(self.name, DATA_PATH.check(wanted, "prefix"))
+            if not wanted or file.path == wanted or file.path.startswith(f"{wanted}/")
+        ]
+        wishes = (Fetch(url=f.url, size=f.size, sha256=None, target=below(folder, f.path)) for f in listed)
+        missing = [wish for wish in wishes if overwrite or not wish.target.exists()]
+        count = fetch_all(self.workspace.api.transport, missing)
+        if show_progress:
+            size = amount(sum(wish.size for wish in missing))
+            say(f"Downloaded {count} of {len(listed)} files ({size}) from {self.name} to {folder}")
+        return count
+
+    def _upload(
+        self, files: Sequence[Path], root: Path, target_path: str | None, overwrite: bool, show_progress: bool
+    ) -> DataReference:
+        target = DATA_PATH.check(tidy(target_path), "target_path")
+        placed = {_remote_path(file, root, target): file for file in files}
+        written = size = 0
+        for batch in _batches(list(placed), self.workspace.details.limits.upload_files):
+            wish = [{"path": path, "size": placed[path].stat().st_size} for path in batch]
+            slots = self.workspace.api.prepare_uploads(self.name, wish, overwrite=overwrite).files
+            targets = [(placed[slot.path], slot.upload) for slot in slots if slot.upload is not None]
+            written += send_all(self.workspace.api.transport, targets)
+            size += sum(path.stat().st_size for path, _ in targets)
+        if show_progress:
+            there = len(placed) - written
+            note = f"; {there} were there already" if there else ""
+            say(f"Uploaded {written} of {len(placed)} files ({amount(size)}) to {self.name}/{target}{note}")
+        return self.path(target)
+
+    def __repr__(self) -> str:
+        return f"Datastore({self.name!r})"
+
+
+def _remote_path(file: Path, root: Path, target: str) -> str:
+    try:
+        inner = file.relative_to(root).as_posix()
+    except ValueError:
+        raise InvalidRequest(f"{file} does not lie below {root}.", field="relative_root") from None
+    return PATH.check(f"{target}/{inner}" if target else inner, "files")
+
+
+def _batches(items: list[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

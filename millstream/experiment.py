@@ -1,0 +1,86 @@
+"""An experiment: a name under which runs are gathered."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from millstream.arguments import refuse_unknown
+from millstream.errors import UnknownThing
+from orchestrator.core.names import EXPERIMENT, shown, suggestion
+
+if TYPE_CHECKING:
+    from millstream.pipeline_run import PipelineRun
+    from millstream.workspace import Workspace
+
+
+class Experiment:
+    """The experiment `name`. It comes to be with its first run."""
+
+    def __init__(self, workspace: Workspace, name: str, **unknown: Any) -> None:
+        refuse_unknown(Experiment.__init__, {key: unknown[key] for key in unknown if key[0] != "_"})
+        self.workspace = workspace
+        self.name = EXPERIMENT.check(name, "name")
+
+    @property
+    def id(self) -> str:
+        return self.name
+
+    @property
+    def workspace_object(self) -> Workspace:
+        return self.workspace
+
+    @staticmethod
+    def list(workspace: Workspace, experiment_name: str | None = None, **_: Any) -> builtins.list[Experiment]:
+        """The experiments that have runs."""
+        names = [view.name for view in workspace.api.experiments()]
+        return [Experiment(workspace, name) for name in names if experiment_name in (None, name)]
+
+    def submit(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> PipelineRun:
+        """Run a Pipeline or a PublishedPipeline in this experiment. Keyword arguments are those of its `submit`."""
+        from millstream.pipeline import Pipeline
+        from millstream.published import PublishedPipeline
+
+        if tags is not None:
+            kwargs["tags"] = tags
+        if isinstance(config, Pipeline):
+            return config.submit(self.name, **kwargs)
+        if isinstance(config, PublishedPipeline):
+            return config.submit(self.workspace, self.name, **kwargs)
+        raise TypeError(f"Experiment.submit takes a Pipeline or a PublishedPipeline, not {config!r}.")
+
+    def get_runs(
+        self,
+        type: str | None = None,
+        tags: Any = None,
+        properties: Mapping[str, Any] | None = None,
+        include_children: bool = False,
+        *,
+        status: str | None = None,
+    ) -> Iterator[PipelineRun]:
+        """The runs, newest first. `tags`: a name, or names with values, that a run must have; `properties` likewise."""
+        from millstream.pipeline_run import PipelineRun
+
+        del type, include_children
+        wanted = {tags: None} if isinstance(tags, str) else tags or {}
+        for line in self.workspace.api.runs(experiment=self.name, status=status):
+            run = PipelineRun(self, line.id)
+            if _has(run.tags, wanted) if wanted else True:
+                if properties and not _has(run.properties, properties):
+                    continue
+                yield run
+
+    def refresh(self) -> None:
+        """Raises UnknownThing if the experiment has no runs."""
+        names = [view.name for view in self.workspace.api.experiments()]
+        if self.name not in names:
+            hint = suggestion(self.name, names, "experiments")
+            raise UnknownThing(f"There is no experiment {shown(self.name)}. {hint}", field="name")
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r})"
+
+
+def _has(labels: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
+    return all(name in labels and (value is None or labels[name] == str(value)) for name, value in wanted.items())

@@ -1,0 +1,244 @@
+"""Waiting for a run, and showing what happens in it while it happens.
+
+One question a round (the run); its steps only when something may have changed; logs only of steps that run or have just
+ended. A round comes 0.1 s after the one before while things move, and up to 1 s after it while they do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from millstream.api import Api
+from millstream.console import duration, say, styled
+from millstream.errors import RunCanceled, RunFailed, StepFailure, Unavailable, WaitTimeout
+from millstream.service_run import FINISHED
+from millstream.views import RunView, StepView
+
+if TYPE_CHECKING:
+    from millstream.pipeline_run import PipelineRun
+    from millstream.step_run import StepRun
+
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 1.0
+STEPS_AT_LEAST_EVERY = 3.0
+WIDEST_NAME = 24
+MOST_FOLLOWED = 16
+"""Logs read in a round: with more steps running than that, each has its turn."""
+
+COLOURS = {"Completed": "green", "Failed": "red", "Running": "cyan", "Canceled": "yellow", "Skipped": "yellow"}
+
+
+class Pace:
+    """When to look next. Time is handed in, so that nothing here needs to be waited for in a test."""
+
+    def __init__(
+        self,
+        timeout: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._clock = clock
+        self._sleep = sleep
+        self._started = clock()
+        self._timeout = timeout
+        self._pause = FIRST_PAUSE
+
+    @property
+    def elapsed(self) -> float:
+        return self._clock() - self._started
+
+    def rest(self, what: str, *, moved: bool) -> None:
+        """Pause: shortly if something moved, else half again as long as the last time. Raises WaitTimeout."""
+        left = self._timeout - self.elapsed
+        if left <= 0:
+            raise WaitTimeout(f"{what} has not ended after {duration(self._timeout)}. It goes on.")
+        self._pause = FIRST_PAUSE if moved else min(self._pause * 1.5, LONGEST_PAUSE)
+        self._sleep(min(self._pause, left))
+
+
+class Log:
+    """A step's log, as far as it has been shown."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        self.attempt = 0
+        self.complete = False
+        self._rest = b""
+
+    def read(self, api: Api, run_id: str, step_id: str) -> list[str]:
+        """The whole lines that are new."""
+        part = api.log(run_id, step_id, self.offset)
+        if part.attempt > self.attempt > 0:
+            # A retry begins a new log.
+            self.offset, self._rest = 0, b""
+            part = api.log(run_id, step_id, 0)
+        self.attempt = part.attempt
+        self.offset = part.next
+        self.complete = part.complete
+        *lines, self._rest = (self._rest + part.data).split(b"\n")
+        if self.complete and self._rest:
+            lines, self._rest = [*lines, self._rest], b""
+        return [_last_of_overwritten(line.decode("utf-8", "replace")) for line in lines]
+
+
+class Narrator:
+    """Tells what is new in a run since the last look."""
+
+    def __init__(self, api: Api, run_id: str, pace: Pace) -> None:
+        self._api = api
+        self._run_id = run_id
+        self._pace = pace
+        self._seen: tuple[Any, ...] = ()
+        self._steps: dict[str, StepView] = {}
+        self._logs: dict[str, Log] = {}
+        self._asked = 0.0
+        self._turn = 0
+        self._width = 0
+
+    def look(self, run: RunView) -> bool:
+        """Show what is new. Whether anything was."""
+        counts = (run.status, run.steps_done, run.steps_failed, run.steps_skipped)
+        moved = counts != self._seen
+        queued = any(step.status == "Queued" for step in self._steps.values())
+        if moved or queued or self._pace.elapsed - self._asked > STEPS_AT_LEAST_EVERY:
+            self._seen, self._asked = counts, self._pace.elapsed
+            moved |= self._show_changes(self._api.steps(self._run_id))
+        return self._show_logs() or moved
+
+    def _show_changes(self, steps: tuple[StepView, ...]) -> bool:
+        changed = False
+        for step in steps:
+            before = self._steps.get(step.id)
+            if before is None:
+                self._width = min(max(self._width, len(step.name)), WIDEST_NAME)
+            self._steps[step.id] = step
+            started = step.started_at is not None and step.id not in self._logs
+            if started:
+                self._logs[step.id] = Log()
+            if (before is None or before.status != step.status) and step.status != "NotStarted":
+                changed = True
+                self._tell(step)
+        return changed
+
+    def _tell(self, step: StepView) -> None:
+        if step.status == "Queued" and step.error is None:
+            return
+        if step.ended:
+            self._read_all(step)
+        text = step.status
+        if step.status == "Queued":
+            text = "Waiting for another try"
+        if step.ended and step.started_at and step.ended_at:
+            text += f" after {duration(step.ended_at - step.started_at)}"
+        if step.error is not None:
+            text += f": {step.error.message} ({step.error.code})"
+        self._say(styled(step.name, "bold"), styled(text, *[COLOURS[s] for s in [step.status] if s in COLOURS]))
+
+    def _show_logs(self) -> bool:
+        """Read some of the logs that are open. Whether there was anything in them."""
+        running = [key for key, log in self._logs.items() if not log.complete and not self._steps[key].ended]
+        if len(running) > MOST_FOLLOWED:
+            self._turn = (self._turn + MOST_FOLLOWED) % len(running)
+            running = (running + running)[self._turn : self._turn + MOST_FOLLOWED]
+        grown = [self._read(self._steps[key]) for key in running]
+        return any(grown)
+
+    def _read_all(self, step: StepView) -> None:
+        log = self._logs.get(step.id)
+        if log is None or (step.log_bytes == 0 and log.offset == 0):
+            return
+        while self._read(step) and not log.complete:
+            pass
+
+    def _read(self, step: StepView) -> bool:
+        log = self._logs[step.id]
+        before = (log.offset, log.attempt)
+        for line in log.read(self._api, self._run_id, step.id):
+            say(f"{styled(f'{step.name[:WIDEST_NAME]:<{self._width}} |', 'dim')} {line}")
+        return (log.offset, log.attempt) != before
+
+    def _say(self, who: str, text: str) -> None:
+        say(f"{styled(f'[{duration(self._pace.elapsed):>8}]', 'dim')} {who}: {text}")
+
+
+def follow_run(
+    run: PipelineRun, *, show_output: bool, timeout: float, raise_on_error: bool, pace: Pace | None = None
+) -> str:
+    """See PipelineRun.wait_for_completion."""
+    pace = pace or Pace(timeout)
+    narrator = Narrator(run.api, run.id, pace) if show_output else None
+    if show_output:
+        say(f"PipelineRunId: {run.id}")
+    try:
+        view = _wait(run, narrator, pace)
+    except KeyboardInterrupt:
+        say(f"\nThe run goes on. To stop it: Run.get(workspace, {run.id!r}).cancel()")
+        raise
+    if show_output:
+        _sum_up(view, pace)
+    if raise_on_error and view.status != "Completed":
+        kind = RunCanceled if view.status == "Canceled" else RunFailed
+        raise kind(run.id, view.status, _failures(run.api.steps(run.id)))
+    return FINISHED.get(view.status, view.status)
+
+
+def follow_step(
+    step: StepRun, *, show_output: bool, timeout: float, raise_on_error: bool, pace: Pace | None = None
+) -> str:
+    """See StepRun.wait_for_completion."""
+    pace, log = pace or Pace(timeout), Log()
+    if show_output:
+        say(f"StepRunId: {step.id}")
+    while True:
+        view = step.api.step(step.pipeline_run_id, step.step_id)
+        lines = log.read(step.api, step.pipeline_run_id, step.step_id) if show_output and view.started_at else []
+        for line in lines:
+            say(line)
+        if view.ended and (log.complete or not show_output or not view.log_bytes):
+            break
+        pace.rest(f"The step {step.id}", moved=bool(lines))
+    if show_output:
+        say(f"StepRun({view.name}): {view.status}")
+    if raise_on_error and view.status != "Completed":
+        kind = RunCanceled if view.status == "Canceled" else RunFailed
+        raise kind(step.id, view.status, _failures((view,)))
+    return FINISHED.get(view.status, view.status)
+
+
+def _wait(run: PipelineRun, narrator: Narrator | None, pace: Pace) -> RunView:
+    while True:
+        moved = False
+        try:
+            view = run.api.run(run.id)
+            moved = narrator.look(view) if narrator else False
+            if view.ended:
+                return view
+        except Unavailable as error:
+            # The run lives in storage, not in the service that answers for it: wait for that to come back.
+            say(f"{error.message} Still waiting ...")
+        pace.rest(f"The run {run.id}", moved=moved)
+
+
+def _sum_up(view: RunView, pace: Pace) -> None:
+    counts = [f"{view.steps_done} of {view.steps_total} steps done"]
+    counts += [f"{view.steps_failed} failed"] if view.steps_failed else []
+    counts += [f"{view.steps_skipped} skipped"] if view.steps_skipped else []
+    took = duration((view.ended_at or 0) - view.submitted_at) if view.ended_at else duration(pace.elapsed)
+    say(f"PipelineRun {styled(view.status, COLOURS[view.status], 'bold')} in {took}: {', '.join(counts)}")
+
+
+def _failures(steps: tuple[StepView, ...]) -> list[StepFailure]:
+    failed = sorted((step for step in steps if step.status == "Failed"), key=lambda step: step.ended_at or 0.0)
+    return [
+        StepFailure(step.name, step.error.code, step.error.message, step.error.log_tail)
+        for step in failed
+        if step.error is not None
+    ]
+
+
+def _last_of_overwritten(line: str) -> str:
+    """A progress bar writes over its line; of what it wrote, the last is shown."""
+    return line.rstrip("\r").rpartition("\r")[2]

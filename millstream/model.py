@@ -1,0 +1,132 @@
+"""Registered models."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.arguments import refuse_unknown
+from millstream.service_run import fetch_of
+from millstream.transfer import below, fetch_all
+from millstream.views import ModelView
+
+if TYPE_CHECKING:
+    from millstream.runs import ServiceRun
+    from millstream.workspace import Workspace
+
+
+class Model:
+    """A version of a model: `version`, or the latest. Raises UnknownThing. An id, "name:version", is a name too."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        name: str | None = None,
+        id: str | None = None,
+        version: int | None = None,
+        *,
+        _view: ModelView | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(Model.__init__, unknown)
+        wanted = name or id or ""
+        if version is None and wanted.rpartition(":")[2].isdigit():
+            wanted, _, number = wanted.rpartition(":")
+            version = int(number)
+        self.workspace = workspace
+        self._view = _view or workspace.api.model(wanted, version)
+
+    @staticmethod
+    def list(
+        workspace: Workspace, name: str | None = None, tags: Any = None, latest: bool = False, **_: Any
+    ) -> builtins.list[Model]:
+        """The models, by name, each with its latest version first; only the latest with `latest`.
+
+        `tags`: a list of names, or of [name, value], that a model must have.
+        """
+        found: builtins.list[Model] = []
+        seen: set[str] = set()
+        for view in workspace.api.models(name=name):
+            if (latest and view.name in seen) or not _tagged(view.tags, tags):
+                continue
+            seen.add(view.name)
+            found.append(Model(workspace, _view=view))
+        return found
+
+    @staticmethod
+    def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
+        """Download a model below azureml-models/ (as v1 names the folder). Returns the path of its file or folder."""
+        from millstream.workspace import Workspace
+
+        model = Model(_workspace or Workspace.from_config(), model_name, version=version)
+        return model.download(Path("azureml-models") / model.name / str(model.version), exist_ok=True)
+
+    @property
+    def name(self) -> str:
+        return self._view.name
+
+    @property
+    def version(self) -> int:
+        return self._view.version
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return dict(self._view.tags)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return dict(self._view.properties)
+
+    @property
+    def description(self) -> str:
+        return self._view.description
+
+    @property
+    def model_framework(self) -> str | None:
+        return self._view.framework
+
+    @property
+    def model_framework_version(self) -> str | None:
+        return self._view.framework_version
+
+    @property
+    def run_id(self) -> str:
+        """The step run that registered it."""
+        return f"{self._view.run_id}_{self._view.step_id}"
+
+    @property
+    def run(self) -> ServiceRun:
+        return self.workspace.get_run(self.run_id)
+
+    def download(self, target_dir: str | os.PathLike[str] = ".", exist_ok: bool = False) -> str:
+        """Download the model's file, or its folder, into `target_dir`. Returns the path of what was downloaded.
+
+        Raises FileExistsError if it is there already, unless `exist_ok`.
+        """
+        view = self.workspace.api.model(self.name, self.version)
+        name = view.path.rpartition("/")[2] or view.name
+        target = below(Path(target_dir), name)
+        if target.exists() and not exist_ok:
+            raise FileExistsError(f"{target} is there already. Pass exist_ok=True to replace it.")
+        inner = {file: file.path.removeprefix(view.path).lstrip("/") for file in view.files}
+        wishes = [fetch_of(file, below(target, path) if path else target) for file, path in inner.items()]
+        fetch_all(self.workspace.api.transport, wishes)
+        return str(target)
+
+    def __repr__(self) -> str:
+        return f"Model(name={self.name!r}, version={self.version})"
+
+
+def _tagged(labels: Mapping[str, str], wanted: Any) -> bool:
+    for item in wanted or ():
+        name, value = (item, None) if isinstance(item, str) else (item[0], item[1])
+        if name not in labels or (value is not None and labels[name] != str(value)):
+            return False
+    return True

@@ -1,0 +1,142 @@
+"""A pipeline: steps and what connects them, ready to be checked, run and published."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream import submission
+from millstream.arguments import refuse_unknown
+from millstream.console import say
+from millstream.datastore import Datastore
+from millstream.graph import Graph, build
+from millstream.published import PublishedPipeline
+from millstream.workspace import Workspace
+
+if TYPE_CHECKING:
+    from millstream.pipeline_run import PipelineRun
+
+SUBMIT_KNOWN = ("tags", "properties", "description", "enable_email_notification", "pipeline_params")
+
+
+class Pipeline:
+    """Steps, and backwards from them every step that they need: naming the last one is enough.
+
+    A list of steps runs in parallel where neither data, `run_after` nor a StepSequence orders it. What is wrong with
+    the graph is raised here, as InvalidDefinition with every problem; the sources are taken anew at each submission.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        steps: Any,
+        description: str | None = None,
+        default_datastore: Datastore | str | None = None,
+        default_source_directory: str | os.PathLike[str] | None = None,
+        resolve_closure: bool = True,
+        *,
+        name: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(Pipeline.__init__, {key: unknown[key] for key in unknown if key[0] != "_"})
+        if not isinstance(workspace, Workspace):
+            raise TypeError(f"Pipeline: workspace must be a Workspace, not {workspace!r}.")
+        self.workspace = workspace
+        store = default_datastore.name if isinstance(default_datastore, Datastore) else default_datastore
+        self._draft = submission.Draft(
+            graph=build(steps, closure=resolve_closure),
+            name=name or "pipeline",
+            description=description or "",
+            default_datastore=store,
+            default_folder=Path(default_source_directory or "."),
+        )
+        self._named = name is not None
+        submission.check_structure(self._draft)
+
+    @property
+    def graph(self) -> Graph:
+        """All steps, each after those it needs."""
+        return self._draft.graph
+
+    @property
+    def description(self) -> str:
+        return self._draft.description
+
+    def validate(self) -> list[str]:
+        """Every problem, also those that only the service can know (computes, datastores); printed and returned."""
+        problems = [str(problem) for problem in submission.problems_of(self._draft, self.workspace)]
+        for problem in problems:
+            say(problem)
+        return problems
+
+    def submit(
+        self,
+        experiment_name: str,
+        pipeline_parameters: Mapping[str, Any] | None = None,
+        continue_on_step_failure: bool = False,
+        regenerate_outputs: bool = False,
+        parent_run_id: str | None = None,
+        credential_passthrough: bool | None = None,
+        **kwargs: Any,
+    ) -> PipelineRun:
+        """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
+
+        Beside v1's arguments: `tags`, `properties`, `description`. Every step runs, so `regenerate_outputs` changes
+        nothing.
+        """
+        del regenerate_outputs, credential_passthrough
+        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:3])
+        from millstream.experiment import Experiment
+        from millstream.pipeline_run import PipelineRun
+
+        draft = self._draft if self._named else replace(self._draft, name=experiment_name)
+        compiled = submission.compile_draft(draft, self.workspace)
+        given = pipeline_parameters if pipeline_parameters is not None else kwargs.get("pipeline_params")
+        values = submission.given_parameters(compiled.definition, given)
+        submission.upload_sources(compiled, self.workspace)
+        properties = dict(kwargs.get("properties") or {})
+        if parent_run_id:
+            properties["azureml.parentrunid"] = parent_run_id
+        wish = {
+            "definition": compiled.definition,
+            "parameters": values,
+            "tags": texts(kwargs.get("tags")),
+            "properties": texts(properties),
+            "description": kwargs.get("description") or "",
+            "continue_on_step_failure": continue_on_step_failure,
+        }
+        view = submission.start(self.workspace, experiment_name, wish)
+        return PipelineRun(Experiment(self.workspace, view.experiment), view.id)
+
+    def publish(
+        self,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+        continue_on_step_failure: bool | None = None,
+    ) -> PublishedPipeline:
+        """Keep the pipeline in the service, with an endpoint. Publishing the same again finds the first and says so."""
+        draft = self._draft if name is None else replace(self._draft, name=name)
+        compiled = submission.compile_draft(draft, self.workspace)
+        submission.say_warnings(compiled.warnings)
+        submission.upload_sources(compiled, self.workspace)
+        view = self.workspace.api.publish(
+            {
+                "definition": compiled.definition,
+                "name": name or "",
+                "description": description or "",
+                "version": "" if version is None else str(version),
+                "continue_on_step_failure": bool(continue_on_step_failure),
+            }
+        )
+        state = "Published pipeline" if view.created else "This pipeline is published already:"
+        say(f"{state} {view.name} ({view.id})")
+        return PublishedPipeline(self.workspace, view)
+
+
+def texts(given: Mapping[str, Any] | None) -> dict[str, str]:
+    """Tags or properties as the service keeps them."""
+    return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}

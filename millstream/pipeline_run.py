@@ -1,0 +1,169 @@
+"""A run of a pipeline, seen from outside."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import UnknownThing
+from millstream.metrics import fold
+from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
+from millstream.step_run import PortDataReference, StepRun
+from millstream.views import RemoteFile, RunView, StepView
+from orchestrator.core.names import shown, suggestion
+
+if TYPE_CHECKING:
+    from millstream.experiment import Experiment
+    from millstream.workspace import Workspace
+
+
+class PipelineRun(ServiceRun):
+    """The run of a pipeline with id `run_id`."""
+
+    type = "azureml.PipelineRun"
+
+    def __init__(self, experiment: Experiment, run_id: str, **_: Any) -> None:
+        self.experiment = experiment
+        self.id = run_id
+
+    @staticmethod
+    def get(workspace: Workspace, run_id: str) -> PipelineRun:
+        """The run with this id. Raises UnknownThing."""
+        from millstream.experiment import Experiment
+
+        return PipelineRun(Experiment(workspace, workspace.api.run(run_id).experiment), run_id)
+
+    @staticmethod
+    def get_pipeline_runs(workspace: Workspace, pipeline_id: str) -> list[PipelineRun]:
+        """The runs of a published pipeline, newest first."""
+        from millstream.experiment import Experiment
+
+        lines = workspace.api.runs(pipeline_id=pipeline_id)
+        return [PipelineRun(Experiment(workspace, line.experiment), line.id) for line in lines]
+
+    def _look(self) -> RunView:
+        return self.api.run(self.id)
+
+    @property
+    def status(self) -> str:
+        return self._look().status
+
+    @property
+    def name(self) -> str:
+        return self._look().pipeline_name
+
+    display_name = name
+
+    @property
+    def description(self) -> str:
+        return self._look().description
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values of the pipeline's parameters in this run."""
+        return dict(self._look().parameters)
+
+    @property
+    def parent(self) -> None:
+        """None: a pipeline run is the child of no other."""
+        return
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return dict(self._look().tags)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return dict(self._look().properties)
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Set a tag, also after the run has ended."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags."""
+        texts = {str(key): "" if value is None else str(value) for key, value in tags.items()}
+        self.api.change_tags(self.id, texts)
+
+    def remove_tags(self, tags: str | list[str]) -> dict[str, str]:
+        """Remove a tag or several. Returns those that are left."""
+        names = [tags] if isinstance(tags, str) else tags
+        return dict(self.api.change_tags(self.id, dict.fromkeys(names)).tags)
+
+    def get_steps(self) -> Iterator[StepRun]:
+        """The steps: those that have started, newest first, then the others."""
+        views = sorted(self.api.steps(self.id), key=lambda view: (-(view.started_at or 0.0), view.position))
+        return iter([self._step_run(view) for view in views])
+
+    def get_children(self, recursive: bool = False, **_: Any) -> Iterator[StepRun]:
+        del recursive
+        return self.get_steps()
+
+    def find_step_run(self, name: str) -> list[StepRun]:
+        """The steps of this name, or with this id, in the order of the pipeline."""
+        return [self._step_run(view) for view in self.api.steps(self.id) if name in (view.name, view.id)]
+
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, run_type: Any = None, populate: bool = False
+    ) -> dict[str, Any]:
+        """What all steps logged, by name; with `recursive`, by the steps' run ids."""
+        del run_type, populate
+        steps = self.api.metrics(self.id).steps
+        if recursive:
+            return {f"{self.id}_{step}": only(fold(records), name) for step, records in steps.items()}
+        return only(fold(record for records in steps.values() for record in records), name)
+
+    def get_pipeline_output(self, pipeline_output_name: str) -> PortDataReference:
+        """The output of this name, of whichever step has it. Raises UnknownThing."""
+        known: list[str] = []
+        for view in self.api.steps(self.id):
+            if pipeline_output_name in view.outputs:
+                return self._step_run(view).get_output_data(pipeline_output_name)
+            known.extend(view.outputs)
+        hint = suggestion(pipeline_output_name, known, "outputs")
+        raise UnknownThing(f"No step has an output {shown(pipeline_output_name)}. {hint}", field="pipeline_output_name")
+
+    def get_details(self) -> dict[str, Any]:
+        """What is known of the run, under v1's names."""
+        view = self._look()
+        return {
+            "runId": self.id,
+            "status": view.status,
+            "startTimeUtc": moment(view.submitted_at),
+            "endTimeUtc": moment(view.ended_at),
+            "properties": {"azureml.pipelineid": view.pipeline_id or "", **view.properties},
+            "tags": dict(view.tags),
+            "inputDatasets": [],
+            "outputDatasets": [],
+            "logFiles": {},
+        }
+
+    get_details_with_logs = get_details
+
+    def cancel(self) -> None:
+        """Start nothing new, and end the scripts that run. A run that has ended stays as it is."""
+        self.api.cancel(self.id)
+
+    def wait_for_completion(
+        self, show_output: bool = True, timeout_seconds: float = sys.maxsize, raise_on_error: bool = True
+    ) -> str:
+        """Wait until the run has ended; with `show_output`, show its steps and what they print as it happens.
+
+        Returns get_status(). Raises RunFailed with the steps that failed and the ends of their logs, RunCanceled, and
+        WaitTimeout after `timeout_seconds` (v1 only prints that); the run itself goes on.
+        """
+        from millstream.follow import follow_run
+
+        return follow_run(self, show_output=show_output, timeout=timeout_seconds, raise_on_error=raise_on_error)
+
+    def _step_run(self, view: StepView) -> StepRun:
+        return StepRun(self.experiment, f"{self.id}_{view.id}", self.id, view.id, _view=view)
+
+    def _artifacts(self) -> dict[str, RemoteFile]:
+        steps = self.api.outputs(self.id).steps
+        return {f"{step}/{file.path}": file for step, left in steps.items() for file in left.artifacts}
+
+    def _logs(self) -> dict[str, bytes]:
+        logs = {view.id: whole_log(self.api, self.id, view.id) for view in self.api.steps(self.id) if view.started_at}
+        return {f"{step}/{LOG_FILE}": log for step, log in logs.items() if log}

@@ -1,0 +1,122 @@
+"""Pipelines that the service keeps, to be started again and again."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from millstream import submission
+from millstream.arguments import refuse_unknown
+from millstream.errors import UnknownThing
+from millstream.views import PipelineView
+from millstream.workspace import Workspace
+from orchestrator.core.definition import Definition
+from orchestrator.core.names import shown
+
+if TYPE_CHECKING:
+    from millstream.pipeline_run import PipelineRun
+
+
+class PublishedPipeline:
+    """A published pipeline. Anybody with a token starts it by a POST to `endpoint`."""
+
+    status = "Active"
+
+    def __init__(self, workspace: Workspace, view: PipelineView) -> None:
+        self.workspace = workspace
+        self._view = view
+
+    @staticmethod
+    def get(workspace: Workspace, id: str | None = None, *, name: str | None = None) -> PublishedPipeline:
+        """The pipeline with this id, or the newest of this name. Raises UnknownThing."""
+        if id is not None:
+            return PublishedPipeline(workspace, workspace.api.pipeline(id))
+        newest = next(workspace.api.pipelines(name=name), None) if name is not None else None
+        if newest is None:
+            raise UnknownThing(f"There is no published pipeline named {shown(name or '')}.", field="name")
+        return PublishedPipeline(workspace, newest)
+
+    @staticmethod
+    def list(workspace: Workspace, active_only: bool = True) -> builtins.list[PublishedPipeline]:
+        """All published pipelines, newest first."""
+        del active_only  # none is ever taken away
+        return [PublishedPipeline(workspace, view) for view in workspace.api.pipelines()]
+
+    get_all = list
+
+    @property
+    def id(self) -> str:
+        return self._view.id
+
+    @property
+    def name(self) -> str:
+        return self._view.name
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that a POST with an Authorization header and {"ExperimentName": ...} starts it at."""
+        return self._view.endpoint
+
+    @property
+    def description(self) -> str:
+        return self._view.description
+
+    @property
+    def version(self) -> str:
+        return self._view.version
+
+    @property
+    def total_run_steps(self) -> int:
+        return self._view.steps_total
+
+    @property
+    def continue_on_step_failure(self) -> bool:
+        return self._view.continue_on_step_failure
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The names of its parameters, with their defaults."""
+        detail = self.workspace.api.pipeline(self.id)
+        return {parameter.name: parameter.default for parameter in detail.parameters}
+
+    def get_step_names(self) -> builtins.list[str]:
+        return [step.name for step in self.definition.steps]
+
+    @property
+    def definition(self) -> Definition:
+        """The whole document."""
+        detail = self.workspace.api.pipeline(self.id, definition=True)
+        assert detail.definition is not None
+        return detail.definition
+
+    def submit(
+        self,
+        workspace: Workspace,
+        experiment_name: str,
+        pipeline_parameters: Mapping[str, Any] | None = None,
+        parent_run_id: str | None = None,
+        continue_on_step_failure: bool | None = None,
+        **kwargs: Any,
+    ) -> PipelineRun:
+        """Start a run. Beside v1's arguments: `tags`, `description`."""
+        known = ("tags", "description")
+        refuse_unknown(PublishedPipeline.submit, {k: kwargs[k] for k in kwargs if k not in known}, known)
+        from millstream.experiment import Experiment
+        from millstream.pipeline import texts
+        from millstream.pipeline_run import PipelineRun
+
+        declared = Definition(name=self.name, parameters=workspace.api.pipeline(self.id).parameters, steps=())
+        wish = {
+            "pipeline_id": self.id,
+            "parameters": submission.given_parameters(declared, pipeline_parameters),
+            "tags": texts(kwargs.get("tags")),
+            "properties": {"azureml.parentrunid": parent_run_id} if parent_run_id else {},
+            "description": kwargs.get("description") or "",
+            "continue_on_step_failure": continue_on_step_failure,
+        }
+        view = submission.start(workspace, experiment_name, wish)
+        return PipelineRun(Experiment(workspace, view.experiment), view.id)
+
+    def __repr__(self) -> str:
+        return f"PublishedPipeline(name={self.name!r}, id={self.id!r}, version={self.version!r})"

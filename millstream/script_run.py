@@ -1,0 +1,358 @@
+"""What `Run.get_context()` returns: v1's methods of a run, for the script of a step. Standard library only."""
+
+# pathlib would double the time that this import takes
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH122, PTH123
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+
+from millstream.metrics import columns, fold, scalar, tree, vector
+from millstream.run_context import NotAvailable, Run, RunContextError
+
+TYPE_CHECKING = False  # as in run_context
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from millstream.experiment import Experiment
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII).fullmatch
+
+UNAVAILABLE = {
+    "child_run": "log on this run instead; a pipeline's steps are its child runs",
+    "create_children": "log on this run instead; a pipeline's steps are its child runs",
+    "get_environment": "the step runs in the environment of the service",
+    "get_secret": "a step is given no secrets",
+    "get_secrets": "a step is given no secrets",
+    "remove_tags": "a tag is kept once it is set; set it again to change it",
+    "restore_snapshot": "the step's source folder is its working directory",
+    "submit_child": "submit a pipeline from outside, with Experiment.submit",
+    "take_snapshot": "the source folder was kept when the run was submitted",
+    "wait_for_completion": "a step cannot wait for itself",
+    "download_file": "files that this script uploads are on this machine already",
+    "download_files": "files that this script uploads are on this machine already",
+    "get_all_logs": "a step cannot read its own log",
+    "get_children": "a step has no child runs",
+}
+
+
+class ScriptRun(Run):
+    """What `Run.get_context()` returns: v1's methods, over `_emit`, which differs inside and outside a step."""
+
+    id: str
+    name: str
+    type = "azureml.StepRun"
+    number = 1
+    description = ""
+    status = "Running"
+    attempt: int
+    step_id: str
+    parameters: dict[str, Any]
+    input_datasets: dict[str, Any]
+    output_datasets: dict[str, Any]
+
+    def __init__(self) -> None:
+        self._metrics: list[dict[str, Any]] = []
+        self._tags: dict[str, str] = {}
+        self._properties: dict[str, str] = {}
+        self._files: dict[str, str] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in UNAVAILABLE:
+            raise NotAvailable(f"Run.{name} does not work inside a step: {UNAVAILABLE[name]}.")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __enter__(self) -> ScriptRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def _emit(self, record: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _keep(self, name: str, path: str) -> None:
+        raise NotImplementedError
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment, with the workspace behind it."""
+        raise NotImplementedError
+
+    @property
+    def display_name(self) -> str:
+        return self.name
+
+    @property
+    def parent(self) -> ScriptRun:
+        """The pipeline run. What is logged on it is kept with this step and shown among the metrics of both."""
+        return self
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return dict(self._tags)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return dict(self._properties)
+
+    def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
+        """Log a number, text or truth value. Logged again under the same name, it becomes a list."""
+        self._metric(name, "scalar", scalar(value), description, step)
+
+    def log_list(self, name: str, value: Any, description: str = "") -> None:
+        """Log a list of values at once."""
+        self._metric(name, "list", vector(value), description)
+
+    def log_row(self, name: str, description: str | None = None, **kwargs: Any) -> None:
+        """Log one row of a table: a value for each column."""
+        if not kwargs:
+            raise TypeError("log_row() needs columns: run.log_row(name, column=value, ...)")
+        self._metric(name, "row", columns(kwargs, "log_row"), description or "")
+
+    def log_table(self, name: str, value: Mapping[str, Any], description: str = "") -> None:
+        """Log a table: a value or a list of values for each column."""
+        self._metric(name, "table", columns(value, "log_table"), description)
+
+    def log_image(self, name: str, path: str | None = None, plot: Any = None, description: str = "") -> None:
+        """Log an image: a file at `path`, or a matplotlib figure (or pyplot itself) as `plot`. Exactly one of them."""
+        if (path is None) == (plot is None):
+            raise ValueError("log_image() takes either path or plot.")
+        source = path if plot is None else self._saved(plot)
+        artifact = f"{name}{os.path.splitext(str(source))[1] or '.png'}"
+        self.upload_file(artifact, source)
+        self._metric(name, "image", artifact, description)
+
+    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
+        """Log a confusion matrix, as v1's JSON document or the dictionary that it holds."""
+        self._document("log_confusion_matrix", name, value, description)
+
+    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
+        """Log an accuracy table, as v1's JSON document or the dictionary that it holds."""
+        self._document("log_accuracy_table", name, value, description)
+
+    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
+        """Log predictions, as v1's JSON document or the dictionary that it holds."""
+        self._document("log_predictions", name, value, description)
+
+    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
+        """Log residuals, as v1's JSON document or the dictionary that it holds."""
+        self._document("log_residuals", name, value, description)
+
+    def get_metrics(self, name: str | None = None, **_: Any) -> dict[str, Any]:
+        """What this script has logged so far, by name; only `name`, if given."""
+        return fold(record for record in self._metrics if name in (None, record["name"]))
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Set a tag of this step."""
+        self._tags[str(key)] = "" if value is None else str(value)
+        self._emit({"op": "tag", "key": str(key), "value": self._tags[str(key)]})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags."""
+        for key, value in tags.items():
+            self.tag(key, value)
+
+    def get_tags(self) -> dict[str, str]:
+        return self.tags
+
+    def add_properties(self, properties: Mapping[str, Any]) -> None:
+        """Set properties, which cannot be changed afterwards."""
+        for key, value in properties.items():
+            text = str(value)
+            if self._properties.setdefault(str(key), text) != text:
+                raise RunContextError(f"The property {key!r} is {self._properties[str(key)]!r} and cannot be changed.")
+            self._emit({"op": "property", "key": str(key), "value": text})
+
+    def get_properties(self) -> dict[str, str]:
+        return self.properties
+
+    def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
+        """Keep a file, or the bytes of a stream, with the run under `name`, as it is now."""
+        del datastore_name  # artifacts have one place
+        artifact = artifact_name(name)
+        if artifact in self._files:
+            raise RunContextError(f"The run has a file {artifact!r} already. Give this one another name.")
+        if hasattr(path_or_stream, "read"):
+            path_or_stream = self._written(path_or_stream, artifact)
+        path = os.path.abspath(os.fspath(path_or_stream))
+        if not os.path.isfile(path):
+            raise FileNotFoundError(f"upload_file(): there is no file {path}")
+        self._keep(artifact, path)
+        self._files[artifact] = path
+
+    def upload_files(self, names: Sequence[str], paths: Sequence[Any], **_: Any) -> None:
+        """Keep several files, each under the name at the same place in `names`."""
+        if len(names) != len(paths):
+            raise ValueError(f"upload_files() got {len(names)} names for {len(paths)} paths.")
+        for name, path in zip(names, paths, strict=True):
+            self.upload_file(name, path)
+
+    def upload_folder(self, name: str, path: Any, datastore_name: str | None = None) -> None:
+        """Keep every file below `path` under `name/`."""
+        root = os.fspath(path)
+        if not os.path.isdir(root):
+            raise NotADirectoryError(f"upload_folder(): there is no folder {root}")
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for file in sorted(files):
+                whole = os.path.join(folder, file)
+                inner = os.path.relpath(whole, root).replace(os.sep, "/")
+                self.upload_file(f"{name}/{inner}", whole, datastore_name)
+
+    def get_file_names(self) -> list[str]:
+        """The files that this script has uploaded."""
+        return sorted(self._files)
+
+    def register_model(
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        description: str | None = None,
+        **_: Any,
+    ) -> PendingModel:
+        """Register a file or folder of this run as the next version of a model, when the step has succeeded.
+
+        `model_path` (default: the model's name) is an uploaded file, or lies in ./outputs, uploaded in the end.
+        """
+        if not _MODEL_NAME(model_name):
+            raise ValueError(f"{model_name!r} cannot name a model: use letters, digits, -, _ and ., up to 255 of them.")
+        path = artifact_name(model_path or model_name)
+        if not self._has(path):
+            raise RunContextError(
+                f"register_model(): the run has no file {path!r}. Write it to ./outputs and give model_path="
+                f"'outputs/...', or upload it first with run.upload_file."
+            )
+        labels = {str(key): str(value) for key, value in (tags or {}).items()}
+        facts = {str(key): str(value) for key, value in (properties or {}).items()}
+        self._emit(
+            {
+                "op": "model",
+                "name": model_name,
+                "path": path,
+                "tags": labels,
+                "properties": facts,
+                "description": description or "",
+                "framework": model_framework,
+                "framework_version": model_framework_version,
+            }
+        )
+        return PendingModel(model_name, labels, facts, description or "")
+
+    def get_status(self) -> str:
+        return self.status
+
+    get_detailed_status = get_status
+
+    def get_details(self) -> dict[str, Any]:
+        """What is known of the run here, under v1's names."""
+        return {
+            "runId": self.id,
+            "status": self.status,
+            "properties": self.properties,
+            "tags": self.tags,
+            "parameters": dict(self.parameters),
+            "inputDatasets": [],
+            "outputDatasets": [],
+        }
+
+    get_details_with_logs = get_details
+
+    def start(self) -> None:
+        """Nothing: the run has started."""
+
+    def complete(self) -> None:
+        """Nothing: the exit code of the script decides how the step ends."""
+
+    def fail(self, error_details: Any = None, error_code: Any = None) -> None:
+        """Say why on standard error; the exit code of the script decides how the step ends."""
+        if error_details is not None:
+            sys.stderr.write(f"{error_code or 'Error'}: {error_details}\n")
+
+    def cancel(self) -> None:
+        """Nothing: cancel the pipeline run from outside."""
+
+    def flush(self, timeout_seconds: float = 300) -> None:
+        """Nothing: what is logged has been handed over when the call returns."""
+
+    def clean(self) -> None:
+        """Nothing: the working folder is removed when the step has ended."""
+
+    def get_snapshot_id(self) -> str:
+        return self._properties.get("azureml.snapshotid", "")
+
+    def _metric(self, name: str, kind: str, value: Any, description: str, step: int | None = None) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError(f"A metric needs a name, not {name!r}.")
+        record = {
+            "op": "metric",
+            "name": scalar(name),
+            "kind": kind,
+            "value": value,
+            "at": time.time(),
+            "step": None if step is None else int(step),
+            "description": str(description),
+        }
+        self._emit(record)
+        self._metrics.append(record)
+
+    def _document(self, method: str, name: str, value: Any, description: str) -> None:
+        document = json.loads(value) if isinstance(value, str) else value
+        if not hasattr(document, "items"):
+            raise TypeError(f"{method}() takes a JSON object or a dictionary.")
+        self._metric(name, "table", tree(document, method), description)
+
+    def _has(self, path: str) -> bool:
+        uploaded = any(name == path or name.startswith(f"{path}/") for name in self._files)
+        return uploaded or (path.split("/")[0] == "outputs" and os.path.exists(path))
+
+    def _scratch(self, name: str) -> str:
+        """A new path, with the ending of `name`, for a file that lives as long as the run."""
+        raise NotImplementedError
+
+    def _saved(self, plot: Any) -> str:
+        target = self._scratch("plot.png")
+        plot.savefig(target)
+        return target
+
+    def _written(self, stream: Any, name: str) -> str:
+        target = self._scratch(name)
+        with open(target, "wb") as file:
+            while chunk := stream.read(1 << 20):
+                file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+        return target
+
+
+class PendingModel:
+    """A model whose registration was asked for. Its version is given when the step has succeeded; until then None."""
+
+    version = None
+
+    def __init__(self, name: str, tags: dict[str, str], properties: dict[str, str], description: str) -> None:
+        self.name = name
+        self.tags = tags
+        self.properties = properties
+        self.description = description
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}:pending"
+
+    def __repr__(self) -> str:
+        return f"Model({self.name}, registered when the step succeeds)"
+
+
+def artifact_name(name: Any) -> str:
+    """The name of a file of the run: relative, with `/`, staying below the run's own folder."""
+    parts = [part for part in str(name).replace(os.sep, "/").split("/") if part not in ("", ".")]
+    if not parts or ".." in parts or str(name).startswith("/") or "\0" in str(name):
+        raise ValueError(f"{name!r} is not a name for a file of the run: use a relative path without '..'.")
+    return "/".join(parts)

@@ -1,0 +1,183 @@
+"""What pipeline runs and step runs have in common, seen from outside through the service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import UnknownThing
+from millstream.run_context import NotAvailable, Run
+from millstream.transfer import Fetch, below, fetch_all
+from millstream.views import RemoteFile
+from orchestrator.core.names import shown, suggestion
+
+if TYPE_CHECKING:
+    from millstream.api import Api
+    from millstream.experiment import Experiment
+
+LOG_FILE = "user_logs/std_log.txt"
+FINISHED = {"Completed": "Finished"}
+"""v1's pipeline service and its run history have two words for one status: get_status() and .status differ."""
+
+_LOGGING = "values are logged by the script of a step: Run.get_context().log(...)"
+UNAVAILABLE = {
+    **dict.fromkeys(("log", "log_list", "log_row", "log_table", "log_image"), _LOGGING),
+    **dict.fromkeys(("log_confusion_matrix", "log_accuracy_table", "log_predictions", "log_residuals"), _LOGGING),
+    **dict.fromkeys(("upload_file", "upload_files", "upload_folder"), "files are uploaded by the script of a step"),
+    "register_model": "models are registered by the script of a step: Run.get_context().register_model(...)",
+    "add_properties": "give properties when the pipeline is submitted",
+    "child_run": "the child runs of a pipeline run are its steps",
+    "create_children": "the child runs of a pipeline run are its steps",
+    "submit_child": "submit a pipeline, with parent_run_id",
+    "complete": "a run ends by itself",
+    "fail": "cancel it instead",
+    "start": "a run starts by itself",
+    "get_environment": "steps run in the environment of the service",
+    "get_secret": "steps are given no secrets",
+    "get_secrets": "steps are given no secrets",
+    "take_snapshot": "the sources are kept when the pipeline is submitted",
+    "restore_snapshot": "the sources are with whoever submitted them",
+}
+
+
+class ServiceRun(Run):
+    """A run by its id. Everything is asked of the service when it is used."""
+
+    id: str
+    experiment: Experiment
+    type: str
+
+    def __getattr__(self, name: str) -> Any:
+        if name in UNAVAILABLE:
+            raise NotAvailable(f"{type(self).__name__}.{name} does not work from outside a step: {UNAVAILABLE[name]}.")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def api(self) -> Api:
+        return self.experiment.workspace.api
+
+    @property
+    def status(self) -> str:
+        """Running, Completed, Failed, Canceled; for steps also NotStarted, Queued and Skipped."""
+        raise NotImplementedError
+
+    def get_status(self) -> str:
+        """As `status`, but Finished for Completed, as v1 says it."""
+        return FINISHED.get(self.status, self.status)
+
+    get_detailed_status = get_status
+
+    @property
+    def tags(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    @property
+    def properties(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def get_tags(self) -> dict[str, str]:
+        return self.tags
+
+    def get_properties(self) -> dict[str, str]:
+        return self.properties
+
+    def _artifacts(self) -> dict[str, RemoteFile]:
+        """The files of the run by name, logs apart."""
+        raise NotImplementedError
+
+    def _logs(self) -> dict[str, bytes]:
+        """The logs of the run by file name."""
+        raise NotImplementedError
+
+    def get_file_names(self) -> list[str]:
+        """What the scripts left in ./outputs or uploaded, and the logs."""
+        return sorted({**self._artifacts(), **dict.fromkeys(self._logs())})
+
+    def download_file(
+        self, name: str, output_file_path: str | os.PathLike[str] | None = None, _validate_checksum: bool = True
+    ) -> None:
+        """Download one file to `output_file_path`: a file, or a folder that is there. Default: the current folder."""
+        del _validate_checksum  # always
+        target = Path(output_file_path or ".")
+        if target.is_dir() or str(output_file_path or "").endswith(("/", os.sep)):
+            target = below(target, name.rpartition("/")[2])
+        self._bring({name: target})
+
+    def download_files(
+        self,
+        prefix: str | None = None,
+        output_directory: str | os.PathLike[str] | None = None,
+        output_paths: Sequence[str | os.PathLike[str]] | None = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Download all files, or those whose names begin with `prefix`, keeping their paths.
+
+        With `append_prefix` False the prefix is left out of the paths. `output_paths` gives a path for each file.
+        """
+        del batch_size, timeout_seconds
+        names = [name for name in self.get_file_names() if name.startswith(prefix or "")]
+        if output_paths is not None:
+            if len(output_paths) != len(names):
+                raise ValueError(f"download_files(): {len(output_paths)} output_paths for {len(names)} files.")
+            self._bring({name: Path(path) for name, path in zip(names, output_paths, strict=True)})
+            return
+        folder = Path(output_directory or ".")
+        cut = 0 if append_prefix else len(prefix or "")
+        self._bring({name: below(folder, name[cut:].lstrip("/") or name.rpartition("/")[2]) for name in names})
+
+    def get_all_logs(self, destination: str | os.PathLike[str] | None = None) -> list[str]:
+        """Download the logs to `destination`/<run id>/. Returns the paths."""
+        folder = Path(destination or ".") / self.id
+        targets = {name: below(folder, name) for name in self._logs()}
+        self._bring(targets)
+        return [str(path) for path in targets.values()]
+
+    def _bring(self, targets: dict[str, Path]) -> None:
+        artifacts, logs = self._artifacts(), self._logs()
+        for name in targets:
+            if name not in artifacts and name not in logs:
+                hint = suggestion(name, [*artifacts, *logs], "files")
+                raise UnknownThing(f"The run has no file {shown(name)}. {hint}", field="name")
+        fetch_all(self.api.transport, (fetch_of(artifacts[n], path) for n, path in targets.items() if n in artifacts))
+        for name in (name for name in targets if name not in artifacts):
+            targets[name].parent.mkdir(parents=True, exist_ok=True)
+            targets[name].write_bytes(logs[name])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ServiceRun) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(experiment={self.experiment.name!r}, id={self.id!r})"
+
+
+def fetch_of(file: RemoteFile, target: Path) -> Fetch:
+    return Fetch(url=file.url, size=file.size, sha256=file.sha256, target=target)
+
+
+def whole_log(api: Api, run_id: str, step_id: str) -> bytes:
+    """All of a step's log so far."""
+    parts: list[bytes] = []
+    offset = 0
+    while True:
+        part = api.log(run_id, step_id, offset)
+        parts.append(part.data)
+        if not part.data:
+            return b"".join(parts)
+        offset = part.next
+
+
+def moment(seconds: float | None) -> str | None:
+    """Epoch seconds as v1 writes times."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def only(metrics: dict[str, Any], name: str | None) -> dict[str, Any]:
+    return metrics if name is None else {key: value for key, value in metrics.items() if key == name}

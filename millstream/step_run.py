@@ -1,0 +1,225 @@
+"""One step of a run, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import UnknownThing
+from millstream.metrics import fold
+from millstream.service_run import LOG_FILE, ServiceRun, fetch_of, moment, only, whole_log
+from millstream.transfer import below, fetch_all
+from millstream.views import OutputView, RemoteFile, StepOutputsView, StepView
+from orchestrator.core.names import shown, suggestion
+
+if TYPE_CHECKING:
+    from millstream.datastore import Datastore
+    from millstream.experiment import Experiment
+    from millstream.pipeline_run import PipelineRun
+
+
+class StepRun(ServiceRun):
+    """The step run with id `step_run_id`: the pipeline run's, an underscore, and the step's (`node_id`)."""
+
+    type = "azureml.StepRun"
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        step_run_id: str,
+        pipeline_run_id: str | None = None,
+        node_id: str | None = None,
+        *,
+        _view: StepView | None = None,
+        **_: Any,
+    ) -> None:
+        run_id, _underscore, step_id = step_run_id.partition("_")
+        self.experiment = experiment
+        self.id = step_run_id
+        self.pipeline_run_id = pipeline_run_id or run_id
+        self.step_id = node_id or step_id
+        self._view = _view
+
+    def _look(self) -> StepView:
+        self._view = self.api.step(self.pipeline_run_id, self.step_id)
+        return self._view
+
+    @property
+    def details(self) -> StepView:
+        """What the service says of it; asked once for what does not change."""
+        return self._view or self._look()
+
+    @property
+    def name(self) -> str:
+        return self.details.name
+
+    display_name = name
+
+    @property
+    def number(self) -> int:
+        return self.details.position + 1
+
+    @property
+    def parent(self) -> PipelineRun:
+        from millstream.pipeline_run import PipelineRun
+
+        return PipelineRun(self.experiment, self.pipeline_run_id)
+
+    @property
+    def status(self) -> str:
+        return self._look().status
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return dict(self._look().tags)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return dict(self._look().properties)
+
+    def get_details(self) -> dict[str, Any]:
+        """What is known of the step, under v1's names."""
+        view = self._look()
+        return {
+            "runId": self.id,
+            "status": view.status,
+            "startTimeUtc": moment(view.started_at),
+            "endTimeUtc": moment(view.ended_at),
+            "properties": {"StepType": view.kind, **view.properties},
+            "tags": {"azureml.nodeid": view.id, "azureml.pipeline": self.pipeline_run_id, **view.tags},
+            "error": None if view.error is None else {"code": view.error.code, "message": view.error.message},
+            "inputDatasets": [],
+            "outputDatasets": [],
+            "logFiles": {LOG_FILE: ""} if view.log_bytes else {},
+        }
+
+    def get_details_with_logs(self) -> dict[str, Any]:
+        logs = {name: data.decode("utf-8", "replace") for name, data in self._logs().items()}
+        return {**self.get_details(), "logFiles": logs}
+
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, run_type: Any = None, populate: bool = False
+    ) -> dict[str, Any]:
+        """What the script logged, by name."""
+        del recursive, run_type, populate
+        return only(fold(self.api.metrics(self.pipeline_run_id).steps.get(self.step_id, ())), name)
+
+    def get_stdout_log(self) -> str:
+        """What the script printed, on both of its streams."""
+        return whole_log(self.api, self.pipeline_run_id, self.step_id).decode("utf-8", "replace")
+
+    get_job_log = get_stdout_log
+
+    def get_stderr_log(self) -> str:
+        """v1 kept the streams apart; here they are one, in the order of writing."""
+        return self.get_stdout_log()
+
+    def get_outputs(self) -> dict[str, StepRunOutput]:
+        """Output name -> output, for a step that has succeeded."""
+        return {name: StepRunOutput(self, name, view) for name, view in self._committed().outputs.items()}
+
+    def get_output(self, name: str) -> StepRunOutput:
+        """Raises UnknownThing, with what there is."""
+        outputs = self.get_outputs()
+        if name not in outputs:
+            hint = suggestion(name, outputs, "outputs")
+            raise UnknownThing(f"Step {shown(self.name)} has no output {shown(name)}. {hint}", field="name")
+        return outputs[name]
+
+    def get_output_data(self, name: str) -> PortDataReference:
+        return self.get_output(name).get_port_data_reference()
+
+    def wait_for_completion(
+        self, show_output: bool = True, timeout_seconds: float = sys.maxsize, raise_on_error: bool = True
+    ) -> str:
+        """Wait until the step has ended. Returns get_status(). Raises RunFailed, WaitTimeout."""
+        from millstream.follow import follow_step
+
+        return follow_step(self, show_output=show_output, timeout=timeout_seconds, raise_on_error=raise_on_error)
+
+    def get_children(self, **_: Any) -> list[ServiceRun]:
+        return []
+
+    def _committed(self) -> StepOutputsView:
+        return self.api.outputs(self.pipeline_run_id, self.step_id).steps.get(self.step_id, StepOutputsView())
+
+    def _artifacts(self) -> dict[str, RemoteFile]:
+        return {file.path: file for file in self._committed().artifacts}
+
+    def _logs(self) -> dict[str, bytes]:
+        log = whole_log(self.api, self.pipeline_run_id, self.step_id)
+        return {LOG_FILE: log} if log else {}
+
+
+class StepRunOutput:
+    """What a step committed under an output port."""
+
+    def __init__(self, step_run: StepRun, name: str, view: OutputView) -> None:
+        self.step_run = step_run
+        self.name = name
+        self._view = view
+
+    def get_port_data_reference(self) -> PortDataReference:
+        return PortDataReference(self.step_run, self.name, self._view)
+
+    def __repr__(self) -> str:
+        return f"StepRunOutput({self.name!r})"
+
+
+class PortDataReference:
+    """Where the output of a step lies, and how to get it."""
+
+    def __init__(self, step_run: StepRun, name: str, view: OutputView) -> None:
+        self.step_run = step_run
+        self.name = name
+        self._view = view
+
+    @property
+    def datastore_name(self) -> str:
+        return self._view.datastore
+
+    @property
+    def datastore(self) -> Datastore:
+        from millstream.datastore import Datastore
+
+        return Datastore(self.step_run.experiment.workspace, self.datastore_name)
+
+    @property
+    def path_on_datastore(self) -> str:
+        return self._view.prefix
+
+    _path_on_datastore = path_on_datastore
+
+    def download(
+        self,
+        local_path: str | os.PathLike[str],
+        overwrite: bool | None = None,
+        show_progress: bool | None = None,
+        *,
+        flatten: bool = False,
+    ) -> int:
+        """Download the output below `local_path`. Returns how many files were written.
+
+        As in v1, the path in the datastore is kept; with `flatten`, the output's own files go right into `local_path`.
+        Files that are there stay unless `overwrite`.
+        """
+        del show_progress
+        folder = Path(local_path)
+        wishes = [fetch_of(file, self._place(folder, file, flatten)) for file in self._fresh().files]
+        return fetch_all(
+            self.step_run.api.transport, [wish for wish in wishes if overwrite or not wish.target.exists()]
+        )
+
+    def _fresh(self) -> OutputView:
+        """With URLs that have just been signed."""
+        return self.step_run._committed().outputs[self.name]
+
+    def _place(self, folder: Path, file: RemoteFile, flatten: bool) -> Path:
+        whole = f"{self._view.prefix}/{file.path}" if file.path else self._view.prefix
+        inner = file.path or self._view.prefix.rpartition("/")[2]
+        return below(folder, inner if flatten else whole)
+
+    def __repr__(self) -> str:
+        return f"PortDataReference({self.name!r}: {self.path_on_datastore!r} in {self.datastore_name!r})"

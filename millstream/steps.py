@@ -1,0 +1,166 @@
+"""Steps: what runs, from which folder, with which data, after which other steps."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from millstream.arguments import refuse_unknown
+from millstream.wiring import environment_of, wire
+from orchestrator.core.errors import Problem
+from orchestrator.core.kinds import KINDS
+from orchestrator.core.names import SCRIPT, STEP_NAME, shown
+from orchestrator.core.retry import RetryPolicy
+
+DEFAULT_COMPUTE = "function"
+
+
+class PipelineStep:
+    """What all kinds of step have in common. `kind` is the definition's name for it."""
+
+    kind: str
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        inputs: Any = None,
+        outputs: Any = None,
+        arguments: Any = None,
+        compute_target: Any = None,
+        params: Mapping[str, Any] | None = None,
+        runconfig: Any = None,
+        source_directory: str | Path | None = None,
+        allow_reuse: bool = True,
+        version: str | None = None,
+        retry: RetryPolicy | int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        self.name = STEP_NAME.check(name, "name")
+        what = f"Step {shown(name)}"
+        self.wiring = wire(what, inputs=inputs, outputs=outputs, arguments=arguments)
+        variables = getattr(getattr(runconfig, "environment", None), "environment_variables", None) or {}
+        self.environment = environment_of(what, params, variables, self.wiring)
+        self.compute = compute_name(compute_target, runconfig, what)
+        self.source_directory = None if source_directory is None else Path(source_directory)
+        self.allow_reuse = allow_reuse
+        self.version = version
+        self.retry = retry_policy(retry)
+        self.timeout_seconds = timeout_seconds
+        self.predecessors: list[PipelineStep] = []
+        for output in self.wiring.outputs:
+            output.producer = self
+
+    def run_after(self, step: PipelineStep | Iterable[PipelineStep]) -> None:
+        """Start this step when `step` (or every step of a list) has succeeded, without taking data from it."""
+        for other in [step] if isinstance(step, PipelineStep) else step:
+            if not isinstance(other, PipelineStep):
+                raise TypeError(f"Step {shown(self.name)}: run_after takes steps, not {other!r}.")
+            if other is self:
+                raise ValueError(f"Step {shown(self.name)} cannot run after itself.")
+            if other not in self.predecessors:
+                self.predecessors.append(other)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of this kind of step, as in the definition."""
+        raise NotImplementedError
+
+    @property
+    def needs_snapshot(self) -> bool:
+        return KINDS[self.kind].needs_snapshot
+
+    def source_problem(self, folder: Path) -> Problem | None:
+        """What `folder` lacks for this step to run from it."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class PythonScriptStep(PipelineStep):
+    """Runs `python <script_name> <arguments>` in a copy of `source_directory`.
+
+    `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
+    first) and `timeout_seconds`. `hash_paths` and `runconfig_pipeline_params` are accepted and mean nothing.
+    """
+
+    kind = "python_script"
+
+    def __init__(
+        self,
+        script_name: str,
+        name: str | None = None,
+        arguments: Any = None,
+        compute_target: Any = None,
+        runconfig: Any = None,
+        runconfig_pipeline_params: Mapping[str, Any] | None = None,
+        inputs: Any = None,
+        outputs: Any = None,
+        params: Mapping[str, Any] | None = None,
+        source_directory: str | Path | None = None,
+        allow_reuse: bool = True,
+        version: str | None = None,
+        hash_paths: Any = None,
+        *,
+        retry: RetryPolicy | int | None = None,
+        timeout_seconds: float | None = None,
+        **unknown: Any,
+    ) -> None:
+        del hash_paths
+        refuse_unknown(PythonScriptStep.__init__, unknown)
+        self.script_name = SCRIPT.check(str(script_name).replace("\\", "/").removeprefix("./"), "script_name")
+        if runconfig_pipeline_params:
+            names = ", ".join(runconfig_pipeline_params)
+            warnings.warn(f"runconfig_pipeline_params ({names}) have no meaning here: left aside.", stacklevel=2)
+        super().__init__(
+            name or str(script_name),
+            inputs=inputs,
+            outputs=outputs,
+            arguments=arguments,
+            compute_target=compute_target,
+            params=params,
+            runconfig=runconfig,
+            source_directory=source_directory,
+            allow_reuse=allow_reuse,
+            version=version,
+            retry=retry,
+            timeout_seconds=timeout_seconds,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"script": self.script_name}
+
+    def source_problem(self, folder: Path) -> Problem | None:
+        script = folder / self.script_name
+        if script.is_file():
+            return None
+        near = sorted(path.name for path in folder.glob("*.py"))[:8] if folder.is_dir() else []
+        fix = f"The folder has {', '.join(map(shown, near))}." if near else "There are no scripts in that folder."
+        if self.source_directory is None:
+            fix += " Give the step a source_directory, or the pipeline a default_source_directory."
+        return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script.absolute()}.", fix)
+
+
+def compute_name(target: Any, runconfig: Any, what: str) -> str:
+    """The name of the compute that a step asks for; without one, the functions app itself."""
+    if target is None:
+        asked = getattr(runconfig, "target", None)
+        target = None if asked == "local" else asked
+    if isinstance(target, tuple):
+        target = target[0] if target else None
+    if target is None:
+        return DEFAULT_COMPUTE
+    name = target if isinstance(target, str) else getattr(target, "name", None)
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"{what}: compute_target must be a name or a compute target, not {target!r}.")
+    return name
+
+
+def retry_policy(retry: RetryPolicy | int | None) -> RetryPolicy:
+    if isinstance(retry, RetryPolicy):
+        return retry
+    return RetryPolicy(max_retries=retry or 0)

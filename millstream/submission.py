@@ -1,0 +1,137 @@
+"""Handing a pipeline to the service: take the sources as they are now, check everything, upload, start.
+
+Nothing is uploaded before all checks have passed. A run has an id before it is sent, so sending it again is harmless.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from millstream import snapshot as sources
+from millstream.compiler import compile_pipeline, folder_of, folders_of
+from millstream.console import say
+from millstream.graph import Graph
+from millstream.snapshot import Snapshot
+from millstream.views import RunView
+from millstream.workspace import Workspace
+from orchestrator.core.definition import Definition, ParameterValue
+from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
+from orchestrator.core.names import EXPERIMENT
+from orchestrator.core.validation import check, resolve_parameters, validate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A pipeline before it is compiled: the graph, and what steps have that name nothing of their own."""
+
+    graph: Graph
+    name: str
+    description: str
+    default_datastore: str | None
+    default_folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    definition: Definition
+    snapshots: tuple[Snapshot, ...]
+    warnings: tuple[Problem, ...]
+
+
+def missing_sources(draft: Draft) -> list[Problem]:
+    """Steps whose script is not in their source folder."""
+    found = (step.source_problem(folder_of(step, draft.default_folder)) for step in draft.graph.steps)
+    return [problem for problem in found if problem is not None]
+
+
+def check_structure(draft: Draft) -> None:
+    """What can be known of a draft without the service. Raises InvalidDefinition with every problem."""
+    store = draft.default_datastore or "default"
+    snapshots = dict.fromkeys(folders_of(draft.graph, draft.default_folder), "0" * 64)
+    definition = _compiled(draft, store, snapshots)
+    computes = {step.compute for step in definition.steps}
+    stores = {output.datastore for step in definition.steps for output in step.outputs} | {
+        getattr(port.source, "datastore", store) for step in definition.steps for port in step.inputs
+    }
+    problems = validate(definition, computes=computes, datastores=stores)
+    errors = [problem for problem in problems if problem.severity == "error"] + missing_sources(draft)
+    if errors:
+        raise InvalidDefinition(errors)
+
+
+def problems_of(draft: Draft, workspace: Workspace) -> list[Problem]:
+    """Every problem, warnings included, with what the service has."""
+    compiled = _definition(draft, workspace, {})
+    found = [problem for problem in _validated(compiled, workspace) if problem.code != "MissingSnapshot"]
+    return found + missing_sources(draft)
+
+
+def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
+    """The definition with the sources as they are now. Raises InvalidDefinition, InvalidRequest, TooLarge."""
+    missing = missing_sources(draft)
+    if missing:
+        raise InvalidDefinition(missing)
+    taken = {folder: sources.take(folder) for folder in folders_of(draft.graph, draft.default_folder)}
+    details = workspace.details
+    for taken_folder in taken.values():
+        sources.check_size(taken_folder, details.limits)
+    definition = _definition(draft, workspace, {folder: snapshot.id for folder, snapshot in taken.items()})
+    computes, datastores = _names(workspace)
+    warnings = check(definition, computes=computes, datastores=datastores)
+    return Compiled(definition, tuple(taken.values()), warnings)
+
+
+def upload_sources(compiled: Compiled, workspace: Workspace) -> None:
+    for snapshot in {snapshot.id: snapshot for snapshot in compiled.snapshots}.values():
+        sources.upload(workspace.api, snapshot)
+
+
+def given_parameters(definition: Definition, given: Mapping[str, Any] | None) -> dict[str, ParameterValue]:
+    """The values to send: those that were given, in the declared types. Raises InvalidRequest for an unknown name."""
+    values, warnings = resolve_parameters(definition, given or {})
+    for warning in warnings:
+        raise InvalidRequest(f"{warning.message.partition(';')[0]}. {warning.fix}", field=warning.field)
+    return {name: values[name] for name in given or {}}
+
+
+def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> RunView:
+    """Start a run and say so, in the words that v1 uses."""
+    EXPERIMENT.check(experiment, "experiment_name")
+    view = workspace.api.start_run({"experiment_name": experiment, "run_id": str(uuid.uuid4()), **wish})
+    say_warnings(view.warnings)
+    say(f"Submitted PipelineRun {view.id}")
+    return view
+
+
+def say_warnings(warnings: Iterable[object]) -> None:
+    for warning in warnings:
+        say(f"Warning: {warning}")
+
+
+def _definition(draft: Draft, workspace: Workspace, snapshots: Mapping[Path, str]) -> Definition:
+    return _compiled(draft, draft.default_datastore or workspace.details.default_datastore, snapshots)
+
+
+def _compiled(draft: Draft, default_datastore: str, snapshots: Mapping[Path, str]) -> Definition:
+    return compile_pipeline(
+        draft.graph,
+        name=draft.name,
+        description=draft.description,
+        default_datastore=default_datastore,
+        snapshots=snapshots,
+        default_folder=draft.default_folder,
+    )
+
+
+def _validated(definition: Definition, workspace: Workspace) -> list[Problem]:
+    computes, datastores = _names(workspace)
+    return validate(definition, computes=computes, datastores=datastores)
+
+
+def _names(workspace: Workspace) -> tuple[list[str], list[str]]:
+    details = workspace.details
+    return [compute.name for compute in details.computes], [store.name for store in details.datastores]

@@ -1,0 +1,237 @@
+"""What the service answers, as values. Fields that this client does not know yet are left aside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.definition import Definition, Parameter, ParameterValue
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class ErrorView(View, frozen=True, kw_only=True):
+    code: str
+    message: str
+    field: str | None = None
+    problems: tuple[dict[str, str], ...] = ()
+
+
+class ErrorAnswer(View, frozen=True, kw_only=True):
+    error: ErrorView
+
+
+class DatastoreView(View, frozen=True, kw_only=True):
+    name: str
+    type: str
+    container: str
+
+
+class ComputeView(View, frozen=True, kw_only=True):
+    name: str
+    kind: str
+
+
+class LimitsView(View, frozen=True, kw_only=True):
+    """What the service refuses above, in bytes and numbers of files."""
+
+    snapshot_bytes: int = 300_000_000
+    snapshot_files: int = 2000
+    upload_files: int = 1000
+
+
+class WorkspaceView(View, frozen=True, kw_only=True):
+    name: str
+    subscription_id: str
+    resource_group: str
+    default_datastore: str
+    datastores: tuple[DatastoreView, ...]
+    computes: tuple[ComputeView, ...]
+    limits: LimitsView = LimitsView()
+    version: str = ""
+
+
+class UploadTarget(View, frozen=True, kw_only=True):
+    """Where to send bytes, without a token. `expires_at` in epoch seconds."""
+
+    url: str
+    headers: dict[str, str]
+    method: str = "PUT"
+
+
+class SnapshotView(View, frozen=True, kw_only=True):
+    id: str
+    exists: bool
+    upload: UploadTarget | None = None
+
+
+class UploadView(View, frozen=True, kw_only=True):
+    path: str
+    exists: bool
+    upload: UploadTarget | None = None
+
+
+class UploadsView(View, frozen=True, kw_only=True):
+    files: tuple[UploadView, ...]
+
+
+class StoredFile(View, frozen=True, kw_only=True):
+    """A file of a datastore; `url` reads it, for minutes."""
+
+    path: str
+    size: int
+    url: str
+
+
+class FilePage(View, frozen=True, kw_only=True):
+    files: tuple[StoredFile, ...]
+    continuation: str | None = None
+
+
+class RunLine(View, frozen=True, kw_only=True):
+    """A line in the list of runs. Times in epoch seconds."""
+
+    id: str
+    experiment: str
+    status: str
+    pipeline_name: str = ""
+    pipeline_id: str | None = None
+    submitted_at: float = 0.0
+    ended_at: float | None = None
+
+
+class RunView(RunLine, frozen=True, kw_only=True):
+    parameters: dict[str, ParameterValue] = {}
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    description: str = ""
+    steps_total: int = 0
+    steps_done: int = 0
+    steps_failed: int = 0
+    steps_skipped: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("Completed", "Failed", "Canceled")
+
+
+class RunPage(View, frozen=True, kw_only=True):
+    runs: tuple[RunLine, ...]
+    continuation: str | None = None
+
+
+class StepErrorView(View, frozen=True, kw_only=True):
+    code: str
+    message: str
+    log_tail: str = ""
+
+
+class StepView(View, frozen=True, kw_only=True):
+    id: str
+    name: str
+    position: int
+    kind: str
+    status: str
+    attempt: int = 0
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: StepErrorView | None = None
+    log_bytes: int = 0
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    outputs: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ("Completed", "Failed", "Skipped", "Canceled")
+
+
+class StepList(View, frozen=True, kw_only=True):
+    steps: tuple[StepView, ...]
+
+
+class MetricsView(View, frozen=True, kw_only=True):
+    """Step id -> what it logged."""
+
+    steps: dict[str, tuple[dict[str, Any], ...]]
+
+
+class RemoteFile(View, frozen=True, kw_only=True):
+    """A committed file. `path` is "" for an output that is itself a file; `url` reads it, for minutes."""
+
+    path: str
+    size: int
+    sha256: str
+    url: str
+
+
+class OutputView(View, frozen=True, kw_only=True):
+    datastore: str
+    prefix: str
+    is_file: bool
+    files: tuple[RemoteFile, ...]
+
+
+class StepOutputsView(View, frozen=True, kw_only=True):
+    outputs: dict[str, OutputView] = {}
+    artifacts: tuple[RemoteFile, ...] = ()
+
+
+class OutputsView(View, frozen=True, kw_only=True):
+    """Step id -> what it left behind."""
+
+    steps: dict[str, StepOutputsView]
+
+
+class PipelineView(View, frozen=True, kw_only=True):
+    id: str
+    name: str
+    endpoint: str
+    description: str = ""
+    version: str = ""
+    continue_on_step_failure: bool = False
+    steps_total: int = 0
+    published_at: float = 0.0
+    parameters: tuple[Parameter, ...] = ()
+    definition: Definition | None = None
+    created: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class PipelinePage(View, frozen=True, kw_only=True):
+    pipelines: tuple[PipelineView, ...]
+    continuation: str | None = None
+
+
+class ExperimentView(View, frozen=True, kw_only=True):
+    name: str
+
+
+class ExperimentPage(View, frozen=True, kw_only=True):
+    experiments: tuple[ExperimentView, ...]
+    continuation: str | None = None
+
+
+class ModelView(View, frozen=True, kw_only=True):
+    name: str
+    version: int
+    run_id: str = ""
+    step_id: str = ""
+    path: str = ""
+    created_at: float = 0.0
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    description: str = ""
+    framework: str | None = None
+    framework_version: str | None = None
+    files: tuple[RemoteFile, ...] = ()
+
+
+class ModelPage(View, frozen=True, kw_only=True):
+    models: tuple[ModelView, ...]
+    continuation: str | None = None

@@ -1,0 +1,247 @@
+"""The workspace: the service, and the names of what it has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from millstream.api import Api
+from millstream.arguments import refuse_unknown
+from millstream.authentication import Authentication, TokenAuthentication
+from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, find_token, write_config
+from millstream.errors import ConfigurationError
+from millstream.transport import Transport
+from millstream.views import WorkspaceView
+from orchestrator.core.names import suggestion
+
+if TYPE_CHECKING:
+    from millstream.datastore import Datastore
+    from millstream.experiment import Experiment
+    from millstream.model import Model
+    from millstream.runs import ServiceRun
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class ComputeTarget:
+    """What steps can run on."""
+
+    name: str
+    type: str
+
+
+class Named(Mapping[str, V], Generic[V]):
+    """The things of one kind in the workspace, by name, as they are at each look. An unknown name raises KeyError."""
+
+    def __init__(self, noun: str, names: Callable[[], list[str]], make: Callable[[str], V]) -> None:
+        self._noun = noun
+        self._names = names
+        self._make = make
+
+    def __getitem__(self, name: str) -> V:
+        names = self._names()
+        if name not in names:
+            raise KeyError(f"There is no {name!r}. {suggestion(name, names, self._noun)}")
+        return self._make(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(map(repr, self._names()))}}}"
+
+
+class Workspace:
+    """A Millstream service. Mostly made by `Workspace.from_config()`.
+
+    v1's three names identify the workspace to people; `url` (else what `from_config` would find) is where the service
+    is, and `auth` or `token` (else MILLSTREAM_TOKEN, or the token file that belongs to the URL) says who calls.
+    """
+
+    def __init__(
+        self,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        workspace_name: str | None = None,
+        auth: Authentication | None = None,
+        *,
+        url: str | None = None,
+        token: str | None = None,
+        transport: Transport | None = None,
+        _config: Found | None = None,
+        **unknown: Any,
+    ) -> None:
+        refuse_unknown(Workspace.__init__, {name: unknown[name] for name in unknown if name[0] != "_"})
+        self._names = (subscription_id, resource_group, workspace_name)
+        self._config = _config
+        self._url = checked(url) if url else None
+        self._auth = TokenAuthentication(token) if token else auth
+        self._transport = transport
+
+    @staticmethod
+    def from_config(
+        path: str | os.PathLike[str] | None = None,
+        auth: Authentication | None = None,
+        _logger: Any = None,
+        _file_name: str | None = None,
+    ) -> Workspace:
+        """The workspace of the nearest config.json (.azureml/config.json, aml_config/, config.json; upwards), or of
+        the local service that scripts/up runs. Raises ConfigurationError, saying what to do.
+        """
+        del _logger
+        found = find_config(path, _file_name)
+        if found is None and path is not None:
+            raise ConfigurationError(f"There is no config.json at {path}, nor above it.")
+        config = found or Found()
+        workspace = Workspace(
+            config.subscription_id or None,
+            config.resource_group or None,
+            config.workspace_name or None,
+            auth,
+            url=find_endpoint(found),
+            _config=found,
+        )
+        if auth is None:
+            find_token(workspace.url, found)  # a token that is missing is said here, not at the first call
+        return workspace
+
+    @staticmethod
+    def get(
+        name: str,
+        auth: Authentication | None = None,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        **unknown: Any,
+    ) -> Workspace:
+        """The workspace of this name, at the endpoint that `from_config` would find."""
+        refuse_unknown(Workspace.get, {key: unknown[key] for key in unknown if key not in ("location", "cloud", "id")})
+        return Workspace(subscription_id, resource_group, name, auth)
+
+    @staticmethod
+    def of_this_step() -> Workspace:
+        """The workspace that the step calling this belongs to, from the variables that the step was given."""
+        variables = os.environ
+        return Workspace(
+            variables.get("AZUREML_ARM_SUBSCRIPTION"),
+            variables.get("AZUREML_ARM_RESOURCEGROUP"),
+            variables.get("AZUREML_ARM_WORKSPACE_NAME"),
+            url=variables.get(ENDPOINT) or "http://127.0.0.1:9",
+            auth=None if ENDPOINT in variables else _NoService(),
+        )
+
+    @cached_property
+    def url(self) -> str:
+        """Where the service is, without /api. Raises ConfigurationError."""
+        return self._url or find_endpoint(self._config)
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        """Who calls. Raises ConfigurationError, when it is used, if no token is known."""
+        if self._auth is not None:
+            return self._auth
+        return TokenAuthentication(lambda _: find_token(self.url, self._config))
+
+    @cached_property
+    def api(self) -> Api:
+        """The service's routes."""
+        return Api(self.url, self.authentication.get_authentication_header, self._transport or Transport())
+
+    @cached_property
+    def details(self) -> WorkspaceView:
+        """What the service says of itself. Asked once; `refresh()` asks anew."""
+        return self.api.workspace()
+
+    def refresh(self) -> WorkspaceView:
+        self.__dict__.pop("details", None)
+        return self.details
+
+    @property
+    def name(self) -> str:
+        return self._names[2] or self.details.name
+
+    @property
+    def subscription_id(self) -> str:
+        return self._names[0] or self.details.subscription_id
+
+    @property
+    def resource_group(self) -> str:
+        return self._names[1] or self.details.resource_group
+
+    @property
+    def location(self) -> str:
+        return self.url
+
+    @property
+    def datastores(self) -> Mapping[str, Datastore]:
+        from millstream.datastore import Datastore
+
+        return Named("datastores", lambda: [d.name for d in self.refresh().datastores], lambda n: Datastore(self, n))
+
+    @property
+    def compute_targets(self) -> Mapping[str, ComputeTarget]:
+        kinds = {compute.name: compute.kind for compute in self.refresh().computes}
+        return Named("computes", lambda: list(kinds), lambda name: ComputeTarget(name, kinds[name]))
+
+    @property
+    def experiments(self) -> Mapping[str, Experiment]:
+        from millstream.experiment import Experiment
+
+        return Named("experiments", lambda: [e.name for e in self.api.experiments()], lambda n: Experiment(self, n))
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        from millstream.model import Model
+
+        return Named("models", lambda: sorted({m.name for m in self.api.models()}), lambda n: Model(self, n))
+
+    def get_default_datastore(self) -> Datastore:
+        from millstream.datastore import Datastore
+
+        return Datastore(self)
+
+    def get_run(self, run_id: str) -> ServiceRun:
+        """The pipeline run or step run with this id. Raises UnknownThing."""
+        from millstream.runs import get_run
+
+        return get_run(self, run_id)
+
+    def get_details(self) -> dict[str, Any]:
+        """Names, datastores and computes, as a dictionary."""
+        seen = self.refresh()
+        return {
+            "name": self.name,
+            "subscription_id": self.subscription_id,
+            "resource_group": self.resource_group,
+            "endpoint": self.url,
+            "version": seen.version,
+            "datastores": [store.name for store in seen.datastores],
+            "compute_targets": [compute.name for compute in seen.computes],
+        }
+
+    def write_config(self, path: str | os.PathLike[str] | None = None, file_name: str | None = None) -> None:
+        """Write .azureml/config.json below `path`, or the current folder, for `from_config`. It holds no token."""
+        config = Found(
+            subscription_id=self.subscription_id,
+            resource_group=self.resource_group,
+            workspace_name=self.name,
+            url=self.url,
+        )
+        write_config(Path(path or "."), file_name or "config.json", config)
+
+    def __repr__(self) -> str:
+        return f"Workspace(name={self._names[2]!r}, url={self._url!r})"
+
+
+class _NoService(Authentication):
+    def get_token(self) -> str:
+        raise ConfigurationError(
+            "This step was given no access to the service. Pass what it needs as inputs and parameters."
+        )
