@@ -1,0 +1,126 @@
+"""The main job on real data: publish a training pipeline, start it with one HTTP request, follow it, read the results.
+
+scripts/demo                                     with a service of its own
+.venv/bin/python examples/diabetes/pipeline.py   with the one that scripts/up keeps running
+"""
+
+import argparse
+import csv
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+from sklearn.datasets import load_diabetes
+
+from millstream import (
+    DataReference,
+    Datastore,
+    Experiment,
+    InteractiveLoginAuthentication,
+    Model,
+    Pipeline,
+    PipelineData,
+    PipelineParameter,
+    PipelineRun,
+    PythonScriptStep,
+    Workspace,
+)
+
+SOURCE = str(Path(__file__).parent / "src")
+MODEL = "diabetes-progression"
+
+
+def upload_raw_data(store: Datastore) -> None:
+    """442 patients, ten measurements each and how their diabetes progressed, as two files of one half each."""
+    data = load_diabetes(scaled=False)
+    rows = [[*features, target] for features, target in zip(data.data.tolist(), data.target.tolist(), strict=True)]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in (("clinic-a.csv", rows[:221]), ("clinic-b.csv", rows[221:])):
+            with (Path(folder) / name).open("w", newline="") as file:
+                csv.writer(file).writerows([[*data.feature_names, "progression"], *part])
+        store.upload(folder, target_path="diabetes/raw", overwrite=True)
+
+
+def build_pipeline(workspace: Workspace, store: Datastore) -> Pipeline:
+    """ingest -> prepare -> train twice, in parallel -> evaluate -> register"""
+    reg_rate = PipelineParameter(name="reg_rate", default_value=0.01)
+    raw = DataReference(datastore=store, data_reference_name="raw", path_on_datastore="diabetes/raw")
+    rows, prepared = PipelineData("rows", datastore=store), PipelineData("prepared", datastore=store)
+    ridge, kernel = PipelineData("ridge", datastore=store), PipelineData("kernel", datastore=store)
+    scores = PipelineData("scores", datastore=store)
+    models = ["--model", "ridge", ridge, "--model", "kernel", kernel]
+
+    def step(name, script_name, arguments, inputs, outputs=()):
+        return PythonScriptStep(
+            name=name,
+            script_name=script_name,
+            arguments=arguments,
+            inputs=inputs,
+            outputs=list(outputs),
+            source_directory=SOURCE,
+        )
+
+    ingest = step("ingest", "ingest.py", ["--raw", raw, "--out", rows], [raw], [rows])
+    prepare = step("prepare", "prepare.py", ["--data", rows, "--out", prepared], [rows], [prepared])
+    trainings = [
+        step(
+            f"train {name}",
+            f"train_{name}.py",
+            ["--data", prepared, "--reg", reg_rate, "--out", out],
+            [prepared],
+            [out],
+        )
+        for name, out in (("ridge", ridge), ("kernel", kernel))
+    ]
+    evaluate = step(
+        "evaluate", "evaluate.py", ["--data", prepared, *models, "--out", scores], [prepared, ridge, kernel], [scores]
+    )
+    register = step(
+        "register", "register.py", ["--scores", scores, *models, "--register-as", MODEL], [scores, ridge, kernel]
+    )
+    return Pipeline(workspace, steps=[ingest, prepare, *trainings, evaluate, register], description=__doc__)
+
+
+def print_metrics(run: PipelineRun) -> None:
+    print(f"\n{'step':<14}{'metric':<18}{'value':>10}")
+    for step in run.get_steps():
+        for name, value in step.get_metrics().items():
+            print(f"{step.name:<14}{name:<18}{value:>10.4g}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reg-rate", type=float, default=0.1)
+    options = parser.parse_args()
+    started = time.monotonic()
+
+    workspace = Workspace.from_config()
+    store = workspace.get_default_datastore()
+    upload_raw_data(store)
+    pipeline = build_pipeline(workspace, store)
+    published = pipeline.publish(name="diabetes", description="Progression of diabetes", version="1")
+    print(f"published {published.name}: {published.endpoint}")
+
+    auth_header = InteractiveLoginAuthentication().get_authentication_header()
+    response = requests.post(
+        published.endpoint,
+        headers=auth_header,
+        json={"ExperimentName": "diabetes", "ParameterAssignments": {"reg_rate": options.reg_rate}},
+        timeout=60,
+    )
+    response.raise_for_status()
+    run = PipelineRun(Experiment(workspace, "diabetes"), response.json()["Id"])
+    print(f"started run {run.id} with reg_rate {options.reg_rate:g}\n")
+    run.wait_for_completion(show_output=True)
+
+    print_metrics(run)
+    model = Model(workspace, name=MODEL)
+    print(f"\nregistered model {model.name}, version {model.version}: {model.tags['algorithm']}")
+    scores = run.find_step_run("evaluate")[0].get_output_data("scores")
+    print(f"scores           {store.name}/{scores.path_on_datastore}")
+    print(f"in all           {time.monotonic() - started:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

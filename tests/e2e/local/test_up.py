@@ -1,0 +1,172 @@
+"""scripts/up, seen from outside: what it prints, writes, passes on and leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.e2e.local.waiting import wait_for, wait_until_gone
+
+ROOT = Path(__file__).resolve().parents[3]
+_ASK = """
+import os, sys, urllib.request
+headers = {"Authorization": "Bearer " + os.environ["MILLSTREAM_TOKEN"]}
+request = urllib.request.Request(os.environ["MILLSTREAM_ENDPOINT"] + "/api/workspace", headers=headers)
+print(urllib.request.urlopen(request).status, flush=True)
+sys.exit(7)
+"""
+# A stand-in for Core Tools: it shows what it was given, answers the health route, and ends when it is interrupted.
+_FUNC = """#!{python}
+import http.server, json, os, sys
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/api/health" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+given = {{"arguments": sys.argv[1:], "storage": os.environ["AzureWebJobsStorage"], "folder": os.getcwd()}}
+open("{record}", "w").write(json.dumps(given))
+try:
+    http.server.HTTPServer(("127.0.0.1", int(sys.argv[3])), Health).serve_forever()
+except KeyboardInterrupt:
+    open("{record}.ended", "w").close()
+"""
+
+
+class Up:
+    """One `scripts/up` process with a folder of its own."""
+
+    def __init__(self, state: Path, *arguments: str, **environment: str) -> None:
+        self.state = state
+        self.log = state.with_suffix(".log")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                _command(state, *arguments), cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
+            )
+
+    @property
+    def url(self) -> str:
+        """Where the service is, once it is up."""
+        announced = self.state / "service.json"
+        wait_for(lambda: announced.exists() or self.process.poll() is not None, told=self.log.read_text)
+        assert self.process.poll() is None, self.log.read_text()
+        url: str = json.loads(announced.read_text())["url"]
+        return url
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    """A service that keeps no data, on any port."""
+    service = Up(tmp_path / "state", "--in-memory", "--port", "0")
+    yield service
+    service.process.kill()
+    service.process.wait()
+
+
+def test_it_serves_until_it_is_told_to_stop(up: Up) -> None:
+    assert requests.get(f"{up.url}/api/health", timeout=30).json()["status"] == "ok"
+    children = [child.pid for child in psutil.Process(up.process.pid).children(recursive=True)]
+    assert len(children) >= 2  # Azurite and the worker of the functions
+    assert up.stop() == 0
+    assert "Ctrl-C drains it" in up.log.read_text()
+    assert not (up.state / "service.json").exists()
+    wait_until_gone(*children)
+
+
+def test_killed_it_leaves_no_process(up: Up) -> None:
+    assert up.url
+    children = [child.pid for child in psutil.Process(up.process.pid).children(recursive=True)]
+    up.process.kill()
+    up.process.wait()
+    wait_until_gone(*children)
+
+
+def test_only_its_token_opens_it_and_nobody_else_reads_it(up: Up) -> None:
+    workspace = f"{up.url}/api/workspace"
+    token = (up.state / "token").read_text().strip()
+    assert requests.get(workspace, timeout=30).status_code == 401
+    assert requests.get(workspace, headers={"Authorization": "Bearer guess"}, timeout=30).status_code == 401
+    assert requests.get(workspace, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code == 200
+    assert stat.S_IMODE(up.state.stat().st_mode) == 0o700
+    for file in ("token", "service.json", "local.settings.json"):
+        assert stat.S_IMODE((up.state / file).stat().st_mode) == 0o600
+    assert token not in (up.state / "local.settings.json").read_text()
+
+
+def test_a_second_one_says_so_and_a_command_uses_the_first(up: Up) -> None:
+    url = up.url
+    second = subprocess.run(_command(up.state), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (second.returncode, url in second.stdout) == (0, True)
+    asked = _run(up.state, "--", sys.executable, "-c", _ASK)
+    assert (asked.returncode, asked.stdout) == (7, "200\n")
+    assert requests.get(f"{url}/api/health", timeout=30).status_code == 200
+
+
+def test_a_command_gets_a_service_for_as_long_as_it_runs(tmp_path: Path) -> None:
+    """What the caller's shell holds for another service must not reach this one."""
+    foreign = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "MILLSTREAM_ENDPOINT": "http://127.0.0.1:9"}
+    asked = _run(tmp_path / "state", "--in-memory", "--quiet", "--", sys.executable, "-c", _ASK, **foreign)
+    assert (asked.returncode, asked.stdout) == (7, "200\n")
+    assert not (tmp_path / "state" / "service.json").exists()
+
+
+def test_the_token_and_the_data_outlive_it(tmp_path: Path) -> None:
+    tokens = []
+    for _ in range(2):
+        service = Up(tmp_path / "state", "--port", "0")
+        assert service.url
+        tokens.append((tmp_path / "state" / "token").read_text())
+        assert service.stop() == 0
+    assert tokens[0] == tokens[1]
+    assert (tmp_path / "state" / "azurite").is_dir()
+
+
+def test_core_tools_take_the_place_of_the_local_host(tmp_path: Path) -> None:
+    programs, record = tmp_path / "bin", tmp_path / "record"
+    programs.mkdir()
+    func = programs / "func"
+    func.write_text(_FUNC.format(python=sys.executable, record=record))
+    func.chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = _run(tmp_path / "state", "--func", "--in-memory", "--port", "0", "--", "true", PATH=path)
+    assert done.returncode == 0, done.stderr
+    given = json.loads(record.read_text())
+    assert given["arguments"][:2] == ["start", "--port"]
+    assert given["folder"] == str(ROOT)
+    assert "devstoreaccount1" in given["storage"]
+    assert Path(f"{record}.ended").exists()
+
+
+def test_without_core_tools_it_says_what_is_missing(tmp_path: Path) -> None:
+    done = _run(tmp_path / "state", "--func", "--in-memory", "--", "true", PATH=str(Path(sys.executable).parent))
+    assert done.returncode == 1
+    assert "func" in done.stderr
+
+
+def _command(state: Path, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", "scripts.up", "--state", str(state), *arguments]
+
+
+def _run(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(state, *arguments),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
