@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpload(Effect[Signed]):
-    """A URL to create the blob, and, if `replace`, to write it over. Without it the service refuses what exists."""
+    """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then."""
 
     container: str
     name: str

@@ -54,7 +54,8 @@ class AzureFiles:
         headers = {"x-ms-blob-type": "BlockBlob"}
         if not effect.replace:
             headers["If-None-Match"] = "*"
-        url = self._url(effect.container, effect.name, "cw" if effect.replace else "c", expiry)
+        # Not "c" alone, with which an upload that is repeated after a lost answer is forbidden instead of in conflict.
+        url = self._url(effect.container, effect.name, "cw", expiry)
         return Signed(url=url, headers=headers, expires_at=expiry.timestamp())
 
     def sign_download(self, effect: SignDownload) -> str:
