@@ -16,6 +16,8 @@ import venv
 from pathlib import Path
 
 LOCK = "requirements-dev.txt"
+# What `pip install millstream` would bring: the client, and the part of the service that it shares.
+CLIENT = ("millstream", "orchestrator")
 
 
 def main(root: Path, stamp: str) -> int:
@@ -29,6 +31,7 @@ def main(root: Path, stamp: str) -> int:
         started = time.monotonic()
         print("setting up .venv (once) ...", flush=True)
         _build(root, _environment(cache), keep=_same_place(_current(root), stamp))
+        _link(root)
         (root / ".venv" / "stamp").write_text(stamp + "\n")
         print(f"setting up .venv took {time.monotonic() - started:.0f} s", flush=True)
     return 0
@@ -71,6 +74,15 @@ def _build(root: Path, environment: dict[str, str], *, keep: bool) -> None:
     print("uv could not install the packages; trying pip ...", file=sys.stderr, flush=True)
     if not _call([*pip, LOCK], root, environment):
         sys.exit(f"the packages of {LOCK} could not be installed: see the lines above")
+
+
+def _link(root: Path) -> None:
+    """Make the client importable from any folder, as an installed package is."""
+    (packages,) = (root / ".venv" / "lib").glob("python3.*/site-packages")
+    for name in CLIENT:
+        link = packages / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(root / name)
 
 
 def _entry(package: str, lock: str) -> str:
