@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from devhost.console import Console
 from devhost.http_functions import HttpFunctions
 from devhost.http_values import Request, Response
 
@@ -19,11 +18,10 @@ _HOME = Response(
 class Front:
     """Asks each part in turn. While ``closed``, everything but the admin routes is refused with 503."""
 
-    def __init__(self, functions: HttpFunctions, admin: Part, webhooks: Part, console: Console) -> None:
+    def __init__(self, functions: HttpFunctions, admin: Part, webhooks: Part) -> None:
         self._functions = functions
         self._admin = admin
         self._webhooks = webhooks
-        self._console = console
         self.closed = False
 
     async def answer(self, request: Request) -> Response:

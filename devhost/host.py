@@ -144,7 +144,7 @@ class Host:
             state=lambda: self._state, drain=self.drain, outstanding=self._dispatcher.running, run=self._run_by_hand
         )
         admin = Admin(self._id, {spec.name: spec for spec in specs}, self._keys, controls)
-        self._front = Front(functions, admin.answer, self._listeners.webhooks(self._keys), self.console)
+        self._front = Front(functions, admin.answer, self._listeners.webhooks(self._keys))
         self._server = HttpServer(sock, self._front.answer, int(self._settings.knobs.max_body_bytes))
         self._server.start()
 

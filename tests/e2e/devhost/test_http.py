@@ -9,7 +9,7 @@ import pytest
 
 from azurerest.blobs import Blobs
 from tests.e2e.devhost.conftest import StartHost
-from tests.e2e.devhost.harness import RunningHost, eventually
+from tests.e2e.devhost.harness import Answer, RunningHost, eventually
 
 BOX = "web-box"
 
@@ -163,3 +163,31 @@ def test_the_home_page(host: RunningHost) -> None:
 def test_user_logs_are_printed(host: RunningHost) -> None:
     host.request("GET", "/api/wait?seconds=0.001")
     eventually(lambda: "waiting 0.001 s" in host.log(), 5, host.log)
+
+
+def test_a_worker_crash_fails_every_request_in_it_at_once(start_host: StartHost) -> None:
+    host = start_host("web", BOX=BOX)
+    answers: dict[str, Answer] = {}
+
+    def ask(path: str) -> None:
+        answers[path] = host.request("GET", path)
+
+    neighbour = threading.Thread(target=ask, args=("/api/wait?seconds=60",))
+    neighbour.start()
+    eventually(lambda: "waiting 60" in host.log(), 5, host.log)
+    assert host.request("GET", "/api/gives/exit").status == 500
+    neighbour.join(5)
+    assert answers["/api/wait?seconds=60"].status == 500
+    # The next one waits for the new worker.
+    assert host.request("GET", "/api/gives/text").body == b"plain"
+
+
+def test_a_stop_finishes_the_requests_under_way(start_host: StartHost) -> None:
+    host = start_host("web", BOX=BOX)
+    answers: list[Answer] = []
+    asking = threading.Thread(target=lambda: answers.append(host.request("GET", "/api/wait?seconds=1")))
+    asking.start()
+    eventually(lambda: "waiting 1" in host.log(), 5, host.log)
+    assert host.terminate() == 0
+    asking.join(5)
+    assert [answer.body for answer in answers] == [b"waited"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 
 import azure.functions as func
 
@@ -44,6 +45,8 @@ def gives(req: func.HttpRequest):
     what = req.route_params["what"]
     if what == "raise":
         raise ValueError("as asked")
+    if what == "exit":
+        os._exit(5)
     if what == "cookies":
         response = func.HttpResponse("c", status_code=418, headers={"X-Own": "1"})
         response.headers.add("Set-Cookie", "one=a%b; Path=/x; HttpOnly; Max-Age=5")
