@@ -58,7 +58,7 @@ def of_step(
         "AZUREML_EXPERIMENT_ID": str(uuid.uuid5(workspace_id, job.experiment)),
         "AZUREML_WORKSPACE_ID": str(workspace_id),
         "AZUREML_OUTPUT_DIRECTORY": "./outputs",
-        "HOME": str(folders.home),
+        "HOME": str(folders.root),
         "TMPDIR": str(folders.temporary),
         "MILLSTREAM_SPOOL": str(folders.spool),
         "MILLSTREAM_STEP_INFO": str(folders.info),

@@ -36,7 +36,6 @@ def run(server: ForkServer, command: Command, log: StepLog, stop: Stop) -> End:
             with stop.calling(child.stop):
                 end = _follow(child, source, log)
         except EOFError:
-            server.clear()
             raise ScriptKilled("The process that watches over the script was killed; the script was ended.") from None
         finally:
             child.close()

@@ -129,21 +129,13 @@ class ForkServer:
                 try:
                     control.sendall(command.go())
                     sent = socket.send_fds(go, [body], [log])
-                    go.sendall(body[sent:])
+                    if sent < len(body):
+                        go.sendall(body[sent:])
                     return Child(control)
                 except OSError:
-                    # The prepared processes were dead, so nothing has been run.
+                    # The prepared processes were dead. Nothing has been run: that takes the whole request.
                     control.close()
         raise StartFailed("The process that starts scripts does not answer; its own words are in the worker's log.")
-
-    def clear(self) -> None:
-        """Kill what is left of trees whose keeper has died."""
-        with self._lock:
-            if self._server is not None:
-                try:
-                    self._server.send(b"C")
-                except OSError:
-                    self._drop()
 
     def close(self) -> None:
         """End the zygote; running scripts have keepers of their own and go on."""

@@ -17,7 +17,7 @@ _PREFIX = "worker-"
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """`root` holds everything of one attempt."""
+    """`root` holds everything of one attempt, and is its HOME."""
 
     root: Path
 
@@ -33,10 +33,6 @@ class Folders:
     @property
     def outputs(self) -> Path:
         return self.root / "outputs"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
 
     @property
     def temporary(self) -> Path:
@@ -70,7 +66,7 @@ class WorkFolder:
     def make(self, name: str) -> Folders:
         """The folders of an attempt; `name` for people."""
         folders = Folders(Path(tempfile.mkdtemp(prefix=f"{name[:80]}-", dir=self.root)))
-        for folder in (folders.code, folders.home, folders.temporary):
+        for folder in (folders.code, folders.temporary):
             folder.mkdir()
         return folders
 

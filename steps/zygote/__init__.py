@@ -20,7 +20,7 @@ What a script can see of the difference: a frame of `main.py` below its `<module
 (a step that sets PYTHONHASHSEED gets a fresh interpreter).
 
 Protocol, all sockets streams. Zygote to worker: the byte P with two descriptors, the keeper's socket and the script's.
-Worker to zygote: N, prepare the next pair; C, clear what dead keepers left. Worker to script: 4 bytes of length
+Worker to zygote: N, prepare the next pair. Worker to script: 4 bytes of length
 (network order) with the write end of the log pipe as descriptor, then the request as JSON. Worker to keeper, as lines:
 `go <timeout> <grace>` (seconds, timeout may be `inf`), `stop` (SIGTERM, after the grace SIGKILL), `kill`. Keeper to
 worker, as lines of JSON: {"script": its pid}, and at the end {"status": wait status, "seconds": of life, "timed_out":

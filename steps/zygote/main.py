@@ -8,10 +8,12 @@ import sys
 _PRISTINE = {name: value for name, value in globals().items() if name.startswith("__")}
 _BARE = frozenset(name.partition(".")[0] for name in sys.modules)
 
+import contextlib  # noqa: E402
 import gc  # noqa: E402
 import importlib  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
+import select  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 
@@ -31,60 +33,93 @@ def preload() -> frozenset[str]:
     return frozenset(held - _BARE - set(sys.builtin_module_names))
 
 
-def serve(server: socket.socket) -> script.Request:
-    """Answer the worker until it is gone. Returns only in the process of a script that is to run in it."""
-    preloaded = preload()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    tree.adopt_orphans()
-    gc.collect()
-    gc.freeze()
-    keepers: set[int] = set()
-    order = b"N"
-    while order:
-        reap(keepers)
-        if order == b"N":
-            request = prepare(server, keepers, preloaded)
-            if request is not None:
-                return request
-        elif order == b"C":
-            clear(keepers)
-        order = hear(server)
-    os._exit(0)
+class Zygote:
+    """Serves the worker at the other end of `server`."""
 
+    def __init__(self, server: socket.socket) -> None:
+        self._server = server
+        self._preloaded = preload()
+        self._keepers: set[int] = set()
+        self._wake, self._wake_end = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._wake_end, False)
+        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        tree.adopt_orphans()
+        gc.collect()
+        gc.freeze()
 
-def hear(server: socket.socket) -> bytes:
-    """The worker's next order; empty when it is gone."""
-    try:
-        return server.recv(1)
-    except ConnectionResetError:
-        return b""
-
-
-def prepare(server: socket.socket, keepers: set[int], preloaded: frozenset[str]) -> script.Request | None:
-    """Fork a pair and give its sockets to the worker. Without processes to be had, the worker sees them closed.
-
-    Returns None in the zygote, never in the keeper, and a request in the process of a script.
-    """
-    control, far_control = socket.socketpair()
-    go, far_go = socket.socketpair()
-    try:
-        pid = os.fork()
-    except OSError:
-        pid = -1
-    if pid == 0:
-        for other in (server, far_control, far_go):
-            other.close()
-        return keep(control, go, preloaded)
-    keepers.add(pid)
-    control.close()
-    go.close()
-    try:
-        socket.send_fds(server, [b"P"], [far_control.fileno(), far_go.fileno()])
-    except OSError:
+    def serve(self) -> script.Request:
+        """Until the worker is gone. Returns only in the process of a script that is to run in it."""
+        poller = select.poll()
+        poller.register(self._server, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        order = b"N"
+        while order:
+            if order == b"N":
+                request = self._prepare()
+                if request is not None:
+                    return request
+            order = b"?"
+            for descriptor, _ in poller.poll():
+                if descriptor == self._wake:
+                    self._reap()
+                else:
+                    order = self._hear()
         os._exit(0)
-    far_control.close()
-    far_go.close()
-    return None
+
+    def _hear(self) -> bytes:
+        """The worker's next order; empty when it is gone."""
+        try:
+            return self._server.recv(1)
+        except ConnectionResetError:
+            return b""
+
+    def _prepare(self) -> script.Request | None:
+        """Fork a pair and give its sockets to the worker. Without processes to be had, the worker sees them closed.
+
+        Returns None in the zygote, never in the keeper, and a request in the process of a script.
+        """
+        control, far_control = socket.socketpair()
+        go, far_go = socket.socketpair()
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1
+        if pid == 0:
+            for other in (self._server, far_control, far_go):
+                other.close()
+            os.close(self._wake)
+            os.close(self._wake_end)
+            return keep(control, go, self._preloaded)
+        self._keepers.add(pid)
+        control.close()
+        go.close()
+        try:
+            socket.send_fds(self._server, [b"P"], [far_control.fileno(), far_go.fileno()])
+        except OSError:
+            os._exit(0)
+        far_control.close()
+        far_go.close()
+        return None
+
+    def _reap(self) -> None:
+        """Collect the dead. A keeper that did not end by itself has left its tree to us, and that is killed."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake, 4096):
+                pass
+        is_orphaned = False
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    break
+                is_orphaned = is_orphaned or status != 0 or pid not in self._keepers
+                self._keepers.discard(pid)
+        if is_orphaned:
+            kept = {pid for living in self._keepers for pid in [living, *tree.descendants(living)]}
+            tree.send(signal.SIGKILL, [pid for pid in tree.descendants(os.getpid()) if pid not in kept])
 
 
 def keep(control: socket.socket, go: socket.socket, preloaded: frozenset[str]) -> script.Request:
@@ -101,39 +136,25 @@ def keep(control: socket.socket, go: socket.socket, preloaded: frozenset[str]) -
     os._exit(0)
 
 
-def reap(keepers: set[int]) -> None:
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        keepers.discard(pid)
-
-
-def clear(keepers: set[int]) -> None:
-    """Kill what dead keepers left to us, that is everything below us that has no living keeper."""
-    kept = {pid for living in keepers for pid in [living, *tree.descendants(living)]}
-    tree.send(signal.SIGKILL, [pid for pid in tree.descendants(os.getpid()) if pid not in kept])
-
-
 if __name__ == "__main__":
     # The script runs at the bottom of the stack, so that the interpreter itself deals with its end: exit codes,
     # threads, exit handlers, a last flush.
-    _request = serve(socket.socket(fileno=int(sys.argv[1])))
+    _request = Zygote(socket.socket(fileno=int(sys.argv[1]))).serve()
     _held = frozenset(sys.modules)
+    _code = script.load(_request)
     _namespace = script.become(_request, _PRISTINE)
-    _code = 0
+    _status, _error = 0, None
     try:
-        exec(script.load(_namespace["__file__"]), _namespace)  # noqa: S102
-    except SystemExit as _error:
-        if not leave.is_plain(_error.code):
+        exec(_code, _namespace)  # noqa: S102
+    except SystemExit as _leave:
+        if not leave.is_plain(_leave.code):
             raise
-        _code = int(_error.code or 0)
-    except BaseException as _error:  # noqa: BLE001 - all of it is shown and ends the process
-        raise script.report(script.without_our_frames(_error)) from None
+        _status = int(_leave.code or 0)
+    except BaseException as _caught:  # noqa: BLE001 - all of it is shown and ends the process
+        _error = script.without_our_frame(_caught)
+    if _error is not None:
+        raise script.report(_error)
     _watched = leave.watch(_namespace)
     del _namespace
-    leave.quickly(_code, _held, _watched)
-    raise SystemExit(_code)
+    leave.quickly(_status, _held, _watched)
+    raise SystemExit(_status)

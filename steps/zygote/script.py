@@ -125,18 +125,20 @@ def become(request: Request, pristine: Mapping[str, Any]) -> dict[str, Any]:
     return namespace
 
 
-def load(path: str) -> types.CodeType:
-    """The script, compiled. Raises SyntaxError and what reading a file raises."""
-    with open(path, "rb") as source:
-        return compile(source.read(), path, "exec", dont_inherit=True)
+def load(request: Request) -> types.CodeType:
+    """The script, compiled. What cannot be is given to a fresh interpreter, which has the right words for it."""
+    try:
+        path = os.path.abspath(request["script"])
+        with open(path, "rb") as source:
+            return compile(source.read(), path, "exec", dont_inherit=True)
+    except Exception:
+        replace_process(request)
+        raise
 
 
-def without_our_frames(error: BaseException) -> BaseException:
-    """As if the script had not been run by us: `main`'s frame goes, and `load`'s if it did not even compile."""
-    trace = error.__traceback__.tb_next if error.__traceback__ else None
-    if trace is not None and trace.tb_frame.f_code is load.__code__:
-        trace = None
-    return error.with_traceback(trace)
+def without_our_frame(error: BaseException) -> BaseException:
+    """As if the script had not been run by `main`."""
+    return error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)
 
 
 def report(error: BaseException) -> BaseException:
@@ -150,7 +152,7 @@ def report(error: BaseException) -> BaseException:
         return leave
     except BaseException as second:  # noqa: BLE001 - whatever the script's own hook raises
         sys.stderr.write("Error in sys.excepthook:\n")
-        sys.__excepthook__(type(second), second, second.__traceback__)
+        sys.__excepthook__(type(second), without_our_frame(second), second.__traceback__)
         sys.stderr.write("\nOriginal exception was:\n")
         sys.__excepthook__(type(error), error, error.__traceback__)
     if isinstance(error, KeyboardInterrupt):
