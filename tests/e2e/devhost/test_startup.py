@@ -6,6 +6,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ def a(req: func.HttpRequest) -> str:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "devhost", str(folder), "--state-dir", str(folder / "state"), *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", **environment}, capture_output=True, text=True, timeout=30
-    )
+    """Run a host to its end; its keys are kept outside of the app."""
+    with tempfile.TemporaryDirectory() as state:
+        command = [sys.executable, "-m", "devhost", str(folder), "--state-dir", state, *arguments]
+        variables = {"PATH": "/usr/bin:/bin", **environment}
+        return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, timeout=30)
 
 
 @pytest.fixture
