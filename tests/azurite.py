@@ -36,6 +36,7 @@ class Azurite(NamedTuple):
     queue_endpoint: str
     table_endpoint: str
     pid: int
+    log: Path
 
     @property
     def connection(self) -> str:
@@ -68,9 +69,12 @@ def _wheel_node() -> str | None:
 
 
 @contextmanager
-def running_azurite(extra: Sequence[str] = ()) -> Iterator[Azurite]:
-    """Start Azurite and wait until its three ports answer; end it afterwards. extra: more of its options."""
-    options = ["--skipApiVersionCheck", "--disableTelemetry", "--silent", "--inMemoryPersistence"]
+def running_azurite(extra: Sequence[str] = (), *, silent: bool = True) -> Iterator[Azurite]:
+    """Start Azurite and wait until its three ports answer; end it afterwards. extra: more of its options.
+
+    silent: without it, Azurite writes a line for every request to `Azurite.log`.
+    """
+    options = ["--skipApiVersionCheck", "--disableTelemetry", "--inMemoryPersistence", *(["--silent"] * silent)]
     ports = ["--blobPort", "0", "--queuePort", "0", "--tablePort", "0"]
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         log = Path(folder) / "azurite.log"
@@ -107,7 +111,7 @@ def _wait(process: subprocess.Popen[bytes], log: Path) -> Azurite:
         text = log.read_text(errors="replace")
         urls = {name.lower(): f"{url}/{ACCOUNT}" for name, url in _READY.findall(text)}
         if len(urls) == 3:
-            return Azurite(urls["blob"], urls["queue"], urls["table"], process.pid)
+            return Azurite(urls["blob"], urls["queue"], urls["table"], process.pid, log)
         if process.poll() is not None:
             raise RuntimeError(f"Azurite ended with {process.returncode}: {text}")
         time.sleep(0.02)

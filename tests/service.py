@@ -42,10 +42,14 @@ class Reply(NamedTuple):
 
 
 class Service:
-    """A running function app. `settings` are added to its environment; `folder` takes its state and log."""
+    """A running function app, this repository's or another. `settings` are added to its environment; `folder` takes its
+    state and log."""
 
-    def __init__(self, azurite: Azurite, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, azurite: Azurite, folder: Path, settings: Mapping[str, str] | None = None, app: Path | None = None
+    ) -> None:
         self.folder = folder
+        self._app = app or ROOT
         self._settings = {
             "AzureWebJobsStorage": azurite.connection,
             "MILLSTREAM_TOKEN": TOKEN,
@@ -56,7 +60,7 @@ class Service:
         self.host = self._start()
 
     def _start(self) -> RunningHost:
-        return RunningHost(ROOT, self.folder, self._settings, "--quiet").wait_ready()
+        return RunningHost(self._app, self.folder, self._settings, "--quiet").wait_ready()
 
     @property
     def url(self) -> str:
@@ -169,8 +173,10 @@ def from_step(port: str, step: str, output: str) -> dict[str, Any]:
 
 
 @contextmanager
-def running_service(azurite: Azurite, folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Service]:
-    service = Service(azurite, folder, settings)
+def running_service(
+    azurite: Azurite, folder: Path, settings: Mapping[str, str] | None = None, *, app: Path | None = None
+) -> Iterator[Service]:
+    service = Service(azurite, folder, settings, app)
     try:
         yield service
     finally:

@@ -22,6 +22,9 @@ from orchestrator.ports import Acquire, Effect, Monotonic, NewId, Now, Pause, Re
 T = TypeVar("T")
 E = TypeVar("E", bound=Effect[Any])
 
+Observer = Callable[[Effect[Any], float, float], None]
+"""Told of each effect that was carried out: the effect, and when it began and ended, by the monotonic clock."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
@@ -54,10 +57,14 @@ class Locks:
 
 
 class World:
-    """Runs tasks. Thread-safe: any number of threads may run tasks at once."""
+    """Runs tasks. Thread-safe: any number of threads may run tasks at once.
+
+    `observer` is called on the thread of the task, after each effect; it must not raise.
+    """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
+        self.observer: Observer | None = None
         self._locks = Locks()
         self._interpreters: dict[type[Effect[Any]], Callable[[Any], Any]] = {}
         self.register(Now, lambda _: self.clock.now())
@@ -89,6 +96,15 @@ class World:
                 self._locks.release(key)
 
     def _perform(self, effect: Effect[Any], held: set[str]) -> Any:
+        if self.observer is None:
+            return self._interpret(effect, held)
+        began = self.clock.monotonic()
+        try:
+            return self._interpret(effect, held)
+        finally:
+            self.observer(effect, began, self.clock.monotonic())
+
+    def _interpret(self, effect: Effect[Any], held: set[str]) -> Any:
         if interpreter := self._interpreters.get(type(effect)):
             return interpreter(effect)
         if isinstance(effect, Acquire):
