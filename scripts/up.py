@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devhost.azurite import Azurite, AzuriteError
+from devhost.azurite import Azurite, AzuriteError, ensure_installed
 from devhost.azurite.process import USUAL_PORTS
 from devhost.errors import AppError, HostError, PortTaken
 from devhost.host import Host, HostOptions
@@ -69,6 +69,7 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
         yield url
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ensure_installed(say=lambda text: print(text, flush=True))
     location, ports = (None, None) if options.in_memory else (place.data, USUAL_PORTS)
     with Azurite.start(location=location, ports=ports) as azurite:
         place.write_settings(azurite.connection_string)
