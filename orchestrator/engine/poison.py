@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from orchestrator.core.claim import Standing, standing
+from orchestrator.core.claim import ClaimRow, Standing, standing
 from orchestrator.core.message import Delivery, StepMessage, encode
+from orchestrator.core.states import ClaimState
 from orchestrator.engine.deliver import Messages, died_too_often, fail, recover
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, recent_head
@@ -19,7 +20,7 @@ MAX_DEQUEUE_COUNT = 5
 
 MOST_POISONINGS = 3
 POISON_DELAY = 60.0
-"""A message that failed before its step was claimed tells of storage, not of the step: it gets so many more chances."""
+"""A message that failed while nobody held its step tells of storage, not of the step: it gets so many more chances."""
 
 
 def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> Task[Messages]:
@@ -35,21 +36,26 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
     if known.head.status.terminal or known.head.ended >> position & 1:
         return (yield from recover(memory, plan, run))
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
-    if row is None and message.poisoned < MOST_POISONINGS:
+    verdict = Standing.FREE if row is None else _verdict(memory, read_claim(row), row.age, delivery)
+    if verdict is Standing.SETTLED:
+        return (yield from recover(memory, plan, run))
+    if verdict is Standing.HELD:
+        return ()
+    if verdict is Standing.FREE and message.poisoned < MOST_POISONINGS:
         again = msgspec.structs.replace(message, poisoned=message.poisoned + 1)
         yield from Send(queue=message.queue, body=encode(again), delay=POISON_DELAY)
         return ()
     if row is None:
         taken = yield from take(memory, run, position, delivery)
     else:
-        claim = read_claim(row)
-        verdict = standing(claim, age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
-        last_delivery = claim.dequeue_count >= MAX_DEQUEUE_COUNT and not claim.state.final
-        if verdict is Standing.HELD and not last_delivery:
-            return ()
-        if verdict is Standing.SETTLED:
-            return (yield from recover(memory, plan, run))
         taken = yield from seize(run, position, delivery, row, Standing.EXHAUSTED)
     if taken.lease is None:
         return ()
     return (yield from fail(memory, plan, taken.lease, died_too_often()))
+
+
+def _verdict(memory: ProcessMemory, claim: ClaimRow, age: float, delivery: Delivery) -> Standing:
+    """As `standing`, but a claim made by the last delivery that a host grants has died with it."""
+    if claim.dequeue_count >= MAX_DEQUEUE_COUNT and claim.state is ClaimState.RUNNING:
+        return Standing.EXHAUSTED
+    return standing(claim, age=age, delivery=delivery, ttl=memory.settings.claim_ttl)

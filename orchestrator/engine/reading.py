@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from orchestrator.core import definition as definitions
 from orchestrator.core import message as messages
 from orchestrator.core import result as results
@@ -14,7 +17,9 @@ from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import Known, ProcessMemory
 from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head, step_of
-from orchestrator.ports import Get, Monotonic, Query, ReadBlob, Row, Task
+from orchestrator.ports import Acquire, Get, Monotonic, Query, ReadBlob, Release, Row, Task
+
+T = TypeVar("T")
 
 _CLOSE = 10
 
@@ -25,27 +30,43 @@ def definition_blob(address: str) -> str:
 
 def load_plan(memory: ProcessMemory, address: str) -> Task[Plan]:
     """The plan at a content address. Raises Broken when the document is gone or is not what its address says."""
-    plan = memory.plans.get(address)
-    if plan is not None:
+
+    def fetch() -> Task[Plan]:
+        document = yield from ReadBlob(name=definition_blob(address))
+        if document is None or definitions.address(document) != address:
+            raise Broken(f"The definition {address} is missing from storage or damaged.")
+        plan = Plan(address=address, definition=definitions.decode(document))
+        memory.plans.put(address, plan)
         return plan
-    document = yield from ReadBlob(name=definition_blob(address))
-    if document is None or definitions.address(document) != address:
-        raise Broken(f"The definition {address} is missing from storage or damaged.")
-    plan = Plan(address=address, definition=definitions.decode(document))
-    memory.plans.put(address, plan)
-    return plan
+
+    return (yield from _once(f"plan/{address}", lambda: memory.plans.get(address), fetch))
 
 
 def read_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
     """What the run was asked to do. Remembered: tags apart, it never changes."""
-    info = memory.infos.get(run)
-    if info is None:
+
+    def fetch() -> Task[RunInfo | None]:
         row = yield from Get(table=RUNS, pk=run, rk=INFO)
         if row is None:
             return None
         info = runs.decode(str(row.props["info"]))
         memory.infos.put(run, info)
-    return info
+        return info
+
+    return (yield from _once(f"info/{run}", lambda: memory.infos.get(run), fetch))
+
+
+def _once(key: str, remembered: Callable[[], T | None], fetch: Callable[[], Task[T]]) -> Task[T]:
+    """What memory holds, or else what one task fetches while the others of this process wait for it."""
+    found = remembered()
+    if found is not None:
+        return found
+    yield from Acquire(key=key)
+    found = remembered()
+    if found is None:
+        found = yield from fetch()
+    yield from Release(key=key)
+    return found
 
 
 def fresh_head(memory: ProcessMemory, run: str) -> Task[Known | None]:
@@ -69,13 +90,18 @@ def recent_head(memory: ProcessMemory, run: str, parents: int) -> Task[Known | N
 
     The message that brought us here was sent after the parents were committed, so a head without them is stale.
     """
+    now = yield from Monotonic()
+    return (
+        yield from _once(f"head/{run}", lambda: _believable(memory, run, parents, now), lambda: fresh_head(memory, run))
+    )
+
+
+def _believable(memory: ProcessMemory, run: str, parents: int, now: float) -> Known | None:
     known = memory.head(run)
-    if known is not None:
-        now = yield from Monotonic()
-        young = now - known.seen_at <= memory.settings.head_age
-        if known.head.status.terminal or (young and not parents & ~known.head.done):
-            return known
-    return (yield from fresh_head(memory, run))
+    if known is None:
+        return None
+    young = now - known.seen_at <= memory.settings.head_age
+    return known if known.head.status.terminal or (young and not parents & ~known.head.done) else None
 
 
 def step_result(memory: ProcessMemory, run: str, position: int) -> Task[StepResult]:
