@@ -10,7 +10,7 @@ from orchestrator.core import message as messages
 from orchestrator.core import result as results
 from orchestrator.core import run as runs
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.errors import Broken
+from orchestrator.core.errors import Broken, MillstreamError
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
@@ -62,9 +62,14 @@ def _once(key: str, remembered: Callable[[], T | None], fetch: Callable[[], Task
     if found is not None:
         return found
     yield from Acquire(key=key)
-    found = remembered()
-    if found is None:
-        found = yield from fetch()
+    try:
+        found = remembered()
+        if found is None:
+            found = yield from fetch()
+    except MillstreamError:
+        # The sweep goes on to the next run in the same task, and may come here again.
+        yield from Release(key=key)
+        raise
     yield from Release(key=key)
     return found
 
