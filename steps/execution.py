@@ -90,7 +90,7 @@ def _follow(child: Child, source: int, log: StepLog) -> End:
     end: End | None = None
     is_open, is_reading, until = True, True, 0.0
     while end is None or (is_open and time.monotonic() < until):
-        wait = log.wait if end is None else max(0.0, until - time.monotonic())
+        wait = log.wait() if end is None else max(0.0, until - time.monotonic())
         for descriptor, _ in poller.poll(None if wait is None else wait * 1000 + 1):
             if descriptor == source:
                 is_open = _move(source, log)
@@ -99,9 +99,9 @@ def _follow(child: Child, source: int, log: StepLog) -> End:
                 if end is not None:
                     poller.unregister(child)
                     until = time.monotonic() + DRAIN_SECONDS
-        if log.wait == 0.0 and end is None:
+        if log.wait() == 0.0 and end is None:
             log.flush()
-        if is_reading != (is_open and not log.full):
+        if is_reading != (is_open and not log.full()):
             is_reading = not is_reading
             poller.register(source, select.POLLIN) if is_reading else poller.unregister(source)
     if end.strays:

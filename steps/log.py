@@ -75,12 +75,10 @@ class StepLog:
         age = time.monotonic() - self._opened
         return next(interval for until, interval in _INTERVALS if age < until)
 
-    @property
     def wait(self) -> float | None:
         """Seconds until `flush` should be called; None: not before something is written."""
         return None if self._due == math.inf else max(0.0, self._due - time.monotonic())
 
-    @property
     def full(self) -> bool:
         """Whether nothing should be written before a flush succeeds."""
         return len(self._pending) >= FULL_BYTES

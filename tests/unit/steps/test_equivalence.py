@@ -157,15 +157,29 @@ def left(folder: Path) -> str | None:
     return text
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_prepared_and_fresh_equal_plain(server: ForkServer, folder: Path, name: str) -> None:
-    write(folder, SCRIPTS[name])
-    arguments = ("--x", "1") if name == "argparse" else ("a b", "", "ž", "--flag")
+def both(server: ForkServer, folder: Path, *arguments: str, fresh: bool = False) -> tuple[object, object]:
+    """(output, exit code, kept file) of the script through the server and as a plain process."""
     environment = {"TMPDIR": str(folder)}
     expected = plainly(folder, *arguments, environment=environment), left(folder)
-    for fresh in (False, True):
-        order = command(folder, *arguments, environment=environment, fresh=fresh)
-        assert (through(server, order), left(folder)) == expected, f"fresh={fresh}"
+    order = command(folder, *arguments, environment=environment, fresh=fresh)
+    return (through(server, order), left(folder)), expected
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_prepared_equals_plain(server: ForkServer, folder: Path, name: str) -> None:
+    write(folder, SCRIPTS[name])
+    arguments = ("--x", "1") if name == "argparse" else ("a b", "", "ž", "--flag")
+    ours, expected = both(server, folder, *arguments)
+    assert ours == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["arguments", "descriptors", "environment", "exit text", "signals", "standard streams"]
+)
+def test_fresh_equals_plain(server: ForkServer, folder: Path, name: str) -> None:
+    write(folder, SCRIPTS[name])
+    ours, expected = both(server, folder, "a b", "", fresh=True)
+    assert ours == expected
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

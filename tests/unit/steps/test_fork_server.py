@@ -186,12 +186,14 @@ def test_a_killed_worker_leaves_no_process(tmp_path: Path, how: str) -> None:
         cwd=Path(__file__).parents[3],
     )
     assert worker.stdout is not None
-    pids = [int(worker.stdout.readline()), *map(int, worker.stdout.readline().split())]
-    zygote = int(Path(f"/proc/{pids[-1]}/stat").read_text().rpartition(")")[2].split()[1])
-    assert all(map(is_alive, [*pids, zygote]))
-    worker.kill()
-    worker.wait()
-    worker.stdout.close()
+    try:
+        pids = [int(worker.stdout.readline()), *map(int, worker.stdout.readline().split())]
+        zygote = int(Path(f"/proc/{pids[-1]}/stat").read_text().rpartition(")")[2].split()[1])
+        assert all(map(is_alive, [*pids, zygote]))
+    finally:
+        worker.kill()
+        worker.wait()
+        worker.stdout.close()
     assert eventually(lambda: not any(map(is_alive, [*pids, zygote])))
 
 
