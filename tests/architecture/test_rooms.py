@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,15 @@ def test_of_the_worker_only_its_store_speaks_to_storage() -> None:
 def test_the_worker_needs_of_the_engine_the_lease_alone() -> None:
     used = {name for source in _room("steps") for name in imports(source) if _is(name, "orchestrator.engine")}
     assert {name for name in used if not _is(name, "orchestrator.engine.lease")} <= {"orchestrator.engine"}
+
+
+def test_a_script_pays_for_the_standard_library_alone() -> None:
+    """`from millstream import Run` is on the way of every step."""
+    code = "import sys; from millstream import Run; Run.get_context().log('x', 1); print(*sys.modules, file=sys.stderr)"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    ours = {name for name in loaded.split() if name.split(".")[0] in (*ROOMS, "msgspec", "pathspec", "typing")}
+    assert {name.split(".")[0] for name in ours} == {"millstream"}
+    assert not {"millstream.workspace", "millstream.runs", "millstream.api"} & ours
 
 
 def test_the_environment_is_read_in_few_places() -> None:

@@ -26,7 +26,7 @@ print(urllib.request.urlopen(request).status, flush=True)
 sys.exit(7)
 """
 # A stand-in for Core Tools: it shows what it was given, answers the health route, and ends when it is interrupted.
-_FUNC = """#!{python}
+_FUNC = """
 import http.server, json, os, sys
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -137,8 +137,9 @@ def test_the_token_and_the_data_outlive_it(tmp_path: Path) -> None:
 def test_core_tools_take_the_place_of_the_local_host(tmp_path: Path) -> None:
     programs, record = tmp_path / "bin", tmp_path / "record"
     programs.mkdir()
-    func = programs / "func"
-    func.write_text(_FUNC.format(python=sys.executable, record=record))
+    func, script = programs / "func", tmp_path / "func.py"
+    script.write_text(_FUNC.format(record=record))
+    func.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
     func.chmod(0o755)
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"
     done = _run(tmp_path / "state", "--func", "--in-memory", "--port", "0", "--", "true", PATH=path)
