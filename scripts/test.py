@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from devhost.azurite import ensure_installed
+
 ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
 
@@ -39,6 +41,8 @@ def checks(arguments: list[str]) -> list[Check]:
 
 def main(arguments: list[str]) -> int:
     """Run them. Returns 0 when all passed, else 1."""
+    # Here, because a slow network must not count against the first test that needs it.
+    ensure_installed(say=lambda text: print(text, flush=True))
     results = [_run(check) for check in checks(arguments)]
     print(f"\n{'-' * 60}")
     for name, passed, seconds in results:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from devhost.azurite.node import find_node
 # Azurite's published development account; it opens nothing but an emulator on this machine.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at \S+:(\d+)")
+_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https?)://\S+:(\d+)")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 
@@ -49,37 +50,54 @@ class Azurite:
     ports: Ports
     process: subprocess.Popen[bytes]
     output: IO[bytes]
+    scheme: str = "http"
 
     @classmethod
-    def start(cls, *, location: Path | None = None, ports: Ports | None = None) -> Self:
+    def start(
+        cls,
+        *,
+        location: Path | None = None,
+        ports: Ports | None = None,
+        log: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> Self:
         """Install Azurite if need be and start it.
 
         Args:
             location: folder that keeps the data; None keeps it in memory.
             ports: the ports to use if all three are free; otherwise, and with None, any free ones.
+            log: file for what it prints, then a line for every request; None keeps it silent.
+            options: more of its own options.
 
         Raises:
             AzuriteError: it could not be installed, or did not answer within a minute.
         """
         script, node = ensure_installed(), find_node().executable
         keep = ["--inMemoryPersistence"] if location is None else ["--location", str(location)]
-        command = [str(node), str(PACKAGE / "launcher.cjs"), str(script), *keep]
+        silent = ["--silent"] if log is None else []
+        command = [str(node), str(PACKAGE / "launcher.cjs"), str(script), *keep, *silent, *options]
         if ports is not None and all(_is_free(port) for port in ports):
-            azurite = cls._spawn(command, ports)
+            azurite = cls._spawn(command, ports, log)
             if azurite._wait_until_ready():
                 return azurite
             azurite._abandon()
-        azurite = cls._spawn(command, ANY_PORTS)
+        azurite = cls._spawn(command, ANY_PORTS, log)
         if azurite._wait_until_ready():
             return azurite
         raise AzuriteError(f"Azurite did not start: {azurite._abandon().strip() or 'it printed nothing'}")
 
     @property
+    def endpoints(self) -> tuple[str, str, str]:
+        """The URLs of blob, queue and table, with the account in the path."""
+        blob, queue, table = (f"{self.scheme}://127.0.0.1:{port}/{ACCOUNT}" for port in self.ports)
+        return blob, queue, table
+
+    @property
     def connection_string(self) -> str:
         """What an application puts in AzureWebJobsStorage."""
-        blob, queue, table = (f"http://127.0.0.1:{port}/{ACCOUNT}" for port in self.ports)
+        blob, queue, table = self.endpoints
         return (
-            f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
+            f"DefaultEndpointsProtocol={self.scheme};AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
             f"BlobEndpoint={blob};QueueEndpoint={queue};TableEndpoint={table};"
         )
 
@@ -99,11 +117,11 @@ class Azurite:
         self.stop()
 
     @classmethod
-    def _spawn(cls, command: list[str], ports: Ports) -> Self:
-        options = ["--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+    def _spawn(cls, command: list[str], ports: Ports, log: Path | None) -> Self:
+        options = ["--skipApiVersionCheck", "--disableTelemetry"]
         for name, port in zip(Ports._fields, ports, strict=True):
             options += [f"--{name}Host", "127.0.0.1", f"--{name}Port", str(port)]
-        output = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        output = tempfile.TemporaryFile() if log is None else log.open("w+b")  # noqa: SIM115 - closed by _abandon
         process = subprocess.Popen(
             [*command, *options],
             stdin=subprocess.PIPE,
@@ -117,9 +135,10 @@ class Azurite:
     def _wait_until_ready(self) -> bool:
         deadline = time.monotonic() + _START_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
-            listening = {name.lower(): int(port) for name, port in _LISTENING.findall(self._said())}
+            listening = _LISTENING.findall(self._said())
             if len(listening) == len(Ports._fields):
-                self.ports = Ports(**listening)
+                self.ports = Ports(**{name.lower(): int(port) for name, _, port in listening})
+                self.scheme = listening[0][1]
                 return True
             time.sleep(0.01)
         return False
