@@ -72,13 +72,14 @@ def _children(plan: Plan, steps: frozenset[int], among: tuple[int, ...]) -> tupl
 
 
 def _discard(run: str, inbox: tuple[Row, ...]) -> Task[bool]:
-    """A run that has ended takes no more verdicts. False: the answer was lost, look again."""
+    """A run that has ended takes no more verdicts. False: look again.
+
+    A refusal says that somebody else discards them too, but he may have seen fewer.
+    """
     if not inbox:
         return True
     try:
         yield from Commit(table=RUNS, pk=run, writes=tuple(Delete(rk=row.rk, etag=row.etag) for row in inbox))
-    except Refused:
-        return True  # somebody else is discarding them
-    except Unanswered:
+    except (Refused, Unanswered):
         return False
     return True
