@@ -199,5 +199,7 @@ class Transport:
 
             context = ssl.create_default_context(cafile=self._ca_file)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            # Some builds of Python take a connection that is cut off for one that was closed.
+            context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             self._tls = context
         return self._tls
