@@ -56,6 +56,9 @@ class Bringer:
             return _plan_committed(data, data.files, container, folder, file)
         if file is not None and self._is_brought(Fetch(container=container, name=data.path, target=file), stop):
             return _Planned(file)
+        if file is not None and file.parent == folder:
+            # Made for the file that is not there.
+            folder.rmdir()
         return self._plan_folder(port, data, container, folder)
 
     def _is_brought(self, item: Fetch, stop: Stop) -> bool:
