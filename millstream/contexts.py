@@ -12,6 +12,7 @@ import json
 import os
 import sys
 
+from millstream.run_context import late
 from millstream.script_run import ScriptRun
 
 TYPE_CHECKING = False  # as in run_context
@@ -49,10 +50,7 @@ class SubmittedRun(ScriptRun):
 
     @property
     def experiment(self) -> Experiment:
-        from millstream.experiment import Experiment
-        from millstream.workspace import Workspace
-
-        return Experiment(Workspace.of_this_step(), self._experiment)
+        return _experiment(late("millstream.workspace").Workspace.of_this_step(), self._experiment)
 
     def _emit(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
@@ -99,10 +97,7 @@ class OfflineRun(ScriptRun):
     @property
     def experiment(self) -> Experiment:
         """An experiment called "offline" in the workspace that Workspace.from_config() finds."""
-        from millstream.experiment import Experiment
-        from millstream.workspace import Workspace
-
-        return Experiment(Workspace.from_config(), "offline")
+        return _experiment(late("millstream.workspace").Workspace.from_config(), "offline")
 
     def _emit(self, record: dict[str, Any]) -> None:
         match record["op"]:
@@ -123,3 +118,8 @@ class OfflineRun(ScriptRun):
         descriptor, path = tempfile.mkstemp(suffix=os.path.splitext(name)[1])
         os.close(descriptor)
         return path
+
+
+def _experiment(workspace: Any, name: str) -> Experiment:
+    experiment: Experiment = late("millstream.experiment").Experiment(workspace, name)
+    return experiment

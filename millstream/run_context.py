@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 STEP_INFO = "MILLSTREAM_STEP_INFO"
 
 
+def late(module: str) -> Any:
+    """Import a module when it is needed, by name, so that a check of imports sees what a script pays for at once."""
+    from importlib import import_module
+
+    return import_module(module)
+
+
 class RunContextError(Exception):
     """The run context was asked for something that it cannot do here."""
 
@@ -34,9 +41,8 @@ class Run:
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Run:
         if cls is Run and (args or kwargs):
-            from millstream.runs import class_of
-
-            return object.__new__(class_of(*args, **kwargs))
+            kind: type[Run] = late("millstream.runs").class_of(*args, **kwargs)
+            return object.__new__(kind)
         return object.__new__(cls)
 
     @classmethod
@@ -50,9 +56,8 @@ class Run:
         if path is None and not allow_offline:
             raise RunContextError("This script does not run in a step of a pipeline, and allow_offline is False.")
         if _context is None:
-            from millstream.contexts import OfflineRun, SubmittedRun
-
-            _context = OfflineRun() if path is None else SubmittedRun(path)
+            contexts = late("millstream.contexts")
+            _context = contexts.OfflineRun() if path is None else contexts.SubmittedRun(path)
         return _context
 
     get_submitted_run = get_context
@@ -60,9 +65,8 @@ class Run:
     @staticmethod
     def get(workspace: Any, run_id: str) -> ServiceRun:
         """The pipeline run or step run with this id. Raises UnknownThing."""
-        from millstream.runs import get_run
-
-        return get_run(workspace, run_id)
+        run: ServiceRun = late("millstream.runs").get_run(workspace, run_id)
+        return run
 
     @staticmethod
     def list(experiment: Experiment, **filters: Any) -> Any:

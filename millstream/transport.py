@@ -105,6 +105,9 @@ class Transport:
             for connection in connections:
                 connection.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def _wait(self, url: str, started: float, tries: int, response: Response | None) -> float | None:
         """Seconds until the next try; None: there is none."""
         known = urlsplit(url).netloc in self._met
