@@ -79,7 +79,6 @@ CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (None, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (ClaimState.RETRYING, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
-    (ClaimState.RETRYING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.RETRY): ClaimState.RETRYING,
     (ClaimState.RUNNING, ClaimEvent.SUCCEED): ClaimState.DONE,
     (ClaimState.RUNNING, ClaimEvent.FAIL): ClaimState.FAILED,
