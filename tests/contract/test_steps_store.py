@@ -1,0 +1,139 @@
+"""What the worker asks of storage, of both stores."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from azurerest import Account, Blobs, Busy, Transport, Unanswered
+from steps.azure_store import WAITS, AzureStore
+from steps.memory_store import MemoryStore
+from steps.store import BlobMissing, Listed, Store, StoreFailed
+
+CONTAINER = "steps-store"
+
+
+@pytest.fixture(scope="module")
+def blobs(azurite_connection: str) -> Iterator[Blobs]:
+    transport = Transport()
+    blobs = Blobs(Account.from_connection_string(azurite_connection), transport)
+    blobs.create_container(CONTAINER)
+    yield blobs
+    transport.close()
+
+
+@pytest.fixture(params=["memory", "azure"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return MemoryStore(CONTAINER)
+    return AzureStore(request.getfixturevalue("blobs"))
+
+
+@pytest.fixture
+def prefix() -> str:
+    return uuid.uuid4().hex
+
+
+def read(store: Store, name: str) -> bytes:
+    sink = io.BytesIO()
+    store.download(CONTAINER, name, sink)
+    return sink.getvalue()
+
+
+def test_put_and_download(store: Store, prefix: str) -> None:
+    for name, data in ((f"{prefix}/a b/ž#?%", b"1"), (f"{prefix}/empty", b"")):
+        store.put(CONTAINER, name, data, content_type="text/plain")
+        assert read(store, name) == data
+    store.put(CONTAINER, f"{prefix}/empty", b"again")
+    assert read(store, f"{prefix}/empty") == b"again"
+
+
+@pytest.mark.parametrize("size", [0, 1, 8 * 1024 * 1024, 20_000_001])
+def test_upload_of_any_size(store: Store, prefix: str, size: int) -> None:
+    data = os.urandom(size)
+    store.upload(CONTAINER, prefix, io.BytesIO(data))
+    assert read(store, prefix) == data
+
+
+def test_append_adds_and_repeating_is_harmless(store: Store, prefix: str) -> None:
+    store.append(CONTAINER, prefix, b"one ", 0)
+    store.append(CONTAINER, prefix, b"one ", 0)
+    store.append(CONTAINER, prefix, b"two", 4)
+    store.append(CONTAINER, prefix, b"two", 4)
+    assert read(store, prefix) == b"one two"
+    with pytest.raises(StoreFailed):
+        store.append(CONTAINER, prefix, b"three", 3)
+    assert read(store, prefix) == b"one two"
+
+
+def test_list_is_by_prefix_and_in_order(store: Store, prefix: str) -> None:
+    names = [f"{prefix}/{name}" for name in ("b", "a/x", "a", "ab/y")]
+    for name in names:
+        store.put(CONTAINER, name, name.encode())
+    assert list(store.list(CONTAINER, f"{prefix}/")) == [Listed(name, len(name.encode())) for name in sorted(names)]
+    assert [name for name, _ in store.list(CONTAINER, f"{prefix}/a/")] == [f"{prefix}/a/x"]
+    assert list(store.list(CONTAINER, f"{prefix}/none")) == []
+
+
+def test_what_is_missing(store: Store, prefix: str) -> None:
+    sink = io.BytesIO()
+    with pytest.raises(BlobMissing):
+        store.download(CONTAINER, prefix, sink)
+    with pytest.raises(BlobMissing):
+        store.download("no-such-container", prefix, sink)
+    with pytest.raises(BlobMissing):
+        list(store.list("no-such-container", ""))
+    assert sink.getvalue() == b""
+
+
+class LosesAnswers:
+    """The real service, of which the first answers to each kind of write are lost (`applied`) or refused for load."""
+
+    def __init__(self, blobs: Blobs, *, applied: bool, times: int) -> None:
+        self._blobs = blobs
+        self._applied = applied
+        self._times = times
+        self._left: dict[str, int] = {}
+        self.service = blobs.service
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._blobs, name)
+        if name not in ("put", "append", "append_create"):
+            return real
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if self._left.setdefault(name, self._times) == 0:
+                return real(*args, **kwargs)
+            self._left[name] -= 1
+            if not self._applied:
+                raise Busy("too much to do", status=503)
+            real(*args, **kwargs)
+            raise Unanswered("the answer was lost")
+
+        return call
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_lost_answers_and_refusals_for_load_are_made_up_for(blobs: Blobs, prefix: str, applied: bool) -> None:
+    waits: list[float] = []
+    store = AzureStore(LosesAnswers(blobs, applied=applied, times=1), sleep=waits.append)  # type: ignore[arg-type]
+    store.put(CONTAINER, f"{prefix}/put", b"x")
+    store.upload(CONTAINER, f"{prefix}/upload", io.BytesIO(b"y"))
+    store.append(CONTAINER, f"{prefix}/log", b"one ", 0)
+    store.append(CONTAINER, f"{prefix}/log", b"two", 4)
+    assert read(store, f"{prefix}/log") == b"one two"
+    assert read(store, f"{prefix}/upload") == b"y"
+    assert len(waits) == 3
+
+
+def test_a_service_that_stays_silent_is_given_up(blobs: Blobs, prefix: str) -> None:
+    waits: list[float] = []
+    store = AzureStore(LosesAnswers(blobs, applied=False, times=100), sleep=waits.append)  # type: ignore[arg-type]
+    with pytest.raises(StoreFailed, match="too much to do"):
+        store.put(CONTAINER, prefix, b"x")
+    assert len(waits) == len(WAITS)
