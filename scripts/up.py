@@ -26,6 +26,7 @@ from scripts.place import Place
 ROOT = Path(__file__).resolve().parent.parent
 USUAL_PORT = 7071
 _BY_SECOND_SIGNAL = 130
+_NOT_RUNNABLE = 127
 # What the caller's shell may hold for other services: it must not reach this one.
 _FOREIGN = ("AzureWebJobsStorage", "MILLSTREAM_TOKEN", "MILLSTREAM_TOKEN_SHA256", "MILLSTREAM_ENDPOINT")
 
@@ -41,7 +42,8 @@ def main(arguments: list[str]) -> int:
     try:
         with place.claim() as ours, _service(place, options, ours) as url:
             if options.command:
-                code = _run(options.command, own | {"MILLSTREAM_ENDPOINT": url, "MILLSTREAM_TOKEN": place.token()})
+                own |= {"MILLSTREAM_ENDPOINT": url, "MILLSTREAM_TOKEN": place.token()}
+                code = _run(options.command, options.cwd, own)
             elif ours:
                 code = _serve(url, place)
             else:
@@ -127,9 +129,13 @@ def _serve(url: str, place: Place) -> int:
     return 0
 
 
-def _run(command: list[str], environment: dict[str, str]) -> int:
+def _run(command: list[str], folder: str, environment: dict[str, str]) -> int:
     """Run it in the foreground, where Ctrl-C reaches it too; a SIGTERM for us is passed on."""
-    process = subprocess.Popen(command, env=environment)
+    try:
+        process = subprocess.Popen(command, cwd=folder, env=environment)
+    except OSError as error:
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+        return _NOT_RUNNABLE
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     code = process.wait()
@@ -159,8 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=USUAL_PORT, help="HTTP port (default 7071, or a free one if taken)")
     parser.add_argument("--func", action="store_true", help="use Azure Functions Core Tools instead of the local host")
     parser.add_argument("--quiet", action="store_true", help="print only warnings and failures")
-    parser.add_argument("--state", default=str(ROOT / ".millstream"), help="folder of its token, settings and data")
+    usual = os.environ.get("MILLSTREAM_STATE") or str(ROOT / ".millstream")
+    parser.add_argument("--state", default=usual, help="folder of its token, settings and data (MILLSTREAM_STATE)")
     parser.add_argument("--in-memory", action="store_true", help="keep no data")
+    parser.add_argument("--cwd", default=".", help="folder to run COMMAND in (default: where scripts/up is called)")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="run it with the service, then stop")
     return parser
 

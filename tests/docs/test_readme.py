@@ -69,13 +69,14 @@ def test_the_demo_prints_what_it_says_and_its_pipeline_is_started_by_curl(
         timeout=60,
         check=True,
     )
-    assert json.loads(answer.stdout)["Id"]
+    assert "Id" in json.loads(answer.stdout), answer.stdout
 
 
 def test_the_first_pipeline_runs_as_written(environment: Mapping[str, str], tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text("\n".join(blocks(ROOT / "docs" / "first-pipeline.md", "python")))
-    printed = _run(["scripts/up", "--", sys.executable, "-W", "error", str(program)], environment)
+    up = [str(ROOT / "scripts" / "up"), "--", sys.executable, "-W", "error", str(program)]
+    printed = _run(up, environment, folder=tmp_path)
     wanted = ("measure | measured 3 bytes", "{'size': 6.0}", "{'size': 30.0}")
     assert first_missing(wanted, printed) is None, printed
 
@@ -87,9 +88,9 @@ def _check(shown: Console, environment: Mapping[str, str]) -> str:
     return printed
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> str:
+def _run(command: list[str], environment: Mapping[str, str], folder: Path = ROOT) -> str:
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
