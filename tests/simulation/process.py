@@ -101,6 +101,10 @@ class Surroundings:
     def note(self, process: str, activity: str, what: object) -> None:
         self.trace.append((self.loop.now, process, activity, what))
 
+    def remember_all(self) -> None:
+        """Keep the whole story, not only its end."""
+        self.trace = deque(self.trace)
+
     def delay(self) -> float:
         return self.random.uniform(*self.latency)
 
@@ -257,6 +261,8 @@ class Process:
             self._loop.after(around.random.uniform(5, 29), partial(self._apply, activity, effect, None))
         elif fault is Fault.UNAVAILABLE:
             self._refuse_service(activity, effect)
+        elif fault is Fault.MESSAGE_LOST:
+            self._loop.after(around.delay(), partial(self._arrive, activity, effect, None, None, 0.0))
         elif fault in (Fault.KILL_AFTER, Fault.FREEZE_AFTER):
             self._loop.after(around.delay(), partial(self._apply, activity, effect, fault))
         elif isinstance(effect, Commit):

@@ -87,7 +87,6 @@ class Report:
     executions: int
     fenced: int
     duplicated: int
-    lost: int
     poisoned: int
     faults: Counter[str]
 
@@ -308,7 +307,6 @@ class Simulation:
             executions=sum(sum(record.executions.values()) for record in records),
             fenced=self.storage.fenced,
             duplicated=self.storage.duplicated,
-            lost=self.storage.lost,
             poisoned=sum(len(record.poisoned) for record in records),
             faults=self.around.faults,
         )

@@ -35,7 +35,6 @@ class Storage:
         self.checker = Checker(self.account, settings)
         self.counts: Counter[str] = Counter()
         self.on_visible: Callable[[str, float], None] = lambda queue, delay: None
-        self.lost = 0
         self.duplicated = 0
         self.fenced = 0
 
@@ -74,9 +73,6 @@ class Storage:
         check_send(send)
         self.checker.sent(messages.decode(send.body), send.queue)
         chance, faults = self._random.random, self.faults
-        if faults.lose and chance() < faults.lose:
-            self.lost += 1
-            return
         self._enqueue(send, send.delay + (self._random.uniform(0, 60) if chance() < faults.reorder else 0.0))
         if faults.duplicate and chance() < faults.duplicate:
             self.duplicated += 1
