@@ -110,14 +110,12 @@ class Narrator:
 
     def _show_changes(self, steps: tuple[StepView, ...]) -> bool:
         changed = False
+        self._width = min(max((len(step.name) for step in steps), default=0), WIDEST_NAME)
         for step in steps:
             before = self._steps.get(step.id)
-            if before is None:
-                self._width = min(max(self._width, len(step.name)), WIDEST_NAME)
             self._steps[step.id] = step
-            started = step.started_at is not None and step.id not in self._logs
-            if started:
-                self._logs[step.id] = Log()
+            if step.started_at is not None:
+                self._logs.setdefault(step.id, Log())
             if (before is None or before.status != step.status) and step.status != "NotStarted":
                 changed = True
                 self._tell(step)
