@@ -14,6 +14,8 @@ from millstream.errors import InvalidRequest
 from millstream.transfer import Fetch, below, fetch_all, send_all
 from orchestrator.core.names import DATA_PATH, PATH
 
+BODY = 500_000
+
 if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
@@ -146,6 +148,16 @@ def _remote_path(file: Path, root: Path, target: str) -> str:
     return PATH.check(f"{target}/{inner}" if target else inner, "files")
 
 
-def _batches(items: list[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+def _batches(paths: list[str], most: int) -> Iterator[list[str]]:
+    """At most `most` paths at a time, and no more than fit in a request body."""
+    batch: list[str] = []
+    size = 0
+    for path in paths:
+        length = len(path.encode()) + 64
+        if batch and (len(batch) == most or size + length > BODY):
+            yield batch
+            batch, size = [], 0
+        batch.append(path)
+        size += length
+    if batch:
+        yield batch

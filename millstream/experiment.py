@@ -65,11 +65,11 @@ class Experiment:
         del type, include_children
         wanted = {tags: None} if isinstance(tags, str) else tags or {}
         for line in self.workspace.api.runs(experiment=self.name, status=status):
-            run = PipelineRun(self, line.id)
-            if _has(run.tags, wanted) if wanted else True:
-                if properties and not _has(run.properties, properties):
+            if wanted or properties:
+                view = self.workspace.api.run(line.id)
+                if not (_has(view.tags, wanted) and _has(view.properties, properties or {})):
                     continue
-                yield run
+            yield PipelineRun(self, line.id)
 
     def refresh(self) -> None:
         """Raises UnknownThing if the experiment has no runs."""

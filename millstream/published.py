@@ -99,8 +99,8 @@ class PublishedPipeline:
         continue_on_step_failure: bool | None = None,
         **kwargs: Any,
     ) -> PipelineRun:
-        """Start a run. Beside v1's arguments: `tags`, `description`."""
-        known = ("tags", "description")
+        """Start a run. Beside v1's arguments: `tags`, `description`. Every step runs, whatever `regenerate_outputs`."""
+        known = ("tags", "description", "regenerate_outputs")
         refuse_unknown(PublishedPipeline.submit, {k: kwargs[k] for k in kwargs if k not in known}, known)
         from millstream.experiment import Experiment
         from millstream.pipeline import texts

@@ -24,8 +24,8 @@ def get_run(workspace: Workspace, run_id: str) -> ServiceRun:
         pipeline_run, underscore, step = run_id.partition("_")
         if not underscore:
             raise
-        run = PipelineRun.get(workspace, pipeline_run)
-        return StepRun(run.experiment, run_id, pipeline_run, step, _view=workspace.api.step(pipeline_run, step))
+        view = workspace.api.step(pipeline_run, step)
+        return StepRun(PipelineRun.get(workspace, pipeline_run).experiment, run_id, pipeline_run, step, _view=view)
 
 
 def class_of(experiment: Experiment, run_id: str, **_: Any) -> type[ServiceRun]:

@@ -51,6 +51,7 @@ class ScriptRun(Run):
     status = "Running"
     attempt: int
     step_id: str
+    pipeline_run_id: str
     parameters: dict[str, Any]
     input_datasets: dict[str, Any]
     output_datasets: dict[str, Any]
@@ -89,8 +90,10 @@ class ScriptRun(Run):
 
     @property
     def parent(self) -> ScriptRun:
-        """The pipeline run. What is logged on it is kept with this step and shown among the metrics of both."""
-        return self
+        """The pipeline run. What is logged on it is kept with this step, and shown among the metrics of both."""
+        twin = object.__new__(type(self))
+        twin.__dict__ = {**self.__dict__, "id": self.pipeline_run_id, "type": "azureml.PipelineRun"}
+        return twin
 
     @property
     def tags(self) -> dict[str, str]:

@@ -65,6 +65,7 @@ def check_structure(draft: Draft) -> None:
 
 def problems_of(draft: Draft, workspace: Workspace) -> list[Problem]:
     """Every problem, warnings included, with what the service has."""
+    workspace.refresh()
     compiled = _definition(draft, workspace, {})
     found = [problem for problem in _validated(compiled, workspace) if problem.code != "MissingSnapshot"]
     return found + missing_sources(draft)
@@ -76,9 +77,9 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
     if missing:
         raise InvalidDefinition(missing)
     taken = {folder: sources.take(folder) for folder in folders_of(draft.graph, draft.default_folder)}
-    details = workspace.details
-    for taken_folder in taken.values():
-        sources.check_size(taken_folder, details.limits)
+    details = workspace.refresh()
+    for snapshot in taken.values():
+        sources.check_size(snapshot, details.limits)
     definition = _definition(draft, workspace, {folder: snapshot.id for folder, snapshot in taken.items()})
     computes, datastores = _names(workspace)
     warnings = check(definition, computes=computes, datastores=datastores)

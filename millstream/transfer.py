@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -58,15 +57,13 @@ def fetch_all(transport: Transport, files: Iterable[Fetch]) -> int:
 def fetch(transport: Transport, file: Fetch) -> None:
     """Bring one file, replacing what is there. Raises TransferError."""
     file.target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".millstream-", dir=file.target.parent)
-    part = Path(name)
+    part = file.target.with_name(f".millstream-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "w+b") as raw:
+        with part.open("xb") as raw:
             sink = _Hashing(raw)
-            response = transport.request("GET", file.url, sink=sink)  # type: ignore[arg-type]
+            response = transport.request("GET", file.url, sink=sink)
             _check(response, f"{file.target.name} could not be downloaded")
             _verify(sink, file)
-        part.chmod(0o666 & ~_umask())
         part.replace(file.target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -86,13 +83,11 @@ class _Hashing:
         self._sum = hashlib.sha256()
         self.size = 0
 
-    def seek(self, offset: int) -> None:
-        self._file.seek(offset)
+    def rewind(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
         self._sum = hashlib.sha256()
         self.size = 0
-
-    def truncate(self) -> None:
-        self._file.truncate()
 
     def write(self, data: bytes) -> None:
         self._sum.update(data)
@@ -129,9 +124,3 @@ def _together(jobs: list[Callable[[], Any]]) -> list[Any]:
         pool.shutdown(wait=True, cancel_futures=True)
         failed = next((f for f in futures if not f.cancelled() and f.exception() is not None), None)
         return [f.result() for f in ([failed] if failed else futures)]
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

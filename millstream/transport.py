@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, Final
+from typing import IO, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from millstream.errors import Unavailable
@@ -24,7 +24,18 @@ from millstream.errors import Unavailable
 RETRIED: Final = frozenset({408, 429, 502, 503, 504})
 """Statuses after which a request is sent again."""
 
+BLOCK: Final = 256 * 1024
+"""Bytes of a file that are handed to the socket at a time."""
+
 Body = bytes | IO[bytes] | None
+
+
+class Sink(Protocol):
+    """Where the bytes of an answer go. `rewind` takes back what was written, for another try."""
+
+    def rewind(self) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +86,12 @@ class Transport:
         *,
         headers: Mapping[str, str] | None = None,
         body: Body = None,
-        sink: IO[bytes] | None = None,
+        sink: Sink | None = None,
     ) -> Response:
         """Send, and read the answer; a good answer's bytes go to `sink` if there is one. Raises Unavailable.
 
         Statuses that ask for patience (429, 503 ...) are retried; the last of them is returned like any other.
-        A `body` or `sink` that is a file is rewound before each try.
+        A `body` that is a file, and the `sink`, are rewound before each try.
         """
         started, tries = self._clock(), 0
         while True:
@@ -117,7 +128,7 @@ class Transport:
             wait = max(wait, float(response.headers["retry-after"]))
         return wait if wait < left else None
 
-    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body, sink: IO[bytes] | None) -> Response:
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body, sink: Sink | None) -> Response:
         parts = urlsplit(url)
         connection, fresh = self._take(parts)
         try:
@@ -178,10 +189,12 @@ class Transport:
         """A new connection; for https, through the proxy that the environment names for the host, if it does."""
         host, timeout = parts.hostname or "", self._patience.timeout
         if parts.scheme != "https":
-            return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+            return http.client.HTTPConnection(host, parts.port, timeout=timeout, blocksize=BLOCK)
         proxy = None if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https")
         via = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else parts
-        connection = http.client.HTTPSConnection(via.hostname or "", via.port, timeout=timeout, context=self._tls)
+        connection = http.client.HTTPSConnection(
+            via.hostname or "", via.port, timeout=timeout, context=self._tls, blocksize=BLOCK
+        )
         if proxy:
             connection.set_tunnel(host, parts.port)
         return connection
@@ -200,11 +213,10 @@ def _rewound(body: Body) -> int | None:
     return length
 
 
-def _read(reply: http.client.HTTPResponse, sink: IO[bytes] | None) -> bytes:
+def _read(reply: http.client.HTTPResponse, sink: Sink | None) -> bytes:
     if sink is None or reply.status >= 300:
         return reply.read()
-    sink.seek(0)
-    sink.truncate()
+    sink.rewind()
     while chunk := reply.read(1 << 20):
         sink.write(chunk)
     # read(n) ends quietly when the connection is cut short; only the length tells.

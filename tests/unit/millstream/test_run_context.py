@@ -84,6 +84,16 @@ def test_a_step_knows_who_it_is(step: Step) -> None:
     assert "r1_train" in repr(run)
 
 
+def test_the_parent_is_the_pipeline_run_and_logs_with_the_step(step: Step) -> None:
+    parent = step.run.parent
+    assert (parent.id, parent.type) == ("r1", "azureml.PipelineRun")
+    parent.log("quality", 1)
+    parent.tag("a", "b")
+    assert step.run.get_metrics() == {"quality": 1}
+    assert step.run.tags["a"] == "b"
+    assert [record["op"] for record in step.records] == ["metric", "tag"]
+
+
 def test_the_experiment_and_its_workspace_are_named_and_have_no_service(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,7 +318,7 @@ def test_outside_a_step_the_same_calls_print(
     monkeypatch.chdir(tmp_path)
     run = Run.get_context()
     assert isinstance(run, OfflineRun)
-    assert run.parent is run
+    assert run.parent.id == run.id
     run.log("accuracy", 0.9)
     run.tag("a", 1)
     run.add_properties({"p": "q"})
