@@ -85,10 +85,13 @@ class Pool:
 
 
 class _Hashing:
-    """Passes bytes through to or from a file, and hashes them. Rewinding starts over."""
+    """Passes bytes through to or from a file, hashes them, and breaks off when a stop is requested. Rewinding starts
+    over.
+    """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, stop: Stop) -> None:
         self._file = file
+        self._stop = stop
         self._reset()
 
     def _reset(self) -> None:
@@ -96,12 +99,14 @@ class _Hashing:
         self.size = 0
 
     def read(self, size: int = -1) -> bytes:
+        self._stop.check()
         data = self._file.read(size)
         self._hash.update(data)
         self.size += len(data)
         return data
 
     def write(self, data: bytes) -> int:
+        self._stop.check()
         self._hash.update(data)
         self.size += len(data)
         return self._file.write(data)
@@ -127,7 +132,7 @@ def fetch(store: Store, item: Fetch, stop: Stop) -> None:
     with _local_errors(item.target):
         item.target.parent.mkdir(parents=True, exist_ok=True)
         with item.target.open("xb") as file:
-            sink = _Hashing(file)
+            sink = _Hashing(file, stop)
             try:
                 store.download(item.container, item.name, cast(BinaryIO, sink))
                 file.flush()
@@ -151,7 +156,7 @@ def push(store: Store, item: Push, stop: Stop) -> File:
     """Store a file. Raises StorageFailed, Stopped, OSError."""
     stop.check()
     with item.source.open("rb") as file:
-        source = _Hashing(file)
+        source = _Hashing(file, stop)
         try:
             store.upload(item.container, item.name, cast(BinaryIO, source))
         except StoreFailed as error:

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class WorkFolder:
             self.root = Path(tempfile.mkdtemp(prefix="kept-" if keep else _PREFIX, dir=parent))
             self._lock = os.open(self.root / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Removing folders takes as long as a short script, and nobody has to wait for it.
+        self._remover = ThreadPoolExecutor(1, thread_name_prefix="millstream-cleanup")
 
     def make(self, name: str) -> Folders:
         """The folders of an attempt; `name` for people."""
@@ -71,10 +74,12 @@ class WorkFolder:
         return folders
 
     def remove(self, folders: Folders) -> None:
+        """Remove the folders of an attempt, a little later."""
         if not self._keep:
-            remove_tree(folders.root)
+            self._remover.submit(remove_tree, folders.root)
 
     def close(self) -> None:
+        self._remover.shutdown()
         os.close(self._lock)
         if not self._keep:
             remove_tree(self.root)

@@ -74,7 +74,7 @@ class StepWorker:
     def perform(self, job: Job, lease: Lease) -> StepResult | None:
         """Execute the attempt. None: the lease is lost or the run cancelled, and nothing is to be published.
 
-        No process of the attempt is left, no heartbeat is under way, and its folder is gone when this returns.
+        When this returns, no process of the attempt is left and no heartbeat is under way; its folder goes soon after.
         """
         stop = Stop()
         with self._beater.watching(lease, stop):

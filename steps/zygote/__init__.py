@@ -16,8 +16,9 @@ the next pair when asked to.
   that process executes a fresh interpreter, or whatever the command is.
 
 What a script can see of the difference: a frame of `main.py` below its `<module>` when it walks the stack;
-/proc/self/cmdline and /proc/self/environ, which are the zygote's; more entries in sys.modules; one hash seed per worker
-(a step that sets PYTHONHASHSEED gets a fresh interpreter).
+/proc/self/cmdline and /proc/self/environ, which are the zygote's; more entries in sys.modules, and logging's exit
+handler always behind the script's own; one hash seed per worker (a step that sets PYTHONHASHSEED gets a fresh
+interpreter). The interpreter is Python 3.10 or later.
 
 Protocol, all sockets streams. Zygote to worker: the byte P with two descriptors, the keeper's socket and the script's.
 Worker to zygote: N, prepare the next pair. Worker to script: 4 bytes of length

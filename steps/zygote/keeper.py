@@ -60,6 +60,7 @@ class Keeper:
         self._script = os.fork()
         if self._script == 0:
             tree.die_with(keeper)
+            tree.offer_to_oom_killer()
             self._let_go()
             return True
         self._tell({"script": self._script})

@@ -10,7 +10,6 @@ exception or with foreign compiled modules, the interpreter ends itself.
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import io
 import os
@@ -55,7 +54,8 @@ def quickly(code: int, held: frozenset[str], watched: weakref.ref[SourceFileLoad
         if hasattr(sys, name):
             setattr(sys, name, None)
     if _all_gone(made, watched) and _flushed():
-        _exit(code)
+        # Without the exit handlers of the C library: whatever compiled could have some was ruled out.
+        os._exit(code)
 
 
 def _is_standard(module: object) -> bool:
@@ -85,10 +85,3 @@ def _all_gone(made: dict[str, types.ModuleType], watched: weakref.ref[SourceFile
         return False
     standard = {id(stream) for stream in (sys.__stdout__, sys.__stderr__)}
     return not any(isinstance(left, _WRITERS) and id(left) not in standard for left in gc.get_objects())
-
-
-def _exit(code: int) -> None:
-    if sys.platform == "linux":
-        # Through the C library, whose own exit handlers (of compiled parts) are to run.
-        ctypes.CDLL(None).exit(code)
-    os._exit(code)

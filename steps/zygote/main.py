@@ -8,9 +8,11 @@ import sys
 _PRISTINE = {name: value for name, value in globals().items() if name.startswith("__")}
 _BARE = frozenset(name.partition(".")[0] for name in sys.modules)
 
+if sys.version_info < (3, 10):
+    sys.exit(f"Steps need Python 3.10 or later, and {sys.executable} is {sys.version.split()[0]}.")
+
 import contextlib  # noqa: E402
 import gc  # noqa: E402
-import importlib  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import select  # noqa: E402
@@ -25,20 +27,12 @@ for _name in [name for name in sys.modules if name.partition(".")[0] == "steps"]
     del sys.modules[_name]
 
 
-def preload() -> frozenset[str]:
-    """Import what scripts usually want; the names of all that a bare interpreter does not hold."""
-    for name in script.PRELOAD:
-        importlib.import_module(name)
-    held = {name.partition(".")[0] for name in sys.modules}
-    return frozenset(held - _BARE - set(sys.builtin_module_names))
-
-
 class Zygote:
     """Serves the worker at the other end of `server`."""
 
     def __init__(self, server: socket.socket) -> None:
         self._server = server
-        self._preloaded = preload()
+        self.prepared = script.Prepared(_BARE, _PRISTINE)
         self._keepers: set[int] = set()
         self._wake, self._wake_end = os.pipe()
         os.set_blocking(self._wake, False)
@@ -92,7 +86,7 @@ class Zygote:
                 other.close()
             os.close(self._wake)
             os.close(self._wake_end)
-            return keep(control, go, self._preloaded)
+            return keep(control, go, self.prepared)
         self._keepers.add(pid)
         control.close()
         go.close()
@@ -122,7 +116,7 @@ class Zygote:
             tree.send(signal.SIGKILL, [pid for pid in tree.descendants(os.getpid()) if pid not in kept])
 
 
-def keep(control: socket.socket, go: socket.socket, preloaded: frozenset[str]) -> script.Request:
+def keep(control: socket.socket, go: socket.socket, prepared: script.Prepared) -> script.Request:
     """Be a keeper, and below it the process of a script."""
     own = keeper.Keeper(control)
     try:
@@ -130,7 +124,7 @@ def keep(control: socket.socket, go: socket.socket, preloaded: frozenset[str]) -
     except OSError:
         os._exit(1)
     if in_script:
-        return script.enter(go, preloaded)
+        return script.enter(go, prepared)
     go.close()
     own.keep()
     os._exit(0)
@@ -139,8 +133,8 @@ def keep(control: socket.socket, go: socket.socket, preloaded: frozenset[str]) -
 if __name__ == "__main__":
     # The script runs at the bottom of the stack, so that the interpreter itself deals with its end: exit codes,
     # threads, exit handlers, a last flush.
-    _request = Zygote(socket.socket(fileno=int(sys.argv[1]))).serve()
-    _held = frozenset(sys.modules)
+    _zygote = Zygote(socket.socket(fileno=int(sys.argv[1])))
+    _request = _zygote.serve()
     _code = script.load(_request)
     _namespace = script.become(_request, _PRISTINE)
     _status, _error = 0, None
@@ -156,5 +150,5 @@ if __name__ == "__main__":
         raise script.report(_error)
     _watched = leave.watch(_namespace)
     del _namespace
-    leave.quickly(_status, _held, _watched)
+    leave.quickly(_status, _zygote.prepared.modules, _watched)
     raise SystemExit(_status)

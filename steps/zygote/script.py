@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import builtins
+import gc
+import importlib
 import json
 import os
 import signal
@@ -11,6 +13,7 @@ import site
 import socket
 import struct
 import sys
+import time
 import types
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
@@ -20,30 +23,43 @@ Request = dict[str, Any]
 
 PRELOAD = (
     "argparse", "ast", "base64", "contextlib", "copy", "csv", "dataclasses", "datetime", "decimal", "enum", "fnmatch",
-    "functools", "glob", "gzip", "hashlib", "inspect", "itertools", "json", "math", "operator", "pathlib", "pickle",
-    "platform", "random", "re", "shutil", "statistics", "string", "subprocess", "tempfile", "textwrap", "threading",
-    "traceback", "typing", "urllib.parse", "uuid", "warnings", "zipfile",
+    "functools", "glob", "gzip", "hashlib", "inspect", "itertools", "json", "logging", "math", "operator", "pathlib",
+    "pickle", "platform", "random", "re", "shutil", "statistics", "string", "subprocess", "tempfile", "textwrap",
+    "threading", "traceback", "typing", "urllib.parse", "uuid", "warnings", "zipfile",
 )  # fmt: skip
-"""What scripts usually import. None that remembers its first import (logging the time, multiprocessing the folder)."""
+"""What scripts usually import. None that remembers its first import (multiprocessing the folder); but see `become`."""
 
 _AT_STARTUP = ("PYTHON", "LC_", "LD_", "MALLOC_", "GLIBC_")
 _AT_STARTUP_NAMES = ("LANG", "LANGUAGE", "TZ")
 _CANNOT_RUN = 126
 
 
-def wants_fresh_interpreter(request: Request, preloaded: frozenset[str]) -> bool:
-    """Whether running in this process could be told from a fresh interpreter by more than its speed."""
-    script = request["script"]
-    if request["fresh"] or script is None:
-        return True
-    if _startup(request["environment"]) != _startup(os.environ):
-        return True
-    path = os.path.join(request["folder"], script)
-    if script.endswith(".pyc") or not os.path.isfile(path):
-        return True
-    # A module of the script's that has the name of one we hold already would not be found.
-    beside = {name.partition(".")[0] for name in os.listdir(os.path.dirname(os.path.realpath(path)))}
-    return not preloaded.isdisjoint(beside)
+class Prepared:
+    """What the zygote knows, and a script's process needs. Made before any fork.
+
+    bare: names of the modules of a fresh interpreter. pristine: the names a main module has before its first statement.
+    """
+
+    def __init__(self, bare: frozenset[str], pristine: Mapping[str, Any]) -> None:
+        for name in PRELOAD:
+            importlib.import_module(name)
+        self.pristine = pristine
+        self.modules = frozenset(sys.modules)
+        held = {name.partition(".")[0] for name in sys.modules}
+        self.hidden = frozenset(held - bare - set(sys.builtin_module_names))
+        self.startup = _startup(os.environ)
+
+    def wants_fresh_interpreter(self, request: Request) -> bool:
+        """Whether running in this process could be told from a fresh interpreter by more than its speed."""
+        script = request["script"]
+        if request["fresh"] or script is None or _startup(request["environment"]) != self.startup:
+            return True
+        path = os.path.join(request["folder"], script)
+        if script.endswith(".pyc") or not os.path.isfile(path):
+            return True
+        # A module of the script's that has the name of one we hold already would not be found.
+        beside = {name.partition(".")[0] for name in os.listdir(os.path.dirname(os.path.realpath(path)))}
+        return not self.hidden.isdisjoint(beside)
 
 
 def _startup(environment: Mapping[str, str]) -> dict[str, str]:
@@ -51,12 +67,13 @@ def _startup(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if k.startswith(_AT_STARTUP) or k in _AT_STARTUP_NAMES}
 
 
-def enter(go: socket.socket, preloaded: frozenset[str]) -> Request:
+def enter(go: socket.socket, prepared: Prepared) -> Request:
     """Wait for the request and become its process: own session, output to the log, working folder.
 
     Returns a request that is to be run here; another one replaces this process, or ends it.
     """
     os.setsid()
+    rehearse(prepared)
     header, descriptors, _, _ = socket.recv_fds(go, 4, 1)
     if not header:
         os._exit(0)
@@ -69,9 +86,29 @@ def enter(go: socket.socket, preloaded: frozenset[str]) -> Request:
         os.chdir(request["folder"])
     except OSError as error:
         give_up(f"cannot enter the working folder: {error}")
-    if wants_fresh_interpreter(request, preloaded):
+    if prepared.wants_fresh_interpreter(request):
         replace_process(request)
     return request
+
+
+def rehearse(prepared: Prepared) -> None:
+    """Do what will be done, to no effect: a forked process copies each page at its first use, better now than later."""
+    request = {
+        "command": [],
+        "arguments": [],
+        "script": "x",
+        "folder": ".",
+        "environment": dict(os.environ),
+        "fresh": False,
+    }
+    prepared.wants_fresh_interpreter(json.loads(json.dumps(request)))
+    saved = sys.argv, sys.orig_argv, sys.path[:], sys.modules["__main__"]
+    namespace = become(request, prepared.pristine)
+    exec(compile("pass", "x", "exec"), namespace)  # noqa: S102
+    [name for name in sys.modules if name not in prepared.modules]
+    sys.argv, sys.orig_argv, sys.path[:], sys.modules["__main__"] = saved
+    namespace.clear()
+    gc.collect()
 
 
 def _read(go: socket.socket, size: int) -> bytes:
@@ -102,10 +139,7 @@ def replace_process(request: Request) -> None:
 
 
 def become(request: Request, pristine: Mapping[str, Any]) -> dict[str, Any]:
-    """Make this process what a fresh interpreter is before the first line of the script; returns its namespace.
-
-    `pristine`: the names a main module has before its first statement.
-    """
+    """Make this process what a fresh interpreter is before the first line of the script; returns its namespace."""
     os.environ.clear()
     os.environ.update(request["environment"])
     script = request["script"]
@@ -115,6 +149,9 @@ def become(request: Request, pristine: Mapping[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     site.USER_BASE = site.USER_SITE = None
     site.getusersitepackages()
+    # What logging remembers of its first import.
+    logging: Any = sys.modules["logging"]
+    logging._startTime = time.time_ns() if isinstance(logging._startTime, int) else time.time()
     main = types.ModuleType("__main__")
     namespace = vars(main)
     namespace.clear()

@@ -100,6 +100,7 @@ SCRIPTS: dict[str, str | bytes] = {
     "pickle": "import pickle\nclass A: x = 1\nprint(pickle.loads(pickle.dumps(A())).x, A.__module__)",
     "inspect": "import inspect\ndef f():\n    return 2\nprint(inspect.getsource(f))",
     "logging": "import logging\nlogging.basicConfig(level=10)\nlogging.info('hello')\nlogging.getLogger('x').warning('w')",
+    "logging clock": "import logging, time\nr = logging.makeLogRecord({})\nr = logging.LogRecord('n', 10, '', 1, '', (), None)\nprint(0 <= r.relativeCreated < 2000, type(logging._startTime))",
     "warning": "import warnings\nwarnings.warn('careful')\nwarnings.warn('old', DeprecationWarning)",
     "multiprocessing spawn": (
         "import multiprocessing\ndef f(x):\n    return x * x\nif __name__ == '__main__':\n"

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -76,6 +77,7 @@ def test_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
 ON_A_SMALL_DISK = """
 import subprocess, sys
 from pathlib import Path
+from typing import BinaryIO
 from steps.failures import DiskFull
 from steps.memory_store import MemoryStore
 from steps.stop import Stop
@@ -111,6 +113,20 @@ def test_a_stop_ends_transfers(tmp_path: Path, pool: Pool) -> None:
         fetch_all(pool, MemoryStore("c"), [item(tmp_path / str(n)) for n in range(3)], stop)
     with pytest.raises(Stopped):
         push(MemoryStore("c"), Push(container="c", name="n", source=tmp_path / "none", path=""), stop)
+
+
+def test_a_stop_breaks_off_a_transfer_on_the_way(tmp_path: Path) -> None:
+    stop = Stop()
+
+    class Stopping(MemoryStore):
+        def download(self, container: str, name: str, sink: BinaryIO) -> None:
+            sink.write(b"first part")
+            stop.request(StopReason.RUN_CANCELLED)
+            sink.write(b"second part")
+
+    with pytest.raises(Stopped):
+        fetch(Stopping("c"), item(tmp_path / "x"), stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_storage_that_fails(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from steps.workdir import WorkFolder, remove_tree
+from tests.unit.steps.running import eventually
 
 HOLD = (
     "import sys\nfrom pathlib import Path\nfrom steps.workdir import WorkFolder\n"
@@ -40,7 +41,7 @@ def test_folders_are_made_and_removed(tmp_path: Path) -> None:
     assert first.temporary.is_dir()
     (first.code / "sealed").mkdir(mode=0o000)
     work.remove(first)
-    assert not first.root.exists()
+    assert eventually(lambda: not first.root.exists())
     work.close()
     assert not second.root.exists()
 

@@ -464,8 +464,8 @@ def test_a_stopped_attempt_publishes_nothing_and_leaves_no_process(
     worker = StepWorker(store, own, beat, cancelled)
     assert worker.perform(it, lease_of(it)) is None
     assert not is_alive(int(told.read_text()))
-    assert [path for path in (tmp_path / "cache" / "work").rglob("*") if path.name == "code"] == []
     worker.close()
+    assert [path for path in (tmp_path / "cache" / "work").rglob("*") if path.name == "code"] == []
     assert eventually(lambda: not any(map(is_alive, set(tree.descendants(os.getpid())) - before)))
     assert [name for name in store.blobs[SYSTEM] if name.startswith("runs/")] == []
 
