@@ -117,6 +117,12 @@ MODEL = _matching(
     r"[A-Za-z0-9][\w.-]{0,254}",
     "Use 1 to 255 letters, digits, -, _ and ., the first a letter or digit.",
 )
+DATASET = _matching(
+    "dataset name",
+    r"[A-Za-z0-9_](?:[\w .-]{0,253}[\w.-])?",
+    "Use 1 to 255 letters, digits, -, _, . and spaces, no space at the end.",
+)
+DATASET_ID = _matching("dataset id", r"[0-9a-f]{64}", "Save the dataset and use the id that the service gives.")
 VARIABLE = _matching(
     "environment variable",
     r"(?!MILLSTREAM_)[A-Za-z_]\w{0,254}",
