@@ -77,7 +77,11 @@ class Child:
 
     def hear(self) -> End | None:
         """Read what the keeper says, waiting if need be; the End when it comes. Raises EOFError: the keeper is dead."""
-        data = self._control.recv(4096)
+        try:
+            data = self._control.recv(4096)
+        except ConnectionResetError:
+            # Killed before it had read all that was said to it.
+            data = b""
         if not data:
             raise EOFError
         *lines, self._buffer = (self._buffer + data).split(b"\n")

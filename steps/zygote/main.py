@@ -8,7 +8,7 @@ import sys
 _PRISTINE = {name: value for name, value in globals().items() if name.startswith("__")}
 _BARE = frozenset(name.partition(".")[0] for name in sys.modules)
 
-if sys.version_info < (3, 10):
+if sys.version_info < (3, 10):  # noqa: UP036 - a step may have an interpreter of its own
     sys.exit(f"Steps need Python 3.10 or later, and {sys.executable} is {sys.version.split()[0]}.")
 
 import contextlib  # noqa: E402
