@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from millstream.api import Api
+from millstream.api import Api, LogPart
 from millstream.console import duration, say, styled
 from millstream.errors import RunCanceled, RunFailed, StepFailure, Unavailable, WaitTimeout
 from millstream.service_run import FINISHED
@@ -24,6 +25,7 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 STEPS_AT_LEAST_EVERY = 3.0
 WIDEST_NAME = 24
+AT_ONCE = 8
 MOST_FOLLOWED = 16
 """Logs read in a round: with more steps running than that, each has its turn."""
 
@@ -60,106 +62,128 @@ class Pace:
 
 
 class Log:
-    """A step's log, as far as it has been shown."""
+    """A step's log, as far as it has been read. Lines wait in it until they are shown."""
 
     def __init__(self) -> None:
         self.offset = 0
         self.attempt = 0
-        self.complete = False
         self._rest = b""
+        self._lines: list[bytes] = []
 
-    def read(self, api: Api, run_id: str, step_id: str) -> list[str]:
-        """The whole lines that are new."""
+    def read(self, api: Api, run_id: str, step_id: str, *, to_end: bool = False) -> None:
+        """Read what is new; with `to_end`, until nothing more comes."""
         part = api.log(run_id, step_id, self.offset)
         if part.attempt > self.attempt > 0:
             # A retry begins a new log.
             self.offset, self._rest = 0, b""
             part = api.log(run_id, step_id, 0)
-        self.attempt = part.attempt
-        self.offset = part.next
-        self.complete = part.complete
-        *lines, self._rest = (self._rest + part.data).split(b"\n")
-        if self.complete and self._rest:
+        self._enter(part)
+        while to_end and part.data and not part.complete:
+            part = api.log(run_id, step_id, self.offset)
+            self._enter(part)
+
+    def take(self, *, whole: bool) -> list[str]:
+        """The lines that have come since the last time; a last line without an end only if not `whole`."""
+        lines, self._lines = self._lines, []
+        if self._rest and not whole:
             lines, self._rest = [*lines, self._rest], b""
         return [_last_of_overwritten(line.decode("utf-8", "replace")) for line in lines]
 
+    def _enter(self, part: LogPart) -> None:
+        self.attempt, self.offset = part.attempt, part.next
+        *lines, self._rest = (self._rest + part.data).split(b"\n")
+        self._lines += lines
+
 
 class Narrator:
-    """Tells what is new in a run since the last look."""
+    """Tells what is new in a run since the last look. A look that fails is made good by the next one."""
 
     def __init__(self, api: Api, run_id: str, pace: Pace) -> None:
         self._api = api
         self._run_id = run_id
         self._pace = pace
         self._seen: tuple[Any, ...] = ()
+        self._asked = 0.0
         self._steps: dict[str, StepView] = {}
         self._logs: dict[str, Log] = {}
-        self._asked = 0.0
         self._turn = 0
         self._width = 0
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="millstream-logs")
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def look(self, run: RunView) -> bool:
         """Show what is new. Whether anything was."""
         counts = (run.status, run.steps_done, run.steps_failed, run.steps_skipped)
-        moved = counts != self._seen
-        queued = any(step.status == "Queued" for step in self._steps.values())
-        if moved or queued or self._pace.elapsed - self._asked > STEPS_AT_LEAST_EVERY:
-            self._seen, self._asked = counts, self._pace.elapsed
-            moved |= self._show_changes(self._api.steps(self._run_id))
-        return self._show_logs() or moved
-
-    def _show_changes(self, steps: tuple[StepView, ...]) -> bool:
-        changed = False
-        self._width = min(max((len(step.name) for step in steps), default=0), WIDEST_NAME)
-        for step in steps:
-            before = self._steps.get(step.id)
+        changed = self._changed() if self._may_have_changed(counts) else []
+        ended = [step for step in changed if step.ended and self._has_more(step)]
+        running = self._running(changed)
+        grown = self._read(ended, to_end=True) | self._read(running, to_end=False)
+        moved = bool(changed) or grown or counts != self._seen
+        self._seen = counts
+        for step in changed:
             self._steps[step.id] = step
-            if step.started_at is not None:
-                self._logs.setdefault(step.id, Log())
-            if (before is None or before.status != step.status) and step.status != "NotStarted":
-                changed = True
-                self._tell(step)
-        return changed
+            if step.ended:
+                self._show_lines(step)
+            self._tell(step)
+        for step in running:
+            self._show_lines(step)
+        return moved
+
+    def _may_have_changed(self, counts: tuple[Any, ...]) -> bool:
+        queued = any(step.status == "Queued" for step in self._steps.values())
+        return counts != self._seen or queued or self._pace.elapsed - self._asked > STEPS_AT_LEAST_EVERY
+
+    def _changed(self) -> list[StepView]:
+        """The steps whose status is another than at the last look."""
+        steps = self._api.steps(self._run_id)
+        self._asked = self._pace.elapsed
+        self._width = min(max((len(step.name) for step in steps), default=0), WIDEST_NAME)
+        known = {key: step.status for key, step in self._steps.items()}
+        return [step for step in steps if step.status != known.get(step.id, "NotStarted")]
+
+    def _running(self, changed: list[StepView]) -> list[StepView]:
+        """The running steps whose logs are read in this look; of very many, some, in turn."""
+        now = {**self._steps, **{step.id: step for step in changed}}
+        running = [step for step in now.values() if step.status == "Running"]
+        if len(running) > MOST_FOLLOWED:
+            self._turn = (self._turn + MOST_FOLLOWED) % len(running)
+            running = (running + running)[self._turn : self._turn + MOST_FOLLOWED]
+        return running
+
+    def _read(self, steps: list[StepView], *, to_end: bool) -> bool:
+        """Read the logs of these steps, several at once. Whether there was anything new in them."""
+        logs = [self._logs.setdefault(step.id, Log()) for step in steps]
+        before = [(log.offset, log.attempt) for log in logs]
+        reads = [
+            self._pool.submit(log.read, self._api, self._run_id, step.id, to_end=to_end)
+            for step, log in zip(steps, logs, strict=True)
+        ]
+        for read in reads:
+            read.result()
+        return before != [(log.offset, log.attempt) for log in logs]
+
+    def _has_more(self, step: StepView) -> bool:
+        """Whether the log of a step that has ended holds more than was read while it ran."""
+        log = self._logs.get(step.id, Log())
+        return step.log_bytes > 0 and (step.attempt, step.log_bytes) != (log.attempt, log.offset)
+
+    def _show_lines(self, step: StepView) -> None:
+        for line in self._logs[step.id].take(whole=not step.ended) if step.id in self._logs else ():
+            say(f"{styled(f'{step.name[:WIDEST_NAME]:<{self._width}} |', 'dim')} {line}")
 
     def _tell(self, step: StepView) -> None:
-        if step.status == "Queued" and step.error is None:
+        """Say a step's new status. That it waits is not worth a line, unless it does so after a failure."""
+        if step.status in ("NotStarted", "Queued") and step.error is None:
             return
-        if step.ended:
-            self._read_all(step)
-        text = step.status
-        if step.status == "Queued":
-            text = "Waiting for another try"
+        text = "Waiting for another try" if step.status == "Queued" else step.status
         if step.ended and step.started_at and step.ended_at:
             text += f" after {duration(step.ended_at - step.started_at)}"
         if step.error is not None:
             text += f": {step.error.message} ({step.error.code})"
-        self._say(styled(step.name, "bold"), styled(text, *[COLOURS[s] for s in [step.status] if s in COLOURS]))
-
-    def _show_logs(self) -> bool:
-        """Read some of the logs that are open. Whether there was anything in them."""
-        running = [key for key, log in self._logs.items() if not log.complete and not self._steps[key].ended]
-        if len(running) > MOST_FOLLOWED:
-            self._turn = (self._turn + MOST_FOLLOWED) % len(running)
-            running = (running + running)[self._turn : self._turn + MOST_FOLLOWED]
-        grown = [self._read(self._steps[key]) for key in running]
-        return any(grown)
-
-    def _read_all(self, step: StepView) -> None:
-        log = self._logs.get(step.id)
-        if log is None or (step.log_bytes == 0 and log.offset == 0):
-            return
-        while self._read(step) and not log.complete:
-            pass
-
-    def _read(self, step: StepView) -> bool:
-        log = self._logs[step.id]
-        before = (log.offset, log.attempt)
-        for line in log.read(self._api, self._run_id, step.id):
-            say(f"{styled(f'{step.name[:WIDEST_NAME]:<{self._width}} |', 'dim')} {line}")
-        return (log.offset, log.attempt) != before
-
-    def _say(self, who: str, text: str) -> None:
-        say(f"{styled(f'[{duration(self._pace.elapsed):>8}]', 'dim')} {who}: {text}")
+        shown = styled(text, *[COLOURS[status] for status in [step.status] if status in COLOURS])
+        say(f"{styled(f'[{duration(self._pace.elapsed):>8}]', 'dim')} {styled(step.name, 'bold')}: {shown}")
 
 
 def follow_run(
@@ -175,6 +199,9 @@ def follow_run(
     except KeyboardInterrupt:
         say(f"\nThe run goes on. To stop it: Run.get(workspace, {run.id!r}).cancel()")
         raise
+    finally:
+        if narrator is not None:
+            narrator.close()
     if show_output:
         _sum_up(view, pace)
     if raise_on_error and view.status != "Completed":
@@ -192,10 +219,12 @@ def follow_step(
         say(f"StepRunId: {step.id}")
     while True:
         view = step.api.step(step.pipeline_run_id, step.step_id)
-        lines = log.read(step.api, step.pipeline_run_id, step.step_id) if show_output and view.started_at else []
+        if show_output and view.started_at:
+            log.read(step.api, step.pipeline_run_id, step.step_id, to_end=view.ended)
+        lines = log.take(whole=not view.ended)
         for line in lines:
             say(line)
-        if view.ended and (log.complete or not show_output or not view.log_bytes):
+        if view.ended:
             break
         pace.rest(f"The step {step.id}", moved=bool(lines))
     if show_output:
