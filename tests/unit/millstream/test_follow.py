@@ -51,6 +51,8 @@ class History:
 
     def log(self, _: str, step_id: str, offset: int = 0) -> LogPart:
         self.asked.append(f"log {step_id}")
+        if step_id in self.moments[0].dumb:
+            raise Unavailable("The service does not answer.")
         text, attempt = self.moments[0].logs.get(step_id, (b"", 1))
         ended = self.step("", step_id).ended
         return LogPart(data=text[offset:], next=len(text), complete=ended, attempt=attempt)
@@ -63,8 +65,10 @@ class Moment:
         status: str = "Running",
         logs: dict[str, bytes | tuple[bytes, int]] | None = None,
         error: Exception | None = None,
+        dumb: tuple[str, ...] = (),
     ) -> None:
         self.steps = steps
+        self.dumb = dumb
         self.logs = {k: v if isinstance(v, tuple) else (v, 1) for k, v in (logs or {}).items()}
         self.error = error
         states = [step.status for step in steps]
@@ -208,6 +212,25 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(shown: Callable[[], li
     history = History(Moment(step("a", "Running")), away, away, Moment(step("a", "Completed"), status="Completed"))
     assert follow(history) == "Finished"
     assert "The service does not answer. Still waiting ..." in shown()
+
+
+def test_a_look_that_fails_is_made_good_by_the_next_one(shown: Callable[[], list[str]]) -> None:
+    steps = (step("a", "Completed", log=2), step("b", "Failed", log=2))
+    logs: dict[str, bytes | tuple[bytes, int]] = {"a": b"x\n", "b": b"y\n"}
+    history = History(
+        Moment(step("a", "Running"), step("b", "Running")),
+        Moment(*steps, status="Failed", logs=logs, dumb=("b",)),
+        Moment(*steps, status="Failed", logs=logs),
+    )
+    assert follow(history, raise_on_error=False) == "Failed"
+    lines = [line.partition("] ")[2] or line for line in shown()]
+    assert lines[3:8] == [
+        "The service does not answer. Still waiting ...",
+        "A | x",
+        "A: Completed after 2.0 s",
+        "B | y",
+        "B: Failed after 2.0 s",
+    ]
 
 
 def test_an_interrupt_leaves_the_run_going_and_says_how_to_stop_it(shown: Callable[[], list[str]]) -> None:
