@@ -1,7 +1,7 @@
-"""The command line: what runs there are, what happens in them, and starting published pipelines.
+"""The command line: what runs there are, what happens in them, starting published pipelines, running v1's drivers.
 
-Exit codes: 0 done; 1 the run that was waited for did not succeed; 2 the command line is wrong; 3 the service is not
-there, or refused; 130 interrupted.
+Exit codes: 0 done, and for `run` the driver's own; 1 the run that was waited for did not succeed; 2 the command line is
+wrong; 3 the service is not there, or refused; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 
+from millstream import driver
+from millstream.config import adopt
 from millstream.console import duration, say, styled
 from millstream.errors import MillstreamError, RunFailed, UnknownThing
 from millstream.follow import COLOURS
@@ -128,6 +131,12 @@ def submit(workspace: Workspace, options: argparse.Namespace) -> int:
     return 0
 
 
+def run_driver(workspace: Workspace, options: argparse.Namespace) -> int:
+    if options.config is not None:
+        adopt(workspace.url, workspace.authentication.get_token())
+    return driver.run(Path(options.driver), options.arguments, force=options.force)
+
+
 def _assignment(text: str, declared: dict[str, Parameter]) -> tuple[str, ParameterValue]:
     """`name=value`, as the declared type where there is such a parameter; the others are refused later, by name."""
     name, _, value = text.partition("=")
@@ -167,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_runs(commands.add_parser("runs", help="list, show, follow and cancel runs"))
     _add_pipelines(commands.add_parser("pipelines", help="list published pipelines"))
     _add_submit(commands.add_parser("submit", help="start a published pipeline"))
+    _add_driver(commands.add_parser("run", help="run a script that is written for the Azure ML SDK v1, unmodified"))
     return parser
 
 
@@ -207,3 +217,10 @@ def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-p", "--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
     parser.add_argument("--follow", action="store_true", help="show what happens until it ends")
     parser.set_defaults(command=submit)
+
+
+def _add_driver(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="also where a real azureml-core is installed")
+    parser.add_argument("driver", metavar="DRIVER", help="the script")
+    parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="its arguments")
+    parser.set_defaults(command=run_driver)

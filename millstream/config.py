@@ -101,6 +101,12 @@ def find_token(url: str, config: Found | None, environment: Mapping[str, str] = 
     )
 
 
+def adopt(url: str, token: str) -> None:
+    """Make this service the one that this process, and the processes that it starts, find."""
+    os.environ[ENDPOINT] = url
+    os.environ[TOKEN] = token
+
+
 def read_token(path: Path) -> str:
     """A token from a file that nobody else can read. Raises ConfigurationError."""
     try:

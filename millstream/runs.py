@@ -13,7 +13,7 @@ from millstream.step_run import StepRun
 if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
-__all__ = ["PipelineRun", "ServiceRun", "StepRun", "class_of", "get_run"]
+__all__ = ["PipelineRun", "ServiceRun", "StepRun", "class_of", "get_run", "get_run_of"]
 
 
 def get_run(workspace: Workspace, run_id: str) -> ServiceRun:
@@ -26,6 +26,12 @@ def get_run(workspace: Workspace, run_id: str) -> ServiceRun:
             raise
         view = workspace.api.step(pipeline_run, step)
         return StepRun(PipelineRun.get(workspace, pipeline_run).experiment, run_id, pipeline_run, step, _view=view)
+
+
+def get_run_of(experiment: Experiment, run_id: str, rehydrate: bool = True, clean_up: bool = True) -> ServiceRun:
+    """v1's function of this kind: the run with this id in the workspace of `experiment`. Raises UnknownThing."""
+    del rehydrate, clean_up
+    return get_run(experiment.workspace, run_id)
 
 
 def class_of(experiment: Experiment, run_id: str, **_: Any) -> type[ServiceRun]:

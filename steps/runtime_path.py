@@ -11,11 +11,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("millstream", "orchestrator")
+STAND_IN = ("azureml", "millstream", "shim/azureml")
+"""For scripts that import azureml: the name, and where its package lies in one of ours. See millstream.shim."""
 
 
 def prepare(parent: Path) -> Path:
     """A folder below `parent` with links to the packages; made once, shared by all workers of the same app."""
     places = {name: _place(name) for name in PACKAGES}
+    places[STAND_IN[0]] = places[STAND_IN[1]] / STAND_IN[2]
     text = "\n".join(f"{name} {place}" for name, place in places.items())
     target = parent / hashlib.sha256(text.encode()).hexdigest()[:16]
     if not target.is_dir():

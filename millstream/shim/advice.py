@@ -1,0 +1,86 @@
+"""What to do instead of what v1 has and Millstream has not: by name, else by the longest prefix of its module."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SERVING = "Millstream runs pipelines and serves no models: take them out with Model.download()."
+_NO_COMPUTE = "Steps run on the workspace's own computes: use AmlCompute, or name one of ws.compute_targets."
+_SCRIPT = "Write it as a PythonScriptStep; the script may start other programs."
+_NO_MODULES = "Keep the step in a function of your own that returns a PythonScriptStep."
+_TRIALS = "Make a PythonScriptStep for each trial, with its values among the arguments."
+_ONE_SERVICE = "Millstream is one service, and links no others."
+_NETWORKS = "Networks are set up with the Functions app."
+_LINK = "Copy the data, or read it where it lies with a DataReference."
+
+NAMES: Final[dict[str, str]] = {
+    "AdlaStep": f"The service behind it is retired. {_SCRIPT}",
+    "AutoMLStep": f"{_SCRIPT} It can train with any library that is installed.",
+    "AutoMLStepRun": "Look at the run of the step itself: pipeline_run.find_step_run(name).",
+    "AzureBatchStep": _SCRIPT,
+    "AzureMLTokenAuthentication": "Use InteractiveLoginAuthentication, which gives the service's token.",
+    "ArmTokenAuthentication": "Use TokenAuthentication.",
+    "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
+    "DataTransferStep": "Use a PythonScriptStep that copies from its input to its output.",
+    "DatabricksStep": "Use a PythonScriptStep that calls the Databricks API.",
+    "HyperDriveStep": _TRIALS,
+    "HyperDriveStepRun": _TRIALS,
+    "Keyvault": "Give what is not secret as parameters; the service keeps no secrets for steps.",
+    "Image": _SERVING,
+    "InferenceConfig": _SERVING,
+    "KustoStep": _SCRIPT,
+    "LinkedService": _ONE_SERVICE,
+    "LinkTabularOutputDatasetConfig": _LINK,
+    "Module": _NO_MODULES,
+    "ModuleStep": _NO_MODULES,
+    "ModuleVersion": _NO_MODULES,
+    "ModuleVersionDescriptor": _NO_MODULES,
+    "MpiStep": "Use a PythonScriptStep: a step runs on one node.",
+    "OutputPortBinding": "Use PipelineData among the outputs.",
+    "ParallelRunConfig": "Use a PythonScriptStep that goes over its input with concurrent.futures.",
+    "ParallelRunStep": "Use a PythonScriptStep that goes over its input with concurrent.futures.",
+    "ParallelRunStepDetails": "Use RunDetails.",
+    "PipelineDataset": "Pass PipelineData, or a DataReference.",
+    "PipelineDraft": "Keep the Pipeline in your own source, and submit or publish it.",
+    "PipelineEndpoint": "Publish the pipeline, and POST to its own endpoint: published.endpoint.",
+    "PrivateEndPoint": _NETWORKS,
+    "PrivateEndPointConfig": _NETWORKS,
+    "RScriptStep": "Use a PythonScriptStep whose script starts Rscript with subprocess.run.",
+    "Schedule": "Let a timer of yours POST to published.endpoint (cron, a Logic App, a GitHub workflow).",
+    "ScheduleRecurrence": "Let a timer of yours POST to published.endpoint (cron, a Logic App, a GitHub workflow).",
+    "SqlDataReference": "Query in the script of a PythonScriptStep.",
+    "SynapseSparkStep": _SCRIPT,
+    "SynapseWorkspaceLinkedServiceConfiguration": _ONE_SERVICE,
+    "TimeZone": "It belongs to schedules: let a timer of yours POST to published.endpoint.",
+    "TrainingOutput": "Write what the step produces to PipelineData.",
+    "Webservice": _SERVING,
+}
+
+MODULES: Final[dict[str, str]] = {
+    "azureml.core.compute": _NO_COMPUTE,
+    "azureml.core.compute_target": "Use azureml.core.compute.ComputeTarget.",
+    "azureml.core.databricks": NAMES["DatabricksStep"],
+    "azureml.core.image": _SERVING,
+    "azureml.core.linked_service": _ONE_SERVICE,
+    "azureml.core.model": _SERVING,
+    "azureml.core.private_endpoint": _NETWORKS,
+    "azureml.core.profile": _SERVING,
+    "azureml.core.webservice": _SERVING,
+    "azureml.core.runconfig": "RunConfiguration has what the service can do.",
+    "azureml.core.environment": "Environment has what the service can do.",
+    "azureml.data": "Use Datastore, DataReference, PipelineData and Dataset.",
+    "azureml.pipeline.core.graph": "The graph is made from the steps: use Pipeline and PythonScriptStep.",
+    "azureml.pipeline.steps": _SCRIPT,
+    "azureml.train.hyperdrive": _TRIALS,
+}
+
+OTHER_PACKAGES: Final[dict[str, str]] = {
+    "azureml.automl": "Train with any library in a PythonScriptStep.",
+    "azureml.contrib": "It was never part of the stable SDK.",
+    "azureml.dataprep": "Use Dataset, or pandas in the script.",
+    "azureml.fsspec": "Use Datastore.download, or a DataReference as a step's input.",
+    "azureml.interpret": "Install and use the interpretation library itself in the script.",
+    "azureml.mlflow": "Log with Run.get_context().",
+    "azureml.opendatasets": "Download the data once, and upload it to a datastore.",
+    "azureml.train.automl": "Train with any library in a PythonScriptStep.",
+}

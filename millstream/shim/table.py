@@ -1,0 +1,161 @@
+"""The one table of the shim: module of v1 -> name -> where this project has it, as `module:name`.
+
+A row may name what is not there yet: it is resolved when it is used. tests/unit/millstream/test_shim.py resolves all.
+"""
+
+from __future__ import annotations
+
+
+def _at(home: str, names: str) -> dict[str, str]:
+    """Rows for names at one home. `Name=Ours` where ours is called differently."""
+    pairs = (name.partition("=") for name in names.split())
+    return {name: f"{home}:{ours or name}" for name, _, ours in pairs}
+
+
+_WORKSPACE = _at("millstream.workspace", "Workspace")
+_EXPERIMENT = _at("millstream.experiment", "Experiment")
+_RUN = _at("millstream.run_context", "Run")
+_GET_RUN = _at("millstream.runs", "get_run=get_run_of")
+_DATASTORE = _at("millstream.datastore", "Datastore")
+_MODEL = _at("millstream.model", "Model")
+_COMPUTE = _at("millstream.compute", "ComputeTarget AmlCompute")
+_COMPUTE_ERROR = _at("millstream.exceptions", "ComputeTargetException")
+_ENVIRONMENT = _at("millstream.environment", "Environment")
+_CONDA = _at("millstream.conda_dependencies", "CondaDependencies")
+_IMAGES = _at("millstream.shim.facts", "DEFAULT_CPU_IMAGE DEFAULT_GPU_IMAGE")
+_RUN_CONFIG = _at("millstream.run_configuration", "RunConfiguration")
+_SCRIPT_RUN_CONFIG = _at("millstream.script_run_config", "ScriptRunConfig")
+_FRAMEWORKS = _at("millstream.distribution", "Gloo Mpi=MpiConfiguration Nccl ParameterServer")
+_DISTRIBUTION = _at("millstream.distribution", "MpiConfiguration PyTorchConfiguration TensorflowConfiguration")
+_REGISTRY = _at("millstream.environment", "ContainerRegistry")
+_DATA_REFERENCE = _at("millstream.data", "DataReference")
+_BINDING = _at("millstream.data", "InputPortBinding")
+_PIPELINE_DATA = _at("millstream.data", "PipelineData")
+_PARAMETER = _at("millstream.parameter", "PipelineParameter")
+_STEP = _at("millstream.steps", "PipelineStep")
+_SEQUENCE = _at("millstream.sequence", "StepSequence")
+_PIPELINE = _at("millstream.pipeline", "Pipeline")
+_PUBLISHED = _at("millstream.published", "PublishedPipeline")
+_RUNS = {
+    **_at("millstream.pipeline_run", "PipelineRun"),
+    **_at("millstream.step_run", "StepRun StepRunOutput"),
+}
+_PORT = _at("millstream.step_run", "PortDataReference")
+_SCRIPT_STEP = _at("millstream.steps", "PythonScriptStep")
+_ESTIMATOR_STEP = _at("millstream.estimator_step", "EstimatorStep")
+_ESTIMATORS = "millstream.estimator"
+# Of these the package itself says where they are.
+_DATASET = _at("millstream", "Dataset")
+_FILE_DATASET = _at("millstream", "FileDataset")
+_TABULAR_DATASET = _at("millstream", "TabularDataset")
+_DATA_TYPE = _at("millstream", "DataType")
+_DATA_PATH = _at("millstream", "DataPath")
+_CONSUMPTION = _at("millstream", "DatasetConsumptionConfig")
+_OUTPUTS = _at("millstream", "OutputFileDatasetConfig LinkFileOutputDatasetConfig")
+
+TABLE: dict[str, dict[str, str]] = {
+    "azureml": {},
+    "azureml.core": {
+        **_WORKSPACE,
+        **_EXPERIMENT,
+        **_RUN,
+        **_GET_RUN,
+        **_DATASTORE,
+        **_DATASET,
+        **_MODEL,
+        **_at("millstream.compute", "ComputeTarget"),
+        **_ENVIRONMENT,
+        **_REGISTRY,
+        **_RUN_CONFIG,
+        **_SCRIPT_RUN_CONFIG,
+        **_at("millstream.shim.facts", "VERSION __version__=VERSION"),
+        **_at("millstream.step_run", "ScriptRun=StepRun"),
+    },
+    "azureml.core.authentication": _at(
+        "millstream.authentication",
+        "AbstractAuthentication=Authentication AzureCliAuthentication InteractiveLoginAuthentication MsiAuthentication "
+        "ServicePrincipalAuthentication TokenAuthentication",
+    ),
+    "azureml.core.compute": _COMPUTE,
+    "azureml.core.compute.amlcompute": _at(
+        "millstream.compute", "AmlCompute AmlComputeProvisioningConfiguration AmlComputeStatus ScaleSettings"
+    ),
+    "azureml.core.compute.compute": {**_at("millstream.compute", "ComputeTarget"), **_COMPUTE_ERROR},
+    "azureml.core.compute_target": _COMPUTE_ERROR,
+    "azureml.core.conda_dependencies": _CONDA,
+    "azureml.core.container_registry": _REGISTRY,
+    "azureml.core.dataset": _DATASET,
+    "azureml.core.datastore": _DATASTORE,
+    "azureml.core.environment": {
+        **_ENVIRONMENT,
+        **_at("millstream.environment", "DockerEnvironment=DockerSection DockerSection"),
+        **_at("millstream.environment", "PythonEnvironment=PythonSection PythonSection"),
+        **_CONDA,
+        **_IMAGES,
+    },
+    "azureml.core.experiment": _EXPERIMENT,
+    "azureml.core.model": {**_MODEL, **_DATASET, **_at("millstream.exceptions", "ModelNotFoundException")},
+    "azureml.core.run": {**_RUN, **_GET_RUN},
+    "azureml.core.runconfig": {
+        **_RUN_CONFIG,
+        **_at("millstream.run_configuration", "DockerConfiguration"),
+        **_REGISTRY,
+        **_DISTRIBUTION,
+        **_CONDA,
+        **_IMAGES,
+        **_at("millstream.environment", "EnvironmentDefinition=Environment"),
+    },
+    "azureml.core.script_run": _at("millstream.step_run", "ScriptRun=StepRun"),
+    "azureml.core.script_run_config": _SCRIPT_RUN_CONFIG,
+    "azureml.core.workspace": {
+        **_WORKSPACE,
+        **_at("millstream.exceptions", "UserErrorException WorkspaceException"),
+    },
+    "azureml.data": {**_FILE_DATASET, **_TABULAR_DATASET, **_DATA_TYPE, **_OUTPUTS},
+    "azureml.data.azure_storage_datastore": _at("millstream.datastore", "AzureBlobDatastore=Datastore"),
+    "azureml.data.data_reference": _DATA_REFERENCE,
+    "azureml.data.datapath": {**_DATA_PATH, **_at("millstream", "DataPathComputeBinding"), **_DATA_REFERENCE},
+    "azureml.data.dataset_consumption_config": _CONSUMPTION,
+    "azureml.data.dataset_factory": {
+        **_DATA_TYPE,
+        **_at("millstream", "FileDatasetFactory TabularDatasetFactory"),
+    },
+    "azureml.data.file_dataset": _FILE_DATASET,
+    "azureml.data.output_dataset_config": {**_OUTPUTS, **_at("millstream", "OutputTabularDatasetConfig")},
+    "azureml.data.tabular_dataset": _TABULAR_DATASET,
+    "azureml.exceptions": _at(
+        "millstream.exceptions",
+        "ActivityFailedException AuthenticationException AzureMLException ComputeTargetException "
+        "ExperimentExecutionException ModelNotFoundException ModelPathNotFoundException ProjectSystemException "
+        "RunConfigurationException RunEnvironmentException ServiceException SnapshotException TrainingException "
+        "UserErrorException WebserviceException WorkspaceException",
+    ),
+    "azureml.pipeline": {},
+    "azureml.pipeline.core": {
+        **_PIPELINE,
+        **_PIPELINE_DATA,
+        **_PARAMETER,
+        **_RUNS,
+        **_STEP,
+        **_BINDING,
+        **_PORT,
+        **_PUBLISHED,
+        **_SEQUENCE,
+    },
+    "azureml.pipeline.core.builder": {**_PIPELINE_DATA, **_STEP, **_SEQUENCE, **_PARAMETER},
+    "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT},
+    "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
+    "azureml.pipeline.core.pipeline_run": _at("millstream.pipeline_run", "PipelineRun"),
+    "azureml.pipeline.core.run": _RUNS,
+    "azureml.pipeline.core.schedule": {},
+    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP},
+    "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
+    "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
+    "azureml.train": {},
+    "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},
+    "azureml.train.estimator": {**_at(_ESTIMATORS, "Estimator"), **_FRAMEWORKS},
+    "azureml.train.hyperdrive": {},
+    "azureml.train.sklearn": _at(_ESTIMATORS, "SKLearn"),
+    "azureml.widgets": _at("millstream.widgets", "RunDetails"),
+    "azureml.widgets.run_details": _at("millstream.widgets", "RunDetails"),
+}
