@@ -27,6 +27,11 @@ class Script:
     size: int = 0
 
     @property
+    def work(self) -> float:
+        """Seconds, every try counted."""
+        return self.seconds * (1 + self.crashes + min(self.failures, self.retries))
+
+    @property
     def succeeds(self) -> bool:
         return self.failures <= self.retries and self.crashes < CRASH_BUDGET
 
@@ -71,10 +76,14 @@ class Graph:
         """Seconds of work on the longest path, with every try and the pauses between them."""
         ends: list[float] = []
         for position, script in enumerate(self.scripts):
-            tries = 1 + script.crashes + min(script.failures, script.retries)
-            own = tries * script.seconds + sum(self.retry_delay * 2.0**n for n in range(script.retries))
+            own = script.work + sum(self.retry_delay * 2.0**n for n in range(script.retries))
             ends.append(own + max((ends[parent] for parent in self.parents[position]), default=0.0))
         return max(ends)
+
+    @cached_property
+    def work(self) -> float:
+        """Seconds that one worker would need for all of it."""
+        return sum(script.work for script in self.scripts)
 
     @cached_property
     def verdicts(self) -> tuple[int, int, int]:
@@ -125,7 +134,8 @@ def layers(
         for place in range(width):
             near = range(width) if reach is None else [(place + step) % width for step in range(reach)]
             rows.append([above + n for n in near] if layer else [])
-    return of(f"layers {width}x{depth}", rows, script, data=data)
+    name = f"layers {width}x{depth}" if reach is None else f"layers {width}x{depth}, {reach} parents"
+    return of(name, rows, script, data=data)
 
 
 def scripted(graph: Graph, scripts: dict[int, Script], *, keep_going: bool = False) -> Graph:

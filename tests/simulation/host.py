@@ -1,6 +1,7 @@
 """A Functions host as the protocol meets it: at-least-once delivery, late renewals, poison queues, abrupt ends.
 
-Numbers are the real host's: batches of 16 while at most 8 run, a lease of 10 minutes renewed every 5, five deliveries.
+Numbers are the real host's: batches of 16 while at most half as many run, a lease of 10 minutes renewed every 5, five
+deliveries.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
 from orchestrator.ports import Send
 from tests.simulation.process import EXPECTED, Activity, Call, Die, HostCall, Process, Sleep, Steps, Surroundings
 
-BATCH: Final = 16
-NEW_BATCH_THRESHOLD: Final = 8
 LEASE: Final = 600.0
 FUNCTION_TIMEOUT: Final = 1800.0
 HEARTBEAT: Final = 30.0
@@ -40,16 +39,24 @@ class Invocation:
 class Host:
     """One instance of the app.
 
-    retry_after: host.json's visibilityTimeout, the pause before a failed message comes again. restart_after: how long
-    a killed host is away, at least and at most.
+    batch: host.json's batchSize. retry_after: its visibilityTimeout, the pause before a failed message comes again.
+    restart_after: how long a killed host is away, at least and at most.
     """
 
     def __init__(
-        self, around: Surroundings, number: int, *, skew: float, retry_after: float, restart_after: tuple[float, float]
+        self,
+        around: Surroundings,
+        number: int,
+        *,
+        skew: float,
+        batch: int,
+        retry_after: float,
+        restart_after: tuple[float, float],
     ) -> None:
         self.around = around
         self.name = f"host{number}"
         self._skew = skew
+        self.batch = batch
         self._retry_after = retry_after
         self._restart_after = restart_after
         self._queue = around.settings.queue
@@ -68,13 +75,13 @@ class Host:
         return self.process.alive and self.process.frozen_until <= self.around.loop.now
 
     def has_room(self, queue: str) -> bool:
-        return self.up and len(self.running[queue]) <= NEW_BATCH_THRESHOLD
+        return self.up and len(self.running[queue]) <= self.batch // 2
 
     # Deliveries
 
     def receive(self, queue: str) -> int:
         """Take a batch and start handling it. Returns its size."""
-        batch = self.around.storage.receive(queue, BATCH, LEASE)
+        batch = self.around.storage.receive(queue, self.batch, LEASE)
         for message in batch:
             invocation = Invocation(queue, message)
             self.running[queue].append(invocation)
@@ -242,7 +249,7 @@ class Dispatcher:
         free = [host for host in self._hosts if host.has_room(queue)]
         while free:
             host = self._around.random.choice(free)
-            if host.receive(queue) < BATCH:
+            if host.receive(queue) < host.batch:
                 return
             free = [other for other in free if other.has_room(queue)]
         if not any(host.up for host in self._hosts):

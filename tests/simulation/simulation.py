@@ -61,6 +61,7 @@ class Setting:
     double_sweeps: float = 0.0
     polling: float = 1.0
     preempted: float = 0.0
+    batch: int = 16
     retry_after: float = 5.0
     restart_after: tuple[float, float] = (1.0, 60.0)
     latency: tuple[float, float] = (0.002, 0.010)
@@ -114,6 +115,7 @@ class Simulation:
                 self.around,
                 n,
                 skew=setting.skews[n % len(setting.skews)],
+                batch=setting.batch,
                 retry_after=setting.retry_after,
                 restart_after=setting.restart_after,
             )
@@ -129,10 +131,10 @@ class Simulation:
             raise Failed(self.seed, violation, self.story()) from violation
         return self._report()
 
-    def story(self) -> str:
-        """The last events, for people."""
+    def story(self, *, whole: bool = False) -> str:
+        """The last events that are remembered, or all of them, for people."""
         lines = [f"  {when:9.3f} {who:9} {doing:24} {told(what)}" for when, who, doing, what in self.around.trace]
-        return "\n".join(lines[-SHOWN_EVENTS:])
+        return "\n".join(lines if whole else lines[-SHOWN_EVENTS:])
 
     def _play(self) -> None:
         for number, graph in enumerate(self.setting.graphs):
@@ -141,8 +143,7 @@ class Simulation:
         if self.setting.storm and self.loop.run(self.setting.storm, lambda: False):
             raise AssertionError
         self._heal()
-        work = max(graph.longest for graph in self.setting.graphs)
-        self._require("I6", self.setting.settle + work, self._all_ended, self._unfinished)
+        self._require("I6", self.setting.settle + self._work(), self._all_ended, self._unfinished)
         self._require("I6", self.setting.drain, self._quiet, self._leftovers)
         self._judge()
 
@@ -238,6 +239,11 @@ class Simulation:
     @property
     def healed(self) -> bool:
         return isinstance(self.storage.faults, Calm)
+
+    def _work(self) -> float:
+        """Seconds that the runs need at most in a healthy world, however their steps are shared out."""
+        graphs, slots = self.setting.graphs, self.setting.hosts * (self.setting.batch + self.setting.batch // 2)
+        return max(graph.longest for graph in graphs) + sum(graph.work for graph in graphs) / slots
 
     def _heal(self) -> None:
         if not self.healed:

@@ -25,6 +25,7 @@ def stormy(seed: int, most_steps: int = 12) -> Setting:
         cancel_at=[random.choice((None, None, None, random.uniform(0, 100))) for _ in graphs],
         double_sweeps=random.choice((0.0, 0.3)),
         polling=random.choice((0.02, 0.1, 2.0)),
+        batch=random.choice((1, 4, 16)),
         latency=random.choice(((0.002, 0.010), (0.002, 0.010), (0.005, 0.200))),
         preempted=random.choice((0.0, 0.05)),
     )
