@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -69,12 +70,31 @@ def listing(
 ) -> Task[Page[StoredFile]]:
     """Files whose paths begin with `prefix`, by name, each with a URL to read it."""
     DATA_PATH.check(prefix.removesuffix("/"), "prefix")
-    page: FilePage = yield from ListFiles(container=container, prefix=prefix, limit=limit, marker=continuation)
+    marker = None if continuation is None else _marker(continuation)
+    page: FilePage = yield from ListFiles(container=container, prefix=prefix, limit=limit, marker=marker)
     files: list[StoredFile] = []
     for item in page.items:
         url = yield from SignDownload(container=container, name=item.name, seconds=url_seconds)
         files.append(StoredFile(item=item, url=url))
-    return Page(tuple(files), page.marker)
+    return Page(tuple(files), None if page.marker is None else _continuation(page.marker))
+
+
+def _continuation(marker: str) -> str:
+    """A marker of storage, which may be any text, as one that can stand in a URL."""
+    return base64.urlsafe_b64encode(marker.encode()).decode().rstrip("=")
+
+
+def _marker(continuation: str) -> str:
+    """Raises InvalidRequest for what `_continuation` has not made."""
+    try:
+        marker = base64.b64decode(continuation + "=" * (-len(continuation) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        marker = ""
+    if not marker.isprintable() or _continuation(marker) != continuation:
+        raise InvalidRequest(
+            "This continuation was not made by the service. Start the list again without it.", field="continuation"
+        )
+    return marker
 
 
 def _check(files: Sequence[UploadFile]) -> None:

@@ -52,7 +52,7 @@ class UploadsBody(msgspec.Struct, frozen=True, kw_only=True):
 class FilesQuery(Strict, frozen=True, kw_only=True):
     prefix: Annotated[str, Meta(description="Only files whose paths begin so.")] = ""
     limit: Annotated[int, Meta(ge=1, le=5000, description="The most to list.")] = 1000
-    continuation: Continuation = None
+    continuation: Annotated[str, Meta(description="From the answer to the page before.")] = ""
 
 
 class FileBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +136,7 @@ def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
         container,
         prefix=query.prefix,
         limit=query.limit,
-        continuation=query.continuation,
+        continuation=query.continuation or None,
         url_seconds=service.settings.url_seconds,
     )
     page = service.world.run(task)

@@ -50,18 +50,20 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsQuery(PageQuery, frozen=True, kw_only=True):
-    name: Annotated[str | None, Meta(description="Only versions of this model.")] = None
+    name: Annotated[str, Meta(description="Only versions of this model.")] = ""
 
 
 class ModelQuery(Strict, frozen=True, kw_only=True):
-    version: Annotated[int, Meta(ge=1, le=99_999_999, description="Absent: the latest.")] | None = None
+    version: Annotated[int, Meta(ge=1, le=99_999_999, description="Absent: the latest.")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
 
 
 @route("GET", "experiments", summary="List experiments", role=Role.READER, answers={200: ExperimentList})
 def list_experiments(service: Service, asked: Asked, query: PageQuery) -> Reply:
     """By name. An experiment is there from its first run on."""
     del asked
-    page = service.world.run(experiments.listing(limit=query.limit, continuation=query.continuation))
+    page = service.world.run(experiments.listing(limit=query.limit, continuation=query.continuation or None))
     return Reply(body=ExperimentList(experiments=page.items, continuation=page.continuation))
 
 
@@ -69,7 +71,7 @@ def list_experiments(service: Service, asked: Asked, query: PageQuery) -> Reply:
 def list_models(service: Service, asked: Asked, query: ModelsQuery) -> Reply:
     """Every version is an entry: by name, the latest version first."""
     del asked
-    task = models.listing(name=query.name, limit=query.limit, continuation=query.continuation)
+    task = models.listing(name=query.name or None, limit=query.limit, continuation=query.continuation or None)
     page = service.world.run(task)
     lines = tuple(ModelLine(**_fields(model)) for model in page.items)
     return Reply(body=ModelList(models=lines, continuation=page.continuation))
@@ -78,7 +80,7 @@ def list_models(service: Service, asked: Asked, query: ModelsQuery) -> Reply:
 @route("GET", "models/{name}", summary="Get a model", role=Role.READER, answers={200: ModelBody}, errors=(404,))
 def get_model(service: Service, asked: Asked, query: ModelQuery) -> Reply:
     """The latest version, or the one asked for."""
-    model = service.world.run(models.get(asked.path["name"], query.version))
+    model = service.world.run(models.get(asked.path["name"], query.version or None))
     files = service.world.run(sign_files(SYSTEM, model.prefix, model.files, service.settings.url_seconds))
     return Reply(body=ModelBody(**_fields(model), files=files))
 

@@ -58,7 +58,7 @@ class PipelineList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PipelinesQuery(PageQuery, frozen=True, kw_only=True):
-    name: Annotated[str | None, Meta(description="Only pipelines of exactly this name.")] = None
+    name: Annotated[str, Meta(description="Only pipelines of exactly this name.")] = ""
 
 
 class PipelineQuery(Strict, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ def publish_pipeline(service: Service, asked: Asked, body: PublishRequest) -> Re
 @route("GET", "pipelines", summary="List published pipelines", role=Role.READER, answers={200: PipelineList})
 def list_pipelines(service: Service, asked: Asked, query: PipelinesQuery) -> Reply:
     """Newest first."""
-    task = pipelines.listing(name=query.name, limit=query.limit, continuation=query.continuation)
+    task = pipelines.listing(name=query.name or None, limit=query.limit, continuation=query.continuation or None)
     page = service.world.run(task)
     items = tuple(PipelineBody(**_fields(pipeline, asked)) for pipeline in page.items)
     return Reply(body=PipelineList(pipelines=items, continuation=page.continuation))

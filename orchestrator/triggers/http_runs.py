@@ -17,7 +17,15 @@ from orchestrator.engine.cancel import cancel
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import RunFilter, RunSummary, RunView, list_runs, run_view, unknown_run, view_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
-from orchestrator.triggers.shapes import PIPELINE_ID, Continuation, PageQuery, Strict, texts
+from orchestrator.triggers.shapes import (
+    PIPELINE_ID,
+    Continuation,
+    ExperimentName,
+    PageQuery,
+    RunId,
+    Strict,
+    texts,
+)
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_HELP = "Free text. A request that is sent again with the same key finds the run that the first one started."
@@ -26,7 +34,7 @@ KEY_HELP = "Free text. A request that is sent again with the same key finds the 
 class StartRequest(Strict, frozen=True, kw_only=True):
     """Exactly one of `definition` and `pipeline_id`. A chosen `run_id` makes the request safe to repeat."""
 
-    experiment_name: str
+    experiment_name: ExperimentName
     definition: Definition | None = None
     pipeline_id: str | None = None
     parameters: Annotated[
@@ -36,7 +44,7 @@ class StartRequest(Strict, frozen=True, kw_only=True):
     properties: dict[str, str] = msgspec.field(default_factory=dict)
     description: str = ""
     continue_on_step_failure: bool | None = None
-    run_id: str | None = None
+    run_id: RunId | None = None
 
 
 class TagsRequest(Strict, frozen=True, kw_only=True):
@@ -51,9 +59,9 @@ class RunList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunsQuery(PageQuery, frozen=True, kw_only=True):
-    experiment: Annotated[str | None, Meta(description="Only runs of this experiment.")] = None
-    status: Annotated[RunStatus | None, Meta(description="Only runs of this status.")] = None
-    pipeline_id: Annotated[str | None, Meta(description="Only runs of this published pipeline.")] = None
+    experiment: Annotated[str, Meta(description="Only runs of this experiment.")] = ""
+    status: Annotated[RunStatus | msgspec.UnsetType, Meta(description="Only runs of this status.")] = msgspec.UNSET
+    pipeline_id: Annotated[str, Meta(description="Only runs of this published pipeline.")] = ""
 
 
 @route(
@@ -101,8 +109,12 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
 def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
     """Newest first. With a rare filter a page may be short, even empty, and still have a continuation."""
     del asked
-    wanted = RunFilter(experiment=query.experiment, status=query.status, pipeline_id=query.pipeline_id)
-    page = service.world.run(list_runs(wanted, limit=query.limit, continuation=query.continuation))
+    wanted = RunFilter(
+        experiment=query.experiment or None,
+        status=query.status or None,
+        pipeline_id=query.pipeline_id or None,
+    )
+    page = service.world.run(list_runs(wanted, limit=query.limit, continuation=query.continuation or None))
     return Reply(body=RunList(runs=page.items, continuation=page.continuation))
 
 

@@ -39,7 +39,7 @@ class LogQuery(Strict, frozen=True, kw_only=True):
 
 
 class OutputsQuery(Strict, frozen=True, kw_only=True):
-    step: Annotated[str | None, Meta(description="Only this step, by its id.")] = None
+    step: Annotated[str, Meta(description="Only this step, by its id.")] = ""
 
 
 @route(
@@ -118,7 +118,7 @@ def get_metrics(service: Service, asked: Asked) -> Reply:
 def get_outputs(service: Service, asked: Asked, query: OutputsQuery) -> Reply:
     """Of the steps that have ended, with URLs to read the files, good for minutes."""
     signing = Signing(datastores=service.settings.datastores, seconds=service.settings.url_seconds)
-    task = outputs_view(service.memory, asked.path["run_id"], signing, step=query.step)
+    task = outputs_view(service.memory, asked.path["run_id"], signing, step=query.step or None)
     return Reply(body=OutputsBody(steps=service.world.run(task)))
 
 

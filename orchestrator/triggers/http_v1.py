@@ -20,7 +20,7 @@ from orchestrator.core.states import RunStatus
 from orchestrator.engine.view import RunView, run_view, view_of
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
-from orchestrator.triggers.shapes import texts
+from orchestrator.triggers.shapes import ExperimentName, texts
 
 STATUS_CODES: Mapping[RunStatus, str] = {
     RunStatus.RUNNING: "Running",
@@ -40,7 +40,7 @@ FIELDS: Mapping[str, str] = {
 class PipelineSubmissionInfo(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """The body of a submission. Only `ExperimentName` is needed; other fields of version 1 may be there."""
 
-    experiment_name: str
+    experiment_name: ExperimentName
     description: str | None = None
     run_source: str | None = None
     parameter_assignments: Annotated[

@@ -138,14 +138,11 @@ def _query_parameters(route: Route) -> list[Json]:
 
 
 def _query_parameter(name: str, schema: Json) -> Json:
-    parameter: Json = {"name": name, "in": "query", "required": False}
-    # A query holds texts: absence is what null is in JSON.
-    if alternatives := schema.pop("anyOf", None):
-        (schema_of_value,) = (option for option in alternatives if option.get("type") != "null")
-        schema = {**schema, **schema_of_value}
-    schema.pop("default", None) if schema.get("default", "") is None else None
-    if "description" in schema:
-        parameter["description"] = schema.pop("description")
+    # The Functions host drops empty values before anybody sees them, so they mean absence.
+    parameter: Json = {"name": name, "in": "query", "required": False, "allowEmptyValue": True}
+    if schema.get("default") == "":
+        del schema["default"]  # an empty text stands for absence
+    parameter["description"] = schema.pop("description")
     return {**parameter, "schema": schema}
 
 

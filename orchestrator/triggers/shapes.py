@@ -12,8 +12,24 @@ from orchestrator.core.errors import Problem
 from orchestrator.files import Signed
 
 Limit = Annotated[int, Meta(ge=1, le=1000, description="The most to list.")]
-Continuation = Annotated[
-    str | None, Meta(description="From the answer to the page before; None or absent: the first page, or the last one.")
+Continuation = Annotated[str | None, Meta(description="Asks for the next page; null: this was the last one.")]
+
+
+def text(description: str, pattern: str = "", *, longest: int = 0) -> Meta:
+    """Describes a text that a rule of `orchestrator.core.names` checks: its complaints are better than a decoder's."""
+    limits: dict[str, Any] = {"minLength": 1} if pattern else {}
+    if pattern:
+        limits["pattern"] = pattern
+    if longest:
+        limits["maxLength"] = longest
+    return Meta(description=description, extra_json_schema=limits)
+
+
+ExperimentName = Annotated[
+    str, text("Letters, digits, - and _, the first a letter or digit.", "^[A-Za-z0-9][A-Za-z0-9_-]*$", longest=255)
+]
+RunId = Annotated[
+    str, text("Letters, digits, - and _, the first a letter or digit.", "^[A-Za-z0-9][A-Za-z0-9_-]*$", longest=128)
 ]
 
 RUN_ID = "3f0c1f1c-0a34-5c41-9a55-2f6d2a9f6f11"
@@ -26,7 +42,7 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class PageQuery(Strict, frozen=True, kw_only=True):
     limit: Limit = 100
-    continuation: Continuation = None
+    continuation: Annotated[str, Meta(description="From the answer to the page before.")] = ""
 
 
 class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from orchestrator.adapters.memory import MemoryWorld
@@ -106,6 +108,22 @@ def test_files_are_listed_in_pages(world: MemoryWorld, files: MemoryFiles) -> No
     rest = world.run(datastores.listing("data", prefix="raw/", limit=2, continuation=first.continuation, url_seconds=9))
     assert [file.item.name for file in rest.items] == ["raw/c"]
     assert rest.continuation is None
+
+
+def test_a_continuation_can_stand_in_a_url_whatever_the_file_is_called(world: MemoryWorld, files: MemoryFiles) -> None:
+    names = ["a b&c=d", "a#?%", "aü/😀", "a"]
+    for name in names:
+        files.put("data", name, b"")
+    found: list[str] = []
+    continuation: str | None = None
+    while True:
+        page = world.run(datastores.listing("data", prefix="a", limit=1, continuation=continuation, url_seconds=9))
+        found += [file.item.name for file in page.items]
+        continuation = page.continuation
+        if continuation is None:
+            break
+        assert quote(continuation, safe="") == continuation
+    assert found == sorted(names)
 
 
 def test_a_prefix_cannot_leave_the_datastore(world: MemoryWorld, files: MemoryFiles) -> None:
