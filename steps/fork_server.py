@@ -70,7 +70,6 @@ class Child:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._buffer = b""
-        self.script_pid: int | None = None
 
     def fileno(self) -> int:
         return self._control.fileno()
@@ -84,13 +83,8 @@ class Child:
             data = b""
         if not data:
             raise EOFError
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for line in lines:
-            message = json.loads(line)
-            if "status" in message:
-                return End(**message)
-            self.script_pid = message["script"]
-        return None
+        self._buffer += data
+        return End(**json.loads(self._buffer)) if self._buffer.endswith(b"\n") else None
 
     def stop(self, *, kill: bool = False) -> None:
         """End the tree: SIGTERM, then SIGKILL after its grace; or SIGKILL at once. From any thread."""

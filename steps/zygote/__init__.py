@@ -24,6 +24,6 @@ Protocol, all sockets streams. Zygote to worker: the byte P with two descriptors
 Worker to zygote: N, prepare the next pair. Worker to script: 4 bytes of length
 (network order) with the write end of the log pipe as descriptor, then the request as JSON. Worker to keeper, as lines:
 `go <timeout> <grace>` (seconds, timeout may be `inf`), `stop` (SIGTERM, after the grace SIGKILL), `kill`. Keeper to
-worker, as lines of JSON: {"script": its pid}, and at the end {"status": wait status, "seconds": of life, "timed_out":
-bool, "strays": processes that outlived the script}.
+worker, at the end, a line of JSON: {"status": wait status, "seconds": of life, "timed_out": bool, "strays": processes
+that outlived the script}.
 """

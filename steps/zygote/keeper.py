@@ -58,13 +58,12 @@ class Keeper:
         tree.adopt_orphans()
         keeper = os.getpid()
         self._script = os.fork()
-        if self._script == 0:
-            tree.die_with(keeper)
-            tree.offer_to_oom_killer()
-            self._let_go()
-            return True
-        self._tell({"script": self._script})
-        return False
+        if self._script != 0:
+            return False
+        tree.die_with(keeper)
+        tree.offer_to_oom_killer()
+        self._let_go()
+        return True
 
     def _let_go(self) -> None:
         """In the script's process: nothing of the keeper stays."""

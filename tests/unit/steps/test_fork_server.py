@@ -146,13 +146,15 @@ def test_helpers_that_end_by_themselves_are_no_strays(server: ForkServer, tmp_pa
 
 @pytest.mark.parametrize("how", ["forked", "executed"])
 def test_a_script_that_kills_its_keeper_dies_and_is_cleared(own_server: ForkServer, tmp_path: Path, how: str) -> None:
-    source = DAEMON.replace("source, 1)", "source, 1)\nos.kill(os.getppid(), 9)\ntime.sleep(600)")
+    source = DAEMON.replace(
+        "source, 1)",
+        "source, 1)\nos.write(1, b'script %d\\n' % os.getpid())\nos.kill(os.getppid(), 9)\ntime.sleep(600)",
+    )
     running, pid = start(own_server, tmp_path, source, command(tmp_path, how))
-    script = None
     with pytest.raises(EOFError):
         while running.child.hear() is None:
-            script = running.child.script_pid
-    assert script is not None
+            pass
+    script = int(running.read_until(b"script ").split(b"script ")[1])
     assert eventually(lambda: not is_alive(pid) and not is_alive(script))
     running.close()
     (tmp_path / "script.py").write_text("print('next')")
@@ -206,7 +208,7 @@ from tests.unit.steps.running import BASE, command
 folder, how = json.loads(sys.argv[1])
 server = ForkServer(sys.executable, BASE)
 child = server.start(command(Path(folder), how, timeout=None), 1)
-child.hear(), child.hear()
+child.hear()
 """
 
 
