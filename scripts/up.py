@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from devhost.azurite import Azurite, AzuriteError, ensure_installed
@@ -40,18 +41,19 @@ def main(arguments: list[str]) -> int:
     for name in _FOREIGN:
         os.environ.pop(name, None)
     try:
-        with place.claim() as ours, _service(place, options, ours) as url:
+        with place.claim() as ours, _service(place, options, ours) as service:
             if options.command:
-                own |= {"MILLSTREAM_ENDPOINT": url, "MILLSTREAM_TOKEN": place.token()}
+                own |= {"MILLSTREAM_ENDPOINT": service.url, "MILLSTREAM_TOKEN": place.token()}
                 code = _run(options.command, options.cwd, own)
             elif ours:
-                code = _serve(url, place)
+                code = _serve(service.url, place)
             else:
-                print(f"already running at {url} (started from this clone); nothing to do")
+                print(f"already running at {service.url} (started from this clone); nothing to do")
                 code = 0
+        code = code or (0 if service.finished else 1)
     except (AzuriteError, HostError) as error:
-        print(*([error.trace.rstrip()] if isinstance(error, AppError) and error.trace else []), file=sys.stderr, end="")
-        print(error, file=sys.stderr)
+        trace = error.trace if isinstance(error, AppError) else ""
+        print(f"{trace}{error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
         code = _BY_SECOND_SIGNAL
@@ -61,14 +63,22 @@ def main(arguments: list[str]) -> int:
     os._exit(code)
 
 
+@dataclass(slots=True)
+class _Service:
+    """`finished`: all that ran when it was stopped came to its end."""
+
+    url: str
+    finished: bool = True
+
+
 @contextmanager
-def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[str]:
-    """The URL of a service that runs for the length of the block."""
+def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[_Service]:
+    """A service that runs for the length of the block."""
     if not ours:
         url = place.find_running()
         if url is None:
             raise HostError(f"another process holds {place.folder} and does not answer; end it, then try again")
-        yield url
+        yield _Service(url)
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ensure_installed(say=lambda text: print(text, flush=True))
@@ -77,11 +87,12 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
         place.write_settings(azurite.connection_string)
         host = _start_host(place, options)
         place.announce(host.url)
+        service = _Service(host.url)
         try:
-            yield host.url
+            yield service
         finally:
             place.service_file.unlink(missing_ok=True)
-            host.stop()
+            service.finished = host.stop()
 
 
 def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
@@ -152,7 +163,7 @@ Millstream is running at {url}
   client     Workspace.from_config() finds it from any folder of this clone
   example    .venv/bin/python examples/diabetes/pipeline.py
 
-Ctrl-C drains it: running steps finish, the data stays."""
+Ctrl-C drains it: running steps get half a minute to finish, the data stays."""
 
 
 def _short(path: Path) -> str:

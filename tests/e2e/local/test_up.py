@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 
-from tests.e2e.local.waiting import wait_for, wait_until_gone
+from tests.e2e.local.upprocess import ROOT, Up, command
+from tests.e2e.local.waiting import wait_until_gone
 
-ROOT = Path(__file__).resolve().parents[3]
 _ASK = """
 import os, sys, urllib.request
 headers = {"Authorization": "Bearer " + os.environ["MILLSTREAM_TOKEN"]}
@@ -42,43 +40,17 @@ except KeyboardInterrupt:
 """
 
 
-class Up:
-    """One `scripts/up` process with a folder of its own."""
-
-    def __init__(self, state: Path, *arguments: str, **environment: str) -> None:
-        self.state = state
-        self.log = state.with_suffix(".log")
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                _command(state, *arguments), cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
-            )
-
-    @property
-    def url(self) -> str:
-        """Where the service is, once it is up."""
-        announced = self.state / "service.json"
-        wait_for(lambda: announced.exists() or self.process.poll() is not None, told=self.log.read_text)
-        assert self.process.poll() is None, self.log.read_text()
-        url: str = json.loads(announced.read_text())["url"]
-        return url
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     """A service that keeps no data, on any port."""
     service = Up(tmp_path / "state", "--in-memory", "--port", "0")
     yield service
-    service.process.kill()
-    service.process.wait()
+    service.kill()
 
 
 def test_it_serves_until_it_is_told_to_stop(up: Up) -> None:
     assert requests.get(f"{up.url}/api/health", timeout=30).json()["status"] == "ok"
-    children = [child.pid for child in psutil.Process(up.process.pid).children(recursive=True)]
+    children = up.children()
     assert len(children) >= 2  # Azurite and the worker of the functions
     assert up.stop() == 0
     assert "Ctrl-C drains it" in up.log.read_text()
@@ -88,9 +60,8 @@ def test_it_serves_until_it_is_told_to_stop(up: Up) -> None:
 
 def test_killed_it_leaves_no_process(up: Up) -> None:
     assert up.url
-    children = [child.pid for child in psutil.Process(up.process.pid).children(recursive=True)]
-    up.process.kill()
-    up.process.wait()
+    children = up.children()
+    up.kill()
     wait_until_gone(*children)
 
 
@@ -108,7 +79,7 @@ def test_only_its_token_opens_it_and_nobody_else_reads_it(up: Up) -> None:
 
 def test_a_second_one_says_so_and_a_command_uses_the_first(up: Up) -> None:
     url = up.url
-    second = subprocess.run(_command(up.state), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(command(up.state), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (second.returncode, url in second.stdout) == (0, True)
     asked = _run(up.state, "--", sys.executable, "-c", _ASK)
     assert (asked.returncode, asked.stdout) == (7, "200\n")
@@ -157,13 +128,9 @@ def test_without_core_tools_it_says_what_is_missing(tmp_path: Path) -> None:
     assert "func" in done.stderr
 
 
-def _command(state: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "scripts.up", "--state", str(state), *arguments]
-
-
 def _run(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _command(state, *arguments),
+        command(state, *arguments),
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
