@@ -52,7 +52,9 @@ class Place:
         return self.token_file.read_text().strip()
 
     def prepare(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folder, and keep others out: Azurite's files in it are as open as the umask says."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
 
     @contextmanager
     def claim(self) -> Iterator[bool]:
