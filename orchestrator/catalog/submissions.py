@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.catalog import experiments, pipelines, snapshots
+from orchestrator.catalog import computes, experiments, pipelines, snapshots
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
 from orchestrator.core.definition import Definition
@@ -77,7 +77,9 @@ class Submitter:
 
     def check(self, definition: Definition) -> Task[tuple[Problem, ...]]:
         """The warnings. Raises InvalidDefinition with every problem."""
-        warnings = validation.check(definition, computes=self._computes, datastores=self._datastores)
+        unknown = {step.compute for step in definition.steps} - set(self._computes)
+        made = yield from computes.known(sorted(unknown))
+        warnings = validation.check(definition, computes={*self._computes, *made}, datastores=self._datastores)
         yield from snapshots.check_uploaded(definition, self._snapshots)
         return warnings
 

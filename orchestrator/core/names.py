@@ -111,6 +111,11 @@ EXPERIMENT = _matching(
     r"[A-Za-z0-9][\w-]{0,254}",
     "Use 1 to 255 letters, digits, - and _, the first a letter or digit.",
 )
+COMPUTE = _matching(
+    "compute name",
+    r"[A-Za-z0-9][\w.-]{0,63}",
+    "Use 1 to 64 letters, digits, -, _ and ., the first a letter or digit.",
+)
 DATASTORE = _matching("datastore name", r"[A-Za-z0-9][\w-]{0,127}", "Use 1 to 128 letters, digits, - and _.")
 MODEL = _matching(
     "model name",

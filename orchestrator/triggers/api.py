@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.triggers import (
+    http_computes,
     http_data,
     http_models,
     http_pipelines,
@@ -23,4 +24,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_steps.ROUTES,
     *http_data.ROUTES,
     *http_models.ROUTES,
+    *http_computes.ROUTES,
 )

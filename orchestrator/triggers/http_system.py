@@ -6,12 +6,15 @@ from typing import Literal
 
 import msgspec
 
+from orchestrator.catalog import computes
 from orchestrator.catalog.datastores import MOST_UPLOADS
 from orchestrator.core.errors import Unavailable
 from orchestrator.engine.index import ACTIVE, INDEX
 from orchestrator.ports import Now, Query
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.version import VERSION
+
+_MOST_COMPUTES = 1000
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +83,8 @@ def workspace(service: Service, asked: Asked) -> Reply:
     """Its name, datastores and computes, and the limits that requests are held to."""
     del asked
     settings = service.settings
+    made = service.world.run(computes.listing(limit=_MOST_COMPUTES, continuation=None)).items
+    kinds = {compute.name: compute.kind for compute in made} | dict(settings.computes)
     return Reply(
         body=WorkspaceBody(
             name=settings.workspace,
@@ -91,7 +96,7 @@ def workspace(service: Service, asked: Asked) -> Reply:
                 DatastoreBody(name=name, type="AzureBlob", container=container)
                 for name, container in settings.datastores.items()
             ),
-            computes=tuple(ComputeBody(name=name, kind=kind) for name, kind in settings.computes.items()),
+            computes=tuple(ComputeBody(name=name, kind=kind) for name, kind in kinds.items()),
             limits=Limits(
                 snapshot_bytes=settings.snapshot_bytes,
                 snapshot_files=settings.snapshot_files,

@@ -29,13 +29,14 @@ GROUPS = {
     "steps": "Inside a run: steps, logs, metrics, outputs.",
     "data": "Sources and data, by signed URLs.",
     "models": "Experiments and registered models.",
+    "computes": "Names of computes that steps may ask for.",
 }
 PARAMETERS = {
     "run_id": "The id of a run.",
     "step_id": "The id of a step in the definition.",
     "pipeline_id": "The id of a published pipeline.",
     "snapshot_id": "The id of a source folder: the sha256 of its manifest.",
-    "name": "The name of the datastore or model.",
+    "name": "The name of the datastore, model or compute.",
 }
 LOG_HEADERS = {
     "Millstream-Log-Offset": "Where in the log the body begins, in bytes.",

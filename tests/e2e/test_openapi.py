@@ -60,6 +60,7 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-snapshot_id": snapshot,
         "KNOWN-datastores-name": "workspaceblobstore",
         "KNOWN-models-name": "model",
+        "KNOWN-computes-name": str(service.ask("PUT", "computes/cpu-cluster", {})["name"]),
     }
 
 

@@ -81,7 +81,8 @@ def test_every_operation_is_described(route: Route) -> None:
     assert {"500"} <= statuses
     assert ("401" in statuses) == (route.role is not None)
     assert ("400" in statuses) == (route.query is not None or route.body is not None)
-    assert ("404" in statuses) >= (set(route.parameters) != set())
+    # Naming what is not there is an error, except where that makes it.
+    assert ("404" in statuses) >= (set(route.parameters) != set() and route.method != "PUT")
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.body], ids=lambda route: route.name)

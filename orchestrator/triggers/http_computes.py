@@ -1,0 +1,70 @@
+"""Computes: the names that steps may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from orchestrator.catalog import computes
+from orchestrator.catalog.computes import Compute
+from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
+from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
+
+
+class ComputeRequest(Strict, frozen=True, kw_only=True):
+    """`settings` is any JSON object: what the maker asked for, kept to be shown."""
+
+    kind: str = "function"
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ComputeList(msgspec.Struct, frozen=True, kw_only=True):
+    computes: tuple[Compute, ...]
+    continuation: Continuation
+
+
+@route(
+    "PUT",
+    "computes/{name}",
+    summary="Make a compute",
+    role=Role.SUBMITTER,
+    answers={201: Compute, 200: Compute},
+    errors=(409, 413),
+    example={"kind": "function", "settings": {"vm_size": "STANDARD_D2_V2", "max_nodes": 4}},
+)
+def put_compute(service: Service, asked: Asked, body: ComputeRequest) -> Reply:
+    """Give a kind of compute a name that steps may ask for. If there is one, its settings are replaced (200)."""
+    task = computes.put(asked.path["name"], body.kind, body.settings, configured=service.settings.computes)
+    made, created = service.world.run(task)
+    return Reply(body=made, status=201 if created else 200)
+
+
+@route("GET", "computes", summary="List computes", role=Role.READER, answers={200: ComputeList})
+def list_computes(service: Service, asked: Asked, query: PageQuery) -> Reply:
+    """Those that were made, by name. The service's own are in the answer to GET /api/workspace."""
+    del asked
+    page = service.world.run(computes.listing(limit=query.limit, continuation=query.continuation or None))
+    return Reply(body=ComputeList(computes=page.items, continuation=page.continuation))
+
+
+@route("GET", "computes/{name}", summary="Get a compute", role=Role.READER, answers={200: Compute}, errors=(404,))
+def get_compute(service: Service, asked: Asked) -> Reply:
+    """One that was made."""
+    return Reply(body=service.world.run(computes.get(asked.path["name"])))
+
+
+@route(
+    "DELETE",
+    "computes/{name}",
+    summary="Remove a compute",
+    role=Role.SUBMITTER,
+    answers={200: Compute},
+    errors=(404,),
+)
+def delete_compute(service: Service, asked: Asked) -> Reply:
+    """New pipelines cannot name it any more; what was published or runs is not touched."""
+    return Reply(body=service.world.run(computes.remove(asked.path["name"])))
+
+
+ROUTES = (put_compute, list_computes, get_compute, delete_compute)
