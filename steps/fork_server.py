@@ -16,7 +16,7 @@ from steps.failures import StartFailed
 
 _MAIN = Path(__file__).with_name("zygote") / "main.py"
 _START_SECONDS = 60.0
-_TRIES = 2
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +145,20 @@ class ForkServer:
             try:
                 server = self._connected()
                 _, descriptors, _, _ = socket.recv_fds(server, 1, 2)
-                if len(descriptors) == 2:
-                    server.send(b"N")
-                    control, go = (socket.socket(fileno=descriptor) for descriptor in descriptors)
-                    return control, go
             except OSError:
-                pass
-            self._drop()
-            return None
+                descriptors = []
+            sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            if len(sockets) != 2:
+                for useless in sockets:
+                    useless.close()
+                self._drop()
+                return None
+            try:
+                server.send(b"N")
+            except OSError:
+                # A zygote that has just died; the pair lives on without it.
+                self._drop()
+            return sockets[0], sockets[1]
 
     def _connected(self) -> socket.socket:
         if self._server is None:

@@ -112,8 +112,7 @@ class Zygote:
                 is_orphaned = is_orphaned or status != 0 or pid not in self._keepers
                 self._keepers.discard(pid)
         if is_orphaned:
-            kept = {pid for living in self._keepers for pid in [living, *tree.descendants(living)]}
-            tree.send(signal.SIGKILL, [pid for pid in tree.descendants(os.getpid()) if pid not in kept])
+            tree.send(signal.SIGKILL, tree.descendants(os.getpid(), sparing=self._keepers))
 
 
 def keep(control: socket.socket, go: socket.socket, prepared: script.Prepared) -> script.Request:

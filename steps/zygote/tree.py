@@ -7,6 +7,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
@@ -37,15 +38,17 @@ def offer_to_oom_killer() -> None:
             score.write(b"500")
 
 
-def descendants(root: int) -> list[int]:
-    """Process ids below `root`, zombies included, parents before children. Empty where there is no /proc."""
+def descendants(root: int, *, sparing: Collection[int] = ()) -> list[int]:
+    """Process ids below `root`, zombies included, parents before children; without those of `sparing` and what is below
+    them. Empty where there is no /proc.
+    """
     children: dict[int, list[int]] = {}
     for pid, parent in _parents():
         children.setdefault(parent, []).append(pid)
     found: list[int] = []
     frontier = [root]
     while frontier:
-        below = children.get(frontier.pop(), [])
+        below = [pid for pid in children.get(frontier.pop(), ()) if pid not in sparing]
         found += below
         frontier += below
     return found

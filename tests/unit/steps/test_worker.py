@@ -602,6 +602,44 @@ def test_a_script_that_kills_its_keeper(worker: StepWorker, store: MemoryStore) 
     assert run(worker, store, "print('next')").error is None
 
 
+HOSTILE = {
+    "print('fine')": None,
+    "1 / 0": "ScriptFailed",
+    "import time\ntime.sleep(600)": "TimedOut",
+    "print('x' * 300_000)": None,
+    "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(600)": None,
+    "import subprocess\nsubprocess.Popen(['sleep', '600'])": None,
+    "import os\nos.kill(os.getpid(), 9)": "ScriptKilled",
+    "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(600)": "ScriptKilled",
+    "import os\nstat = open(f'/proc/{os.getppid()}/stat').read()\nos.kill(int(stat.rpartition(')')[2].split()[1]), 9)": None,
+}
+
+
+def test_hostile_scripts_at_once_harm_only_themselves(store: MemoryStore, cache: Path) -> None:
+    """Among them are killers of the keeper and of the zygote. Every attempt ends as its own script deserves."""
+    snapshots = {source: put_snapshot(store, {"script.py": source}) for source in HOSTILE}
+    ended: list[tuple[str, str | None]] = []
+    before = set(tree.descendants(os.getpid()))
+    with working(store, settings(cache)) as worker:
+        perform(worker, job(snapshots["print('fine')"]))
+        descriptors = len(os.listdir("/proc/self/fd"))
+
+        def work(number: int) -> None:
+            sources = list(HOSTILE)
+            for source in sources[number:] + sources[:number]:
+                result = perform(worker, job(snapshots[source], timeout=0.4, owner=f"o{number}"))
+                ended.append((source, result.error.code if result.error else None))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(len(HOSTILE))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(ended, key=str) == sorted([*HOSTILE.items()] * len(HOSTILE), key=str)
+        assert eventually(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
+    assert eventually(lambda: not any(map(is_alive, set(tree.descendants(os.getpid())) - before)))
+
+
 def test_the_interpreter_is_the_workers(worker: StepWorker, store: MemoryStore) -> None:
     result = run(worker, store, "import sys, shutil\nprint(sys.executable)\nprint(shutil.which('python'))")
     assert result.log is not None
