@@ -132,8 +132,10 @@ def _text(
             text = str(inputs[name])
         case FromOutput(name=name) if name in outputs:
             text = str(outputs[name])
+        case FromInput(name=name) | FromOutput(name=name):
+            raise InvalidStep(f"The step refers to the port {name!r}, which it does not have.")
         case _:
-            raise InvalidStep(f"The step refers to the port {item.name!r}, which it does not have.")
+            raise InvalidStep(f"This worker does not know what to make of the argument {item!r}.")
     if "\0" in text:
         raise InvalidStep("An argument holds a NUL character, which no process can be given.")
     return text

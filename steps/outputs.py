@@ -135,9 +135,18 @@ def _walk(root: Path, within: Path, log: StepLog) -> Iterator[tuple[str, Path]]:
         log.note(f"... and {len(left_out) - MOST_NOTES} more.")
 
 
-def _walk_folder(folder: Path, prefix: str, within: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as scan:
-        entries = sorted(scan, key=lambda entry: entry.name)
+        return sorted(scan, key=lambda entry: entry.name)
+
+
+def _walk_folder(folder: Path, prefix: str, within: Path, left_out: list[str]) -> Iterator[tuple[str, Path]]:
+    try:
+        entries = _entries(folder)
+    except PermissionError:
+        # The script has made it unreadable; it is ours to read all the same.
+        folder.chmod(0o700)
+        entries = _entries(folder)
     for entry in entries:
         name, path = prefix + entry.name, Path(entry.path)
         if entry.is_symlink():

@@ -155,13 +155,22 @@ def _verify(item: Fetch, sink: _Hashing) -> None:
 def push(store: Store, item: Push, stop: Stop) -> File:
     """Store a file. Raises StorageFailed, Stopped, OSError."""
     stop.check()
-    with item.source.open("rb") as file:
+    with _opened(item.source) as file:
         source = _Hashing(file, stop)
         try:
             store.upload(item.container, item.name, cast(BinaryIO, source))
         except StoreFailed as error:
             raise StorageFailed(f"{item.path or item.name} could not be stored: {error}") from error
         return source.file(item.path)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a script's file, also one that the script has made unreadable."""
+    try:
+        return path.open("rb")
+    except PermissionError:
+        path.chmod(0o600)
+        return path.open("rb")
 
 
 def fetch_all(pool: Pool, store: Store, items: Sequence[Fetch], stop: Stop) -> None:

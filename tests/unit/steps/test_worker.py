@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -185,6 +186,41 @@ def test_names_that_cannot_be_stored(worker: StepWorker, store: MemoryStore, nam
     assert artifacts.error is None
     assert artifacts.artifacts == ()
     assert artifacts.log is not None
+
+
+WITHOUT_PRIVILEGES = """
+import ctypes, os, sys
+from pathlib import Path
+if os.getuid() == 0 and len(sys.argv) == 2:
+    for override in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, override, 0, 0, 0)  # PR_CAPBSET_DROP, heeded at the next execution
+    os.execv(sys.executable, [*sys.orig_argv, "again"])
+from steps.memory_store import MemoryStore
+from tests.unit.steps.jobs import DATA, SYSTEM, job, perform, put_snapshot, settings, working
+from orchestrator.core.definition import FromOutput, Output
+store = MemoryStore(SYSTEM, DATA)
+source = (
+    "import os, sys\\nos.makedirs(sys.argv[1] + '/sealed')\\nopen(sys.argv[1] + '/sealed/f', 'w').write('x')\\n"
+    "os.chmod(sys.argv[1] + '/sealed/f', 0)\\nos.chmod(sys.argv[1] + '/sealed', 0)\\n"
+    "open('outputs/a', 'w').write('y')\\nos.chmod('outputs/a', 0)\\nos.chmod('outputs', 0o500)\\n"
+)
+with working(store, settings(Path(sys.argv[1]))) as worker:
+    it = job(put_snapshot(store, {"script.py": source}), arguments=(FromOutput(name="out"),), outputs=(Output(name="out"),))
+    result = perform(worker, it)
+    print(result.error, [file.path for file in result.outputs["out"].files], [file.path for file in result.artifacts])
+print([path.parts[-3] for path in Path(sys.argv[1]).rglob("script.py")])
+"""
+
+
+def test_what_a_script_made_unreadable_is_stored_and_removed(tmp_path: Path) -> None:
+    """Without the privilege of root to read everything."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PRIVILEGES, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[3],
+    )
+    assert done.stdout == "None ['sealed/f'] ['outputs/a']\n['snapshots']\n", done.stderr
 
 
 def test_files_that_the_script_named(worker: StepWorker, store: MemoryStore, tmp_path: Path) -> None:
