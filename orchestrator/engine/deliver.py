@@ -9,8 +9,9 @@ from __future__ import annotations
 from orchestrator.core import result as results
 from orchestrator.core.claim import ClaimRow, Standing, retrying, settled
 from orchestrator.core.errors import Broken
+from orchestrator.core.head import ready
 from orchestrator.core.message import Delivery, StepMessage, encode
-from orchestrator.core.plan import Plan
+from orchestrator.core.plan import Plan, bits
 from orchestrator.core.result import StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.states import ClaimState
@@ -21,7 +22,7 @@ from orchestrator.engine.inputs import prepare
 from orchestrator.engine.lease import Lease, Perform
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for, read_info, recent_head
-from orchestrator.engine.revive import revive
+from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
 from orchestrator.engine.take import take
 from orchestrator.ports import Commit, Get, Merge, Refused, Send, Task, Unanswered, WriteBlob
@@ -41,20 +42,24 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
         return ()
     came_back = delivery.count > 1
     if known.head.status.terminal or known.head.ended >> position & 1:
-        return (yield from recover(memory, plan, run)) if came_back else ()
+        return (yield from recover(memory, plan, run, position)) if came_back else ()
     if plan.parents[position] & ~known.head.done:
         return ()  # no engine sends a step before its parents are committed: whoever did, it is not to be run
     taken = yield from take(memory, run, position, delivery)
     if taken.lease is None:
         settled_before = taken.standing is Standing.SETTLED
-        return (yield from recover(memory, plan, run)) if settled_before and came_back else ()
+        return (yield from recover(memory, plan, run, position)) if settled_before and came_back else ()
     if taken.standing is Standing.EXHAUSTED:
         return (yield from fail(memory, plan, taken.lease, died_too_often()))
     return (yield from _execute(memory, plan, taken.lease, message))
 
 
-def recover(memory: ProcessMemory, plan: Plan, run: str) -> Task[Messages]:
-    """Make up for whatever a process that died may have left undone in this run."""
+def recover(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[Messages]:
+    """Make up for what a process that died after it had committed this step may have left undone.
+
+    Only the children of the step are sent again: what else may be lost, the sweep finds, with patience for what just
+    waits in the queue.
+    """
     ready_now = yield from combine(memory, plan, run)
     known = yield from fresh_head(memory, run)
     if known is None:
@@ -62,8 +67,10 @@ def recover(memory: ProcessMemory, plan: Plan, run: str) -> Task[Messages]:
     if known.head.status.terminal:
         yield from index.finish(memory, run, known.head.status)
         return ()
-    stuck = yield from revive(memory, plan, run, known.head)
-    return messages_for(memory, plan, run, tuple(sorted({*ready_now, *stuck})))
+    open_now = set(ready(plan, known.head))
+    children = tuple(child for child in plan.children[position] if child in open_now)
+    still = yield from standing_still(memory, run, children)
+    return messages_for(memory, plan, run, tuple(sorted({*ready_now, *bits(still)})))
 
 
 def fail(memory: ProcessMemory, plan: Plan, lease: Lease, error: StepError) -> Task[Messages]:

@@ -6,11 +6,27 @@ Rows here are made before a run's first step and follow its head; they may lag b
 from __future__ import annotations
 
 from orchestrator.core.errors import Unavailable
+from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import read_info
-from orchestrator.ports import Commit, Delete, Get, Insert, Now, Props, Refused, Task, Unanswered, Upsert, Write
+from orchestrator.engine.rows import pack, unpack
+from orchestrator.ports import (
+    Commit,
+    Delete,
+    Get,
+    Insert,
+    Merge,
+    Now,
+    Props,
+    Refused,
+    Row,
+    Task,
+    Unanswered,
+    Upsert,
+    Write,
+)
 
 INDEX = "index"
 ACTIVE = "active"
@@ -45,6 +61,35 @@ def _noted(info: RunInfo) -> Task[bool]:
     """Whether the list says already that the run has ended: its end is when that was first said."""
     row = yield from Get(table=INDEX, pk=ALL_RUNS, rk=newest_first(info))
     return row is not None and RunStatus(str(row.props["status"])).terminal
+
+
+def due(entry: Row, waiting: int) -> Task[int]:
+    """Which of the steps that stand still (a set) in the unfinished run at `entry` are to be sent again now.
+
+    Patience is kept in the entry, under its etag: of two sweeps at once, one sends.
+    """
+    before = _read_patience(entry)
+    after, sent = look(before, waiting)
+    if after == before:
+        return sent
+    try:
+        yield from Commit(table=INDEX, pk=ACTIVE, writes=(Merge(rk=entry.rk, props=_patience(after), etag=entry.etag),))
+    except Refused:
+        return 0
+    except Unanswered:
+        return sent  # perhaps for the second time, which is harmless
+    return sent
+
+
+def _patience(patience: Patience) -> Props:
+    return {"sent": pack(patience.sent), "looks": patience.looks, "rounds": patience.rounds}
+
+
+def _read_patience(entry: Row) -> Patience:
+    p = entry.props
+    if "sent" not in p:
+        return Patience()
+    return Patience(sent=unpack(p["sent"]), looks=int(p["looks"]), rounds=int(p["rounds"]))
 
 
 def leave(run: str) -> Task[None]:

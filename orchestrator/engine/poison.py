@@ -34,11 +34,11 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
     if known is None:
         return ()
     if known.head.status.terminal or known.head.ended >> position & 1:
-        return (yield from recover(memory, plan, run))
+        return (yield from recover(memory, plan, run, position))
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
     verdict = Standing.FREE if row is None else _verdict(memory, read_claim(row), row.age, delivery)
     if verdict is Standing.SETTLED:
-        return (yield from recover(memory, plan, run))
+        return (yield from recover(memory, plan, run, position))
     if verdict is Standing.HELD:
         return ()
     if verdict is Standing.FREE and message.poisoned < MOST_POISONINGS:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.head import Head, ready
-from orchestrator.core.plan import Plan
+from orchestrator.core.plan import mask_of
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.rows import CLAIMS, RUNS, read_claim, step_of
+from orchestrator.engine.rows import RUNS, claim_key, read_claim, step_of
 from orchestrator.ports import Query, Task
 
 _SELECT = ("state", "attempt", "owner", "message", "dequeues", "retries", "crashes", "delay", "started")
 
 
-def revive(memory: ProcessMemory, plan: Plan, run: str, head: Head) -> Task[tuple[int, ...]]:
-    """The ready steps that need a message: unclaimed, due for a retry, or claimed by one that seems dead."""
-    candidates = ready(plan, head)
+def standing_still(memory: ProcessMemory, run: str, candidates: tuple[int, ...]) -> Task[int]:
+    """Those of these ready steps (ascending) that need a message, as a set.
+
+    They have no claim, since their message is lost or waits in the queue; or are due for a retry; or their claim is
+    held by one that seems dead.
+    """
     if not candidates:
-        return ()
-    rows = yield from Query(table=RUNS, pk=run, first=CLAIMS[0], last=CLAIMS[1], select=_SELECT)
+        return 0
+    first, last = claim_key(candidates[0]), claim_key(candidates[-1] + 1)
+    rows = yield from Query(table=RUNS, pk=run, first=first, last=last, select=_SELECT)
     claims = {step_of(row.rk): (read_claim(row), row.age) for row in rows}
     ttl = memory.settings.claim_ttl
-    return tuple(step for step in candidates if step not in claims or _stuck(*claims[step], ttl))
+    return mask_of([step for step in candidates if step not in claims or _stuck(*claims[step], ttl)])
 
 
 def _stuck(claim: ClaimRow, age: float, ttl: float) -> bool:

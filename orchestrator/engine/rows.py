@@ -38,11 +38,12 @@ def step_of(rk: str) -> int:
     return int(rk[2:])
 
 
-def _pack(mask: int) -> bytes:
+def pack(mask: int) -> bytes:
+    """A set of steps as a property."""
     return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
 
 
-def _unpack(value: object) -> int:
+def unpack(value: object) -> int:
     assert isinstance(value, bytes)
     return int.from_bytes(value, "little")
 
@@ -52,9 +53,9 @@ def head_props(head: Head) -> Props:
     return {
         "v": VERSION,
         "status": head.status.value,
-        "done": _pack(head.done),
-        "failed": _pack(head.failed),
-        "skipped": _pack(head.skipped),
+        "done": pack(head.done),
+        "failed": pack(head.failed),
+        "skipped": pack(head.skipped),
         "attempts": msgspec.json.encode({str(k): v for k, v in head.attempts.items()}).decode(),
         "keep_going": head.keep_going,
     }
@@ -65,9 +66,9 @@ def read_head(row: Row) -> Head:
     attempts: dict[str, int] = msgspec.json.decode(str(p["attempts"]))
     return Head(
         status=RunStatus(str(p["status"])),
-        done=_unpack(p["done"]),
-        failed=_unpack(p["failed"]),
-        skipped=_unpack(p["skipped"]),
+        done=unpack(p["done"]),
+        failed=unpack(p["failed"]),
+        skipped=unpack(p["skipped"]),
         attempts={int(k): v for k, v in attempts.items()},
         keep_going=bool(p["keep_going"]),
     )

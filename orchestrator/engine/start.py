@@ -12,14 +12,14 @@ import msgspec
 
 from orchestrator.core import run as runs
 from orchestrator.core.errors import Conflict, Unavailable
-from orchestrator.core.head import Head
+from orchestrator.core.head import Head, ready
 from orchestrator.core.message import StepMessage
-from orchestrator.core.plan import Plan
+from orchestrator.core.plan import Plan, bits
 from orchestrator.core.run import RunInfo
 from orchestrator.engine import index
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import definition_blob, fresh_head, messages_for
-from orchestrator.engine.revive import revive
+from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import HEAD, INFO, RUNS, VERSION, head_props
 from orchestrator.ports import Commit, Get, Insert, Monotonic, Refused, Task, Unanswered, WriteBlob
 
@@ -74,7 +74,9 @@ def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
         yield from index.finish(memory, info.id, known.head.status)
         return Started(created=False, info=there, messages=())
     yield from index.enter(there)
-    missing = yield from revive(memory, plan, info.id, known.head)
+    open_now = set(ready(plan, known.head))
+    still = yield from standing_still(memory, info.id, tuple(root for root in plan.roots if root in open_now))
+    missing = tuple(bits(still))
     return Started(created=False, info=there, messages=messages_for(memory, plan, info.id, missing))
 
 

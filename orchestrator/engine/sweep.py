@@ -8,12 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.core.errors import MillstreamError
+from orchestrator.core.head import ready
+from orchestrator.core.plan import Plan, bits
 from orchestrator.engine import index
-from orchestrator.engine.deliver import Messages, recover
+from orchestrator.engine.combine import combine
+from orchestrator.engine.deliver import Messages
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import load_plan, note_head
+from orchestrator.engine.reading import fresh_head, load_plan, messages_for, note_head
+from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import HEAD, RUNS
-from orchestrator.ports import Get, Query, Task
+from orchestrator.ports import Get, Query, Row, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +36,16 @@ def sweep(memory: ProcessMemory) -> Task[Swept]:
     failed: list[tuple[str, str]] = []
     for row in rows:
         try:
-            messages.append((yield from _look_at(memory, row.rk, str(row.props["definition"]))))
+            messages.append((yield from _look_at(memory, row)))
         except MillstreamError as error:
             failed.append((row.rk, error.message))
     flat = tuple(message for some in messages for message in some)
     return Swept(seen=len(rows), messages=flat, failed=tuple(failed))
 
 
-def _look_at(memory: ProcessMemory, run: str, definition: str) -> Task[Messages]:
+def _look_at(memory: ProcessMemory, entry: Row) -> Task[Messages]:
+    """`entry` is the run's row among the unfinished ones."""
+    run = entry.rk
     row = yield from Get(table=RUNS, pk=run, rk=HEAD)
     if row is None:
         yield from index.leave(run)
@@ -50,5 +56,19 @@ def _look_at(memory: ProcessMemory, run: str, definition: str) -> Task[Messages]
         return ()
     if row.age < memory.settings.sweep_quiet:
         return ()
-    plan = yield from load_plan(memory, definition)
-    return (yield from recover(memory, plan, run))
+    plan = yield from load_plan(memory, str(entry.props["definition"]))
+    return (yield from _revive(memory, plan, entry))
+
+
+def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:
+    run = entry.rk
+    ready_now = yield from combine(memory, plan, run)
+    known = yield from fresh_head(memory, run)
+    if known is None:
+        return ()
+    if known.head.status.terminal:
+        yield from index.finish(memory, run, known.head.status)
+        return ()
+    still = yield from standing_still(memory, run, ready(plan, known.head))
+    due = yield from index.due(entry, still)
+    return messages_for(memory, plan, run, tuple(sorted({*ready_now, *bits(due)})))
