@@ -172,6 +172,14 @@ def random_graph(random: Random, most_steps: int = 12) -> Graph:
     )
 
 
+def random_crowd(random: Random) -> Graph:
+    """Layers of steps that all end at once: on several hosts, everybody wants to write the head."""
+    width, depth = random.randint(3, 8), random.randint(2, 4)
+    graph = layers(width, depth, Script(seconds=random.choice(SECONDS[:3])), data=random.random() < 0.3)
+    lame = {random.randrange(width * depth): Script(failures=ALWAYS)} if random.random() < 0.3 else {}
+    return scripted(graph, lame, keep_going=random.random() < 0.5)
+
+
 def _random_script(random: Random, beat: float | None, unruly: bool) -> Script:
     seconds = beat or random.choice(SECONDS) * random.uniform(0.5, 1.5)
     size = 30_000 if random.random() < 0.05 else 0

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.index import INDEX
-from orchestrator.engine.rows import CLAIMS, HEAD, INFO
+from orchestrator.engine.rows import HEAD, INFO
 from orchestrator.ports import Commit, Effect, Get, Insert, Query, ReadBlob, Send, Write, WriteBlob
 
 PER_STEP = (
@@ -35,7 +35,9 @@ def kind_of(effect: Effect[Any]) -> str:
     if isinstance(effect, Query):
         if effect.table == INDEX:
             return "sweep"
-        return {HEAD: "combine query", CLAIMS[0]: "sweep"}.get(effect.first, "input read")
+        if effect.first == HEAD:
+            return "combine query"
+        return "sweep" if effect.select else "input read"
     if isinstance(effect, Send):
         return "put"
     if isinstance(effect, ReadBlob):

@@ -17,13 +17,14 @@ from orchestrator.core.claim import ClaimRow, Standing
 from orchestrator.core.claim import standing as sound_standing
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.message import Delivery, encode
+from orchestrator.core.patience import Patience
 from orchestrator.core.plan import Plan, bits
 from orchestrator.engine import cancel, combine, complete, deliver, index, lease, poison, start, sweep, take
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, ProcessMemory
 from orchestrator.engine.reading import fresh_head, messages_for
 from orchestrator.engine.rows import HEAD, RUNS, claim_key, read_claim
-from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Send, Task, Unanswered, Upsert, Write
+from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Row, Send, Task, Unanswered, Upsert, Write
 from tests.simulation import simulation
 
 Patch = tuple[ModuleType, str, Any]
@@ -68,6 +69,15 @@ def _commit_of(keep: Callable[[Write], bool]) -> Callable[..., Commit]:
 def _nothing(*_: object, **__: object) -> Task[tuple[()]]:
     yield from ()
     return ()
+
+
+def _only_once(before: Patience, waiting: int) -> tuple[Patience, int]:
+    return Patience(sent=before.sent | waiting), waiting & ~before.sent
+
+
+def _nobody(*_: object) -> Task[int]:
+    yield from ()
+    return 0
 
 
 def _upsert(*, rk: str, props: Props) -> Upsert:
@@ -198,12 +208,12 @@ def _fold_over(sound: Callable[..., Any]) -> Callable[..., Any]:
 def _young_enough(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
     """The sweep takes a run off its list when its head has not moved for long, instead of reviving it."""
 
-    def look_at(memory: ProcessMemory, run: str, definition: str) -> Task[Any]:
-        row = yield from Get(table=RUNS, pk=run, rk=HEAD)
+    def look_at(memory: ProcessMemory, entry: Row) -> Task[Any]:
+        row = yield from Get(table=RUNS, pk=entry.rk, rk=HEAD)
         if row is not None and row.age > 2 * memory.settings.sweep_quiet:
-            yield from index.leave(run)
+            yield from index.leave(entry.rk)
             return ()
-        return (yield from sound(memory, run, definition))
+        return (yield from sound(memory, entry))
 
     return look_at
 
@@ -281,11 +291,15 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "no second wind": Mutant(
         "neither a message that comes back nor the sweep resends what was lost",
-        ((deliver, "revive", _nothing), (start, "revive", _nothing)),
+        tuple((module, "standing_still", _nobody) for module in (deliver, start, sweep)),
     ),
     "no combining on recovery": Mutant(
         "an inbox row whose writer died stays",
-        ((deliver, "combine", _nothing),),
+        ((deliver, "combine", _nothing), (sweep, "combine", _nothing)),
+    ),
+    "sweep sends once": Mutant(
+        "what the sweep has sent again and is lost again stays lost",
+        ((index, "look", _only_once),),
     ),
     "sweep gives up": Mutant(
         "the sweep drops a run that stands still",
@@ -301,7 +315,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "silence is success, combining": Mutant(
         "an unanswered head swap counts as applied",
-        ((complete, "combine", _believing(combine.combine)), (deliver, "combine", _believing(combine.combine))),
+        tuple((module, "combine", _believing(combine.combine)) for module in (complete, deliver, sweep)),
     ),
     "silence is success, cancelling": Mutant(
         "an unanswered cancel counts as applied",

@@ -12,7 +12,7 @@ HALF_A_SECOND = Script(seconds=0.5)
 
 
 def play(graph: Graph, hosts: int) -> tuple[Simulation, Report]:
-    simulation = Simulation(3, Setting(graphs=[graph], hosts=hosts, polling=0.1, latency=(0.002, 0.004)))
+    simulation = Simulation(3, Setting(graphs=[graph], hosts=hosts, polling=0.1, latency=(0.002, 0.004), settle=3600.0))
     report = simulation.run()
     assert report.statuses == (RunStatus.COMPLETED,)
     assert report.executions == report.commits == len(graph.parents)
@@ -39,6 +39,13 @@ def test_ten_thousand_steps_cost_as_much_a_step_as_a_tenth_of_them() -> None:
 def test_a_fan_in_of_a_thousand_on_fifty_hosts() -> None:
     _, report = play(fan(1000, HALF_A_SECOND, data=False), 50)
     assert per_step(report) <= 6.5
+
+
+def test_a_queue_that_is_long_is_not_made_longer() -> None:
+    """The sweep cannot tell a message that waits from one that is lost: it sends again, but with patience."""
+    _, report = play(fan(200, Script(seconds=300.0), data=False), 1)
+    assert report.takeovers == 0
+    assert report.counts["put"] <= 7 * report.commits
 
 
 def test_what_passes_between_steps_costs_little() -> None:

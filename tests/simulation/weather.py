@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from tests.simulation.faults import Storm
-from tests.simulation.graphs import random_graph
+from tests.simulation.graphs import Graph, random_crowd, random_graph
 from tests.simulation.simulation import Setting
 
 
-def stormy(seed: int, most_steps: int = 12) -> Setting:
+def stormy(seed: int) -> Setting:
     """The world of this seed: the same at every call."""
     random = Random(f"weather {seed}")
-    graphs = [random_graph(random, most_steps) for _ in range(random.choice((1, 2, 4, 8)))]
-    hosts = random.randint(1, 6)
+    if random.random() < 0.3:
+        crowds = [random_crowd(random) for _ in range(random.choice((1, 2, 4)))]
+        setting = _world(random, crowds, hosts=random.randint(3, 6))
+        return replace(setting, batch=random.choice((1, 4)), polling=0.02)
+    graphs = [random_graph(random) for _ in range(random.choice((1, 2, 4, 8)))]
+    return _world(random, graphs, hosts=random.randint(1, 6))
+
+
+def _world(random: Random, graphs: Sequence[Graph], *, hosts: int) -> Setting:
     return Setting(
         graphs=graphs,
         hosts=hosts,
