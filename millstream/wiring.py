@@ -14,7 +14,7 @@ from typing import Any
 from millstream.data import DataReference, InputPortBinding, PipelineData
 from millstream.parameter import PipelineParameter
 from millstream.tokens import refuse_tokens
-from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal
+from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal, Text
 from orchestrator.core.names import shown, variable_of
 
 Source = PipelineData | DataReference
@@ -113,10 +113,10 @@ def wire(what: str, *, inputs: Any, outputs: Any, arguments: Any) -> Wiring:
 
 def environment_of(
     what: str, params: Mapping[str, Any] | None, variables: Mapping[str, Any], wiring: Wiring
-) -> dict[str, Literal | FromParameter]:
+) -> dict[str, Literal | FromParameter | Text]:
     """Environment variables: `params` as AML_PARAMETER_<name> (azureml-v1), `variables` as they are named."""
     wanted = {**variables, **{variable_of(name): value for name, value in (params or {}).items()}}
-    made: dict[str, Literal | FromParameter] = {}
+    made: dict[str, Literal | FromParameter | Text] = {}
     for name, value in wanted.items():
         if isinstance(value, PipelineParameter):
             wiring.parameters.append(value)

@@ -9,8 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal, ParameterValue
+from orchestrator.core.definition import (
+    Argument,
+    FromInput,
+    FromOutput,
+    FromParameter,
+    Literal,
+    ParameterValue,
+    Text,
+    parameters_used,
+)
 from orchestrator.core.job import Job
+from orchestrator.core.parameters import text_of
 from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity
 from steps.workdir import Folders
@@ -103,9 +113,7 @@ def step_info(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path])
 
 def _parameters(job: Job) -> dict[str, str]:
     """The pipeline parameters that the step refers to."""
-    tagged = [*job.step.arguments, *job.step.environment.values()]
-    names = {item.name for item in tagged if isinstance(item, FromParameter)}
-    return {name: text_of(_parameter(name, job)) for name in names}
+    return {name: text_of(_parameter(name, job)) for name in parameters_used(job.step)}
 
 
 def _parameter(name: str, job: Job) -> ParameterValue:
@@ -115,15 +123,10 @@ def _parameter(name: str, job: Job) -> ParameterValue:
         raise InvalidStep(f"The step refers to the parameter {name!r}, which the pipeline does not have.") from None
 
 
-def text_of(value: ParameterValue) -> str:
-    """A parameter's value as v1 scripts expect it: True, 1, 0.5, text."""
-    return str(value)
-
-
-def _text(
-    item: Argument | Literal | FromParameter, job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
-) -> str:
+def _text(item: Argument, job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> str:
     match item:
+        case Text(parts=parts):
+            text = "".join(_text(part, job, inputs, outputs) for part in parts)
         case Literal(value=value):
             text = value
         case FromParameter(name=name):

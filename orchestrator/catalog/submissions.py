@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.catalog import computes, experiments, pipelines, snapshots
+from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
-from orchestrator.core.definition import Definition
+from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
 from orchestrator.core.message import StepMessage
-from orchestrator.core.names import EXPERIMENT, RUN_ID
+from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
 from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
@@ -81,6 +82,7 @@ class Submitter:
         made = yield from computes.known(sorted(unknown))
         warnings = validation.check(definition, computes={*self._computes, *made}, datastores=self._datastores)
         yield from snapshots.check_uploaded(definition, self._snapshots)
+        yield from check_saved(self._memory, definition)
         return warnings
 
     def submit(self, wish: Submission) -> Task[Accepted]:
@@ -90,6 +92,8 @@ class Submitter:
             raise InvalidRequest("Give either a definition or a pipeline_id.", field="definition")
         draft = yield from self._draft(wish)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
+        self._check_datastores(values)
+        yield from check_values(self._memory, values)
         run_id = yield from _run_id(wish)
         now = yield from Now()
         info = RunInfo(
@@ -117,6 +121,13 @@ class Submitter:
             messages=started.messages,
             warnings=(*draft.warnings, *unknown),
         )
+
+    def _check_datastores(self, values: Mapping[str, ParameterValue]) -> None:
+        for name, value in values.items():
+            if isinstance(value, DataPathValue) and value.datastore not in self._datastores:
+                hint = suggestion(value.datastore, self._datastores, "datastores")
+                message = f"There is no datastore {shown(value.datastore)}. {hint}"
+                raise InvalidRequest(message, field=f"parameters.{name}")
 
     def _draft(self, wish: Submission) -> Task[_Draft]:
         if wish.definition is None:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from orchestrator.core.dataset_filter import Condition
-from orchestrator.core.definition import invalid_shape
+from orchestrator.core.strict import invalid_shape
 
 SCHEMA = "millstream/dataset/1"
 
@@ -207,6 +207,39 @@ class DatasetDocument(_Strict, frozen=True, kw_only=True):
 
     def then(self, operation: Operation) -> DatasetDocument:
         """This dataset with one more operation."""
+        kind: Literal["file", "tabular"] = "file" if isinstance(operation, AsFiles) else self.type
+        return msgspec.structs.replace(self, type=kind, operations=(*self.operations, operation))
+
+
+class DatasetView(_Strict, frozen=True, kw_only=True):
+    """A dataset without its sources: how files that are not there yet will be read.
+
+    `pattern`: which of them; empty: all.
+    """
+
+    type: Literal["file", "tabular"]
+    pattern: str = ""
+    format: Format | None = None
+    partition_format: str | None = None
+    include_path: bool = False
+    column_types: dict[str, ColumnType] = {}
+    operations: tuple[Operation, ...] = ()
+
+    def of(self, datastore: str, path: str) -> DatasetDocument:
+        """The dataset of the files at or below `path`."""
+        whole = f"{path}/{self.pattern}" if self.pattern else path
+        return DatasetDocument(
+            type=self.type,
+            sources=(DatastoreFiles(datastore=datastore, path=whole),),
+            format=self.format,
+            partition_format=self.partition_format,
+            include_path=self.include_path,
+            column_types=self.column_types,
+            operations=self.operations,
+        )
+
+    def then(self, operation: Operation) -> DatasetView:
+        """With one more operation."""
         kind: Literal["file", "tabular"] = "file" if isinstance(operation, AsFiles) else self.type
         return msgspec.structs.replace(self, type=kind, operations=(*self.operations, operation))
 

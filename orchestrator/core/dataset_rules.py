@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain, islice
 from urllib.parse import urlsplit
@@ -54,6 +55,12 @@ def validate(document: ds.DatasetDocument, *, datastores: Collection[str] | None
     """What is wrong with the document, in the order of its parts; the first hundred problems if more."""
     rules = (_shape, lambda found: _sources(found, datastores), _reading, _operations)
     return list(islice(chain.from_iterable(rule(document) for rule in rules), MOST_PROBLEMS))
+
+
+def view_problems(view: ds.DatasetView, field: str) -> Iterator[Problem]:
+    """What is wrong with a view, which lies at `field`."""
+    for problem in validate(view.of("any", "any")):
+        yield replace(problem, field=problem.field.replace("dataset", field, 1))
 
 
 def _shape(document: ds.DatasetDocument) -> Iterator[Problem]:

@@ -12,16 +12,32 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.dataset import DatasetView
 from orchestrator.core.retry import RetryPolicy
+from orchestrator.core.strict import invalid_shape
 
 SCHEMA = "millstream/pipeline/1"
-
-ParameterValue = bool | int | float | str
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     pass
+
+
+class DataPathValue(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="datapath"):
+    """The value of a parameter of type "datapath": a file or folder of a datastore."""
+
+    datastore: str
+    path: str
+
+
+class DatasetValue(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):
+    """The value of a parameter of type "dataset": the id of a saved dataset."""
+
+    id: str
+
+
+DataValue = DataPathValue | DatasetValue
+ParameterValue = bool | int | float | str | DataPathValue | DatasetValue
 
 
 class Literal(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="literal"):
@@ -37,7 +53,7 @@ class FromParameter(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="p
 
 
 class FromInput(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="input"):
-    """The local path where the step finds its input port `name`."""
+    """The local path where the step finds its input port `name`; the dataset's id, where the mode is "direct"."""
 
     name: str
 
@@ -48,14 +64,24 @@ class FromOutput(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="outp
     name: str
 
 
-Argument = Literal | FromParameter | FromInput | FromOutput
+class Text(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="text"):
+    """One text made of several parts put together."""
+
+    parts: tuple[Literal | FromParameter | FromInput | FromOutput, ...]
+
+
+Argument = Literal | FromParameter | FromInput | FromOutput | Text
 
 
 class StepSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="step"):
-    """What the step with id `step` committed under its output port `output`."""
+    """What the step with id `step` committed under its output port `output`.
+
+    With a `view`, it is taken as a dataset: a script that gets it in the mode "direct" reads it that way.
+    """
 
     step: str
     output: str
+    view: DatasetView | None = None
 
 
 class DatastoreSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="datastore"):
@@ -65,11 +91,25 @@ class DatastoreSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag=
     path: str
 
 
-Source = StepSource | DatastoreSource
+class DatasetSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):
+    """The saved dataset with this id, evaluated when the step starts."""
+
+    id: str
+
+
+class ParameterSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="parameter"):
+    """The data that the run gives to the pipeline parameter `name`, of type "datapath" or "dataset"."""
+
+    name: str
+
+
+Source = StepSource | DatastoreSource | DatasetSource | ParameterSource
 
 
 class Input(_Strict, frozen=True, kw_only=True):
-    """An input port. `mode` is "mount" or "download"; here both bring a copy before the script starts."""
+    """An input port. `mode` is "mount" or "download", which both bring a copy before the script starts, or "direct":
+    the script gets a dataset object, which reads the copy. Tables are always direct.
+    """
 
     name: str
     source: Source
@@ -77,18 +117,41 @@ class Input(_Strict, frozen=True, kw_only=True):
     path_on_compute: str | None = None
 
 
+class Registration(_Strict, frozen=True, kw_only=True):
+    """The name of which an output becomes the next version when its step completes, and how it is then read."""
+
+    name: str
+    description: str = ""
+    tags: dict[str, str] = {}
+    view: DatasetView = DatasetView(type="file")
+
+
 class Output(_Strict, frozen=True, kw_only=True):
-    """An output port. With mode "upload", `path_on_compute` says where, in the working folder, the script writes."""
+    """An output port. With mode "upload", `path_on_compute` says where, in the working folder, the script writes; with
+    mode "link", the script names a dataset and writes nothing.
+
+    With `create`, the folder is there before the script starts; without, only its parent, and the script makes a file
+    or a folder. `globs`: only files below it that fit one of these patterns are kept.
+
+    The files lie at a path of their attempt's own. With a `destination`, they are also copied there, just before the
+    step is committed: a text in which "{run-id}" and "{output-name}" stand for the step run's id and the port's name.
+    `overwrite`: files of others at the destination may be replaced; files of an earlier attempt always are.
+    """
 
     name: str
     datastore: str = "workspaceblobstore"
     mode: str = "mount"
     path_on_compute: str | None = None
     is_directory: bool | None = None
+    create: bool = False
+    globs: tuple[str, ...] = ()
+    destination: tuple[Literal | FromParameter, ...] = ()
+    overwrite: bool = True
+    register: Registration | None = None
 
 
 class Parameter(_Strict, frozen=True, kw_only=True):
-    """A pipeline parameter. `type` is "int", "float", "bool" or "string"."""
+    """A pipeline parameter. `type` is "int", "float", "bool", "string", "datapath" or "dataset"."""
 
     name: str
     type: str
@@ -108,7 +171,7 @@ class Step(_Strict, frozen=True, kw_only=True):
     snapshot: str | None = None
     settings: dict[str, Any] = {}
     arguments: tuple[Argument, ...] = ()
-    environment: dict[str, Literal | FromParameter] = {}
+    environment: dict[str, Literal | FromParameter | Text] = {}
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Output, ...] = ()
     run_after: tuple[str, ...] = ()
@@ -116,6 +179,18 @@ class Step(_Strict, frozen=True, kw_only=True):
     version: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | None = None
+
+
+def parameters_used(step: Step) -> frozenset[str]:
+    """The names of the pipeline parameters that the step refers to, for texts or for data."""
+    destinations = [part for port in step.outputs for part in port.destination]
+    texts = [part for item in (*step.arguments, *step.environment.values(), *destinations) for part in parts_of(item)]
+    named = [item.name for item in texts if isinstance(item, FromParameter)]
+    return frozenset(named + [port.source.name for port in step.inputs if isinstance(port.source, ParameterSource)])
+
+
+def parts_of(argument: Argument) -> tuple[Literal | FromParameter | FromInput | FromOutput, ...]:
+    return argument.parts if isinstance(argument, Text) else (argument,)
 
 
 class Definition(_Strict, frozen=True, kw_only=True):
@@ -142,13 +217,6 @@ def decode(document: bytes) -> Definition:
         return _decode(document)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise invalid_shape(error, "definition") from None
-
-
-def invalid_shape(error: Exception, root: str) -> InvalidRequest:
-    """Turn a decoder's complaint into our error: msgspec ends its text in ` - at `$.steps[0].name``."""
-    text, _, place = str(error).partition(" - at `$")
-    field = root + place.rstrip("`") if place else root
-    return InvalidRequest(f"{text} (at {field}).", field=field)
 
 
 def address(document: bytes) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.core import definition as document
+from orchestrator.core.dataset import DatasetView
 from orchestrator.core.kinds import KINDS
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.validation import RULES
@@ -23,12 +24,19 @@ OBJECTS: tuple[type[msgspec.Struct], ...] = (
     document.Step,
     document.Input,
     document.Output,
+    document.Registration,
     document.StepSource,
     document.DatastoreSource,
+    document.DatasetSource,
+    document.ParameterSource,
+    document.DataPathValue,
+    document.DatasetValue,
     document.Literal,
     document.FromParameter,
     document.FromInput,
     document.FromOutput,
+    document.Text,
+    DatasetView,
     RetryPolicy,
 )
 
@@ -72,8 +80,9 @@ A pipeline is one flat JSON document: steps, their named input and output ports,
 service checks it, keeps it under its content address (sha256 of its canonical bytes) and runs it. The machine-readable
 form of this page is [definition.schema.json](definition.schema.json). An unknown field is an error.
 
-An edge of the graph is the `source` of an input port: another step's output, or a path in a datastore. `run_after`
-orders two steps without data. Arguments are tagged values that the step's worker resolves; they are never parsed.
+An edge of the graph is the `source` of an input port: another step's output, a path in a datastore, a saved dataset, or
+a parameter that stands for one of the latter two. `run_after` orders two steps without data. Arguments are tagged
+values that the step's worker resolves; they are never parsed.
 """
 
 

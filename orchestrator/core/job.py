@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import msgspec
 
+from orchestrator.core.dataset import DatasetDocument, DatasetView
 from orchestrator.core.definition import ParameterValue, Step
 from orchestrator.core.result import File
 
 
 class InputData(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands behind an input port.
+    """What stands behind an input port: a dataset, if `dataset_id` is given, else files.
 
     With `files` given, exactly these blobs (an upstream output, verified by size and sha256), named as in OutputData.
     With `files` None, whatever is now at `path` in the datastore: a blob of that name, else all blobs below `path/`.
+    `view`: how a script that gets the files as a dataset reads them.
+
+    `dataset` is the document with the id `dataset_id`; None: there is none.
     """
 
-    datastore: str
-    path: str
+    datastore: str = ""
+    path: str = ""
     is_file: bool = False
     files: tuple[File, ...] | None = None
+    view: DatasetView | None = None
+    dataset_id: str = ""
+    dataset: DatasetDocument | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

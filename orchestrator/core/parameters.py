@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.core.definition import Definition, Parameter, ParameterValue
+from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
-from orchestrator.core.names import TEXT, shown, suggestion
+from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, shown, suggestion
 
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
@@ -54,7 +54,14 @@ def coerce(parameter: Parameter, value: Any, field: str) -> ParameterValue:
 def default_problem(parameter: Parameter, field: str) -> Problem | None:
     """What is wrong with the default: it must be of the declared type itself (an int may stand for a float)."""
     default = parameter.default
-    right: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,), "string": (str,)}
+    right: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (float, int),
+        "bool": (bool,),
+        "string": (str,),
+        "datapath": (DataPathValue,),
+        "dataset": (DatasetValue,),
+    }
     same = isinstance(default, right[parameter.type]) and isinstance(default, bool) == (parameter.type == "bool")
     if same and TYPES[parameter.type](default) is not None:
         return None
@@ -116,11 +123,41 @@ def _string(value: Any) -> str | None:
             return None
 
 
+def _datapath(value: Any) -> DataPathValue | None:
+    """{"kind": "datapath", "datastore", "path"}, or v1's {"DataStoreName", "RelativePath"}."""
+    match value:
+        case DataPathValue():
+            found = value
+        case {"kind": "datapath", "datastore": str(datastore), "path": str(path), **rest} if not rest:
+            found = DataPathValue(datastore=datastore, path=path)
+        case {"DataStoreName": str(datastore), "RelativePath": str(path)}:
+            found = DataPathValue(datastore=datastore, path=path.strip("/"))
+        case _:
+            return None
+    return found if DATASTORE.allows(found.datastore) and DATA_PATH.allows(found.path) else None
+
+
+def _dataset(value: Any) -> DatasetValue | None:
+    """{"kind": "dataset", "id"}, or v1's {"SavedDataSetReference": {"Id"}}."""
+    match value:
+        case DatasetValue():
+            found = value
+        case {"kind": "dataset", "id": str(id_), **rest} if not rest:
+            found = DatasetValue(id=id_)
+        case {"SavedDataSetReference": {"Id": str(id_)}} | {"DataSetReference": {"Id": str(id_)}}:
+            found = DatasetValue(id=id_)
+        case _:
+            return None
+    return found if DATASET_ID.allows(found.id) else None
+
+
 TYPES: Mapping[str, Callable[[Any], ParameterValue | None]] = {
     "int": _int,
     "float": _float,
     "bool": _bool,
     "string": _string,
+    "datapath": _datapath,
+    "dataset": _dataset,
 }
 """Type name -> what turns a value into that type, or None when something would be lost."""
 
@@ -129,16 +166,33 @@ _EXPECTED = {
     "float": "a finite number",
     "bool": "true or false",
     "string": "a text",
+    "datapath": 'a path in a datastore, {"kind": "datapath", "datastore": ..., "path": ...}',
+    "dataset": 'a saved dataset, {"kind": "dataset", "id": ...}',
 }
+DATA_TYPES = ("datapath", "dataset")
+"""The types whose values are data: they feed inputs, and are no arguments by themselves."""
 
 
 def type_of(value: ParameterValue) -> str:
     """The name of the parameter type that a default value has."""
+    if isinstance(value, DataPathValue | DatasetValue):
+        return "datapath" if isinstance(value, DataPathValue) else "dataset"
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
         return "int"
     return "float" if isinstance(value, float) else "string"
+
+
+def text_of(value: ParameterValue) -> str:
+    """A value as a script's text, as v1 writes it (True, 1, 0.5, text); of data, where it lies, for people."""
+    match value:
+        case DataPathValue():
+            return f"{value.datastore}/{value.path}"
+        case DatasetValue():
+            return value.id
+        case _:
+            return str(value)
 
 
 def _printable(value: Any) -> bool:

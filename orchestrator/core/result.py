@@ -23,13 +23,37 @@ class OutputData(_Value, frozen=True, kw_only=True):
     """What a step wrote under one output port.
 
     The blobs are `prefix + "/" + file.path` in the datastore; when the script wrote a file rather than a folder
-    (`is_file`), there is one blob, `prefix`, and one entry whose path is "".
+    (`is_file`), there is one blob, `prefix`, and one entry whose path is "". `destination` is where in the datastore
+    copies of them were put, if that was asked for. `dataset` is the id of the saved dataset that a link stands for; it
+    has no files.
     """
 
     datastore: str
     prefix: str
     is_file: bool = False
     files: tuple[File, ...] = ()
+    destination: str = ""
+    dataset: str = ""
+
+
+class ReadData(_Value, frozen=True, kw_only=True):
+    """What an attempt read under one input port. `fingerprint` is equal for equal content: sha256 in hex over name,
+    size and etag (of an upstream output: sha256) of each file.
+    """
+
+    files: int
+    size: int
+    fingerprint: str
+
+
+class DatasetRegistration(_Value, frozen=True, kw_only=True):
+    """A wish to register the output `output` as the next version of the dataset `name`, under the saved `id`."""
+
+    name: str
+    output: str
+    id: str
+    description: str = ""
+    tags: dict[str, str] = {}
 
 
 class Metric(_Value, frozen=True, kw_only=True):
@@ -73,12 +97,14 @@ class StepResult(_Value, frozen=True, kw_only=True):
     """
 
     outputs: dict[str, OutputData] = {}
+    read: dict[str, ReadData] = {}
     artifacts: tuple[File, ...] = ()
     artifact_prefix: str = ""
     metrics: tuple[Metric, ...] = ()
     tags: dict[str, str] = {}
     properties: dict[str, str] = {}
     models: tuple[ModelRegistration, ...] = ()
+    datasets: tuple[DatasetRegistration, ...] = ()
     error: StepError | None = None
     retryable: bool = True
     exit_code: int | None = None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from orchestrator.core.definition import DatastoreSource, Input, StepSource
+from orchestrator.core.definition import (
+    DataPathValue,
+    DatasetSource,
+    DatasetValue,
+    DatastoreSource,
+    Input,
+    ParameterSource,
+    StepSource,
+)
 from orchestrator.core.errors import Broken
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import load_results, step_result
+from orchestrator.engine.reading import load_dataset, load_results, step_result
 from orchestrator.ports import Task
 
 
@@ -20,7 +28,7 @@ def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> T
     yield from load_results(memory, info.id, producers)
     inputs: dict[str, InputData] = {}
     for port in step.inputs:
-        inputs[port.name] = yield from _resolve(memory, plan, info.id, port)
+        inputs[port.name] = yield from _resolve(memory, plan, info, port)
     return Job(
         run=info.id,
         experiment=info.experiment,
@@ -33,12 +41,40 @@ def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> T
     )
 
 
-def _resolve(memory: ProcessMemory, plan: Plan, run: str, port: Input) -> Task[InputData]:
-    source = port.source
-    if isinstance(source, DatastoreSource):
-        return InputData(datastore=source.datastore, path=source.path)
+def _resolve(memory: ProcessMemory, plan: Plan, info: RunInfo, port: Input) -> Task[InputData]:
+    match port.source:
+        case DatastoreSource(datastore=datastore, path=path):
+            return InputData(datastore=datastore, path=path)
+        case DatasetSource(id=id_):
+            return (yield from _saved(memory, id_))
+        case ParameterSource(name=name):
+            match info.parameters.get(name):
+                case DataPathValue(datastore=datastore, path=path):
+                    return InputData(datastore=datastore, path=path)
+                case DatasetValue(id=id_):
+                    return (yield from _saved(memory, id_))
+                case value:
+                    raise Broken(f"The parameter {name} of run {info.id} is {value!r}, and is no data.")
+        case StepSource() as source:
+            return (yield from _committed(memory, plan, info.id, source))
+
+
+def _saved(memory: ProcessMemory, id_: str) -> Task[InputData]:
+    document = yield from load_dataset(memory, id_)
+    return InputData(dataset_id=id_, dataset=document)
+
+
+def _committed(memory: ProcessMemory, plan: Plan, run: str, source: StepSource) -> Task[InputData]:
     result = yield from step_result(memory, run, plan.index[source.step])
     output = result.outputs.get(source.output)
     if output is None:
         raise Broken(f"Step {source.step} of run {run} committed no output named {source.output}.")
-    return InputData(datastore=output.datastore, path=output.prefix, is_file=output.is_file, files=output.files)
+    if output.dataset:
+        return (yield from _saved(memory, output.dataset))
+    return InputData(
+        datastore=output.datastore,
+        path=output.prefix,
+        is_file=output.is_file,
+        files=output.files,
+        view=source.view,
+    )

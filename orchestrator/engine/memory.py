@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from orchestrator.core.claim import ClaimRow
+from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
@@ -121,6 +122,7 @@ class ProcessMemory:
     def __init__(self, settings: EngineSettings | None = None) -> None:
         self.settings = settings or EngineSettings()
         self.plans: Recent[str, Plan] = Recent(64)
+        self.datasets: Recent[str, DatasetDocument] = Recent(256)
         self.infos: Recent[str, RunInfo] = Recent(512)
         self.results: Recent[tuple[str, int], StepResult] = Recent(4096)
         self._heads: Recent[str, Known] = Recent(512)

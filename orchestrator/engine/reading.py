@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from orchestrator.core import dataset as datasets
 from orchestrator.core import definition as definitions
 from orchestrator.core import message as messages
 from orchestrator.core import result as results
 from orchestrator.core import run as runs
 from orchestrator.core.claim import ClaimRow
+from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.errors import Broken, MillstreamError
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import Plan
@@ -40,6 +42,26 @@ def load_plan(memory: ProcessMemory, address: str) -> Task[Plan]:
         return plan
 
     return (yield from _once(f"plan/{address}", lambda: memory.plans.get(address), fetch))
+
+
+def dataset_blob(id_: str) -> str:
+    return f"datasets/{id_}.json"
+
+
+def load_dataset(memory: ProcessMemory, id_: str) -> Task[DatasetDocument | None]:
+    """The saved dataset with this id, or None. Raises Broken when the document is not what its id says."""
+
+    def fetch() -> Task[DatasetDocument | None]:
+        found = yield from ReadBlob(name=dataset_blob(id_))
+        if found is None:
+            return None
+        document = datasets.decode(found)
+        if datasets.address(document) != id_:
+            raise Broken(f"The dataset {id_} is damaged.")
+        memory.datasets.put(id_, document)
+        return document
+
+    return (yield from _once(f"dataset/{id_}", lambda: memory.datasets.get(id_), fetch))
 
 
 def read_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:

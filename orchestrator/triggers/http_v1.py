@@ -16,6 +16,7 @@ from msgspec import Meta
 from orchestrator.catalog.submissions import Accepted, Submission
 from orchestrator.core.errors import UserError
 from orchestrator.core.head import Head
+from orchestrator.core.parameters import text_of
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.view import RunView, run_view, view_of
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP
@@ -46,8 +47,14 @@ class PipelineSubmissionInfo(msgspec.Struct, frozen=True, kw_only=True, rename="
     parameter_assignments: Annotated[
         dict[str, Any] | None, Meta(description="Values for pipeline parameters: numbers, texts, true or false.")
     ] = None
-    data_path_assignments: dict[str, Any] | None = None
-    data_set_definition_value_assignments: dict[str, Any] | None = None
+    data_path_assignments: Annotated[
+        dict[str, Any] | None,
+        Meta(description='Values for parameters of type "datapath": {"DataStoreName": ..., "RelativePath": ...}.'),
+    ] = None
+    data_set_definition_value_assignments: Annotated[
+        dict[str, Any] | None,
+        Meta(description='Values for parameters of type "dataset": {"SavedDataSetReference": {"Id": ...}}.'),
+    ] = None
     continue_run_on_step_failure: bool | None = None
     tags: dict[str, str] | None = msgspec.field(name="tags", default=None)
     properties: dict[str, str] | None = None
@@ -99,7 +106,7 @@ def submit_pipeline(service: Service, asked: Asked, body: PipelineSubmissionInfo
     wish = Submission(
         experiment=body.experiment_name,
         pipeline_id=asked.path["pipeline_id"],
-        parameters=body.parameter_assignments or {},
+        parameters=_assignments(body),
         tags=body.tags or {},
         properties=body.properties or {},
         description=body.description or "",
@@ -112,7 +119,7 @@ def submit_pipeline(service: Service, asked: Asked, body: PipelineSubmissionInfo
     except UserError as error:
         error.field = _field(error.field)
         raise
-    warnings = (*_left_aside(body), *texts(accepted.warnings))
+    warnings = texts(accepted.warnings)
     return Reply(body=_entity(_view(service, accepted), warnings), messages=accepted.messages)
 
 
@@ -135,7 +142,7 @@ def _entity(run: RunView, warnings: tuple[str, ...]) -> PipelineRunEntity:
         pipeline_id=run.pipeline_id,
         run_history_experiment_name=run.experiment,
         description=run.description,
-        parameter_assignments={name: str(value) for name, value in run.parameters.items()},
+        parameter_assignments={name: text_of(value) for name, value in run.parameters.items()},
         total_run_steps=run.steps_total,
         run_source=run.source,
         run_type="HTTP",
@@ -149,12 +156,13 @@ def _entity(run: RunView, warnings: tuple[str, ...]) -> PipelineRunEntity:
     )
 
 
-def _left_aside(body: PipelineSubmissionInfo) -> tuple[str, ...]:
-    given = {
-        "DataPathAssignments": body.data_path_assignments,
-        "DataSetDefinitionValueAssignments": body.data_set_definition_value_assignments,
+def _assignments(body: PipelineSubmissionInfo) -> dict[str, Any]:
+    """Version 1 gives texts and numbers, paths, and datasets in a field each."""
+    return {
+        **(body.parameter_assignments or {}),
+        **(body.data_path_assignments or {}),
+        **(body.data_set_definition_value_assignments or {}),
     }
-    return tuple(f"{name}: not supported, and left aside." for name, value in given.items() if value)
 
 
 def _field(field: str | None) -> str | None:

@@ -6,32 +6,62 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from orchestrator.core.cycles import cycles
+from orchestrator.core.dataset_rules import view_problems
 from orchestrator.core.definition import (
     Argument,
+    DataPathValue,
+    DatasetSource,
     DatastoreSource,
     FromInput,
     FromOutput,
     FromParameter,
     Input,
     Literal,
+    ParameterSource,
     Step,
     StepSource,
+    Text,
+    parameters_used,
 )
 from orchestrator.core.errors import Problem
-from orchestrator.core.names import DATA_PATH, DATASTORE, TEXT, VARIABLE, shown, suggestion
+from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, VARIABLE, listed, shown, suggestion
+from orchestrator.core.parameters import DATA_TYPES
 from orchestrator.core.rules.scene import Scene, label, present
 
 
 def input_sources(scene: Scene) -> Iterator[Problem]:
-    """Each input takes an output that another step has, or a path of a datastore that exists."""
+    """Each input takes an output that another step has, a path of a datastore that exists, a saved dataset, or what a
+    parameter of type "datapath" or "dataset" stands for.
+    """
     for place, step in scene.placed():
         for index, port in enumerate(step.inputs):
-            where = f"{place}.inputs[{index}].source"
-            if isinstance(port.source, DatastoreSource):
-                yield from _datastore(scene, port.source.datastore, f"{where}.datastore")
-                yield from present(DATA_PATH.problem(port.source.path, f"{where}.path"))
-            else:
-                yield from _producer(scene, step, port, port.source, where)
+            yield from _source(scene, step, port, f"{place}.inputs[{index}].source")
+
+
+def _source(scene: Scene, step: Step, port: Input, where: str) -> Iterator[Problem]:
+    match port.source:
+        case DatastoreSource(datastore=datastore, path=path):
+            yield from _datastore(scene, datastore, f"{where}.datastore")
+            yield from present(DATA_PATH.problem(path, f"{where}.path"))
+        case DatasetSource(id=id_):
+            yield from present(DATASET_ID.problem(id_, f"{where}.id"))
+        case ParameterSource(name=name):
+            yield from _data_parameter(scene, step, port, name, f"{where}.name")
+        case StepSource() as source:
+            yield from _producer(scene, step, port, source, where)
+            if source.view is not None:
+                yield from view_problems(source.view, f"{where}.view")
+
+
+def _data_parameter(scene: Scene, step: Step, port: Input, name: str, where: str) -> Iterator[Problem]:
+    parameter = scene.parameters_by_name.get(name)
+    wanted = f"The input {shown(port.name)} of step {label(step)} takes its data from the parameter {shown(name)}"
+    if parameter is None:
+        fix = suggestion(name, scene.parameters, "pipeline parameters")
+        yield Problem("UnknownParameter", where, f"{wanted}, and there is no such parameter.", fix)
+    elif parameter.type not in DATA_TYPES:
+        fix = f"Use a parameter of type {listed(DATA_TYPES)}."
+        yield Problem("WrongParameter", where, f"{wanted}, whose type is {shown(parameter.type)}.", fix)
 
 
 def _producer(scene: Scene, step: Step, port: Input, source: StepSource, where: str) -> Iterator[Problem]:
@@ -50,11 +80,48 @@ def _producer(scene: Scene, step: Step, port: Input, source: StepSource, where: 
         yield Problem("UnknownOutput", f"{where}.output", message, fix)
 
 
+def input_modes(scene: Scene) -> Iterator[Problem]:
+    """The mode "direct" is for datasets, and a table has no other."""
+    for place, step in scene.placed():
+        for index, port in enumerate(step.inputs):
+            where = f"{place}.inputs[{index}].mode"
+            dataset = _is_dataset(scene, port)
+            if port.mode == "direct" and dataset is False:
+                message = f"The input {shown(port.name)} of step {label(step)} is no dataset, and cannot be direct."
+                yield Problem("WrongMode", where, message, 'Use "mount" or "download".')
+            view = port.source.view if isinstance(port.source, StepSource) else None
+            if port.mode != "direct" and view is not None and view.type == "tabular":
+                message = f"The input {shown(port.name)} of step {label(step)} is a table, which has no path."
+                yield Problem("WrongMode", where, message, 'Use "direct".')
+
+
+def _is_dataset(scene: Scene, port: Input) -> bool:
+    match port.source:
+        case StepSource(view=view):
+            return view is not None
+        case ParameterSource(name=name):
+            parameter = scene.parameters_by_name.get(name)
+            return parameter is None or parameter.type != "datapath"
+        case source:
+            return isinstance(source, DatasetSource)
+
+
+def parameter_datastores(scene: Scene) -> Iterator[Problem]:
+    """The default of a parameter of type "datapath" names a datastore that exists."""
+    for index, parameter in enumerate(scene.definition.parameters):
+        if isinstance(parameter.default, DataPathValue):
+            yield from _datastore(scene, parameter.default.datastore, f"parameters[{index}].default.datastore")
+
+
 def output_datastores(scene: Scene) -> Iterator[Problem]:
-    """Each output goes to a datastore that exists."""
+    """Each output goes to a datastore that exists, and a destination is made of texts and parameters that exist."""
     for place, step in scene.placed():
         for index, port in enumerate(step.outputs):
-            yield from _datastore(scene, port.datastore, f"{place}.outputs[{index}].datastore")
+            where = f"{place}.outputs[{index}]"
+            yield from _datastore(scene, port.datastore, f"{where}.datastore")
+            known = Known(scene.parameters, frozenset(), frozenset(), scene.data_parameters)
+            for number, part in enumerate(port.destination):
+                yield from _reference(known, step, part, f"{where}.destination[{number}]")
 
 
 def _datastore(scene: Scene, name: str, field: str) -> Iterator[Problem]:
@@ -78,7 +145,7 @@ def arguments(scene: Scene) -> Iterator[Problem]:
     """Arguments and environment values refer to ports of their step and to parameters of the pipeline."""
     for place, step in scene.placed():
         inputs, outputs = (frozenset(port.name for port in ports) for ports in (step.inputs, step.outputs))
-        known = Known(scene.parameters, inputs, outputs)
+        known = Known(scene.parameters, inputs, outputs, scene.data_parameters)
         for index, argument in enumerate(step.arguments):
             yield from _reference(known, step, argument, f"{place}.arguments[{index}]")
         for name, value in step.environment.items():
@@ -94,12 +161,17 @@ class Known(NamedTuple):
     parameters: frozenset[str]
     inputs: frozenset[str]
     outputs: frozenset[str]
+    data_parameters: frozenset[str]
 
 
 def _reference(known: Known, step: Step, argument: Argument, where: str) -> Iterator[Problem]:
     match argument:
         case Literal(value=value):
             yield from present(TEXT.problem(value, f"{where}.value"))
+            return
+        case Text(parts=parts):
+            for index, part in enumerate(parts):
+                yield from _reference(known, step, part, f"{where}.parts[{index}]")
             return
         case FromParameter():
             names, code, noun = known.parameters, "UnknownParameter", "pipeline parameter"
@@ -110,20 +182,18 @@ def _reference(known: Known, step: Step, argument: Argument, where: str) -> Iter
     if argument.name not in names:
         message = f"Step {label(step)} refers to the {noun} {shown(argument.name)}, which is not declared."
         yield Problem(code, f"{where}.name", message, suggestion(argument.name, names, f"{noun}s"))
+    elif isinstance(argument, FromParameter) and argument.name in known.data_parameters:
+        message = f"Step {label(step)} uses the parameter {shown(argument.name)}, which is data, as a text."
+        yield Problem("WrongParameter", f"{where}.name", message, "Make it the source of an input, and use that.")
 
 
 def unused_parameters(scene: Scene) -> Iterator[Problem]:
     """A parameter that no step uses is worth a warning."""
-    used = {
-        value.name
-        for step in scene.definition.steps
-        for value in (*step.arguments, *step.environment.values())
-        if isinstance(value, FromParameter)
-    }
+    used = {name for step in scene.definition.steps for name in parameters_used(step)}
     for index, parameter in enumerate(scene.definition.parameters):
         if parameter.name not in used:
             message = f"No step uses the parameter {shown(parameter.name)}."
-            fix = "Pass it in a step's arguments, or leave it out."
+            fix = "Pass it in a step's arguments or inputs, or leave it out."
             yield Problem("UnusedParameter", f"parameters[{index}]", message, fix, severity="warning")
 
 

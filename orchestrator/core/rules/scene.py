@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from orchestrator.core.definition import Definition, Step
+from orchestrator.core.definition import Definition, Parameter, Step
 from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
+from orchestrator.core.parameters import DATA_TYPES
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,15 @@ class Scene:
     @cached_property
     def parameters(self) -> frozenset[str]:
         return frozenset(parameter.name for parameter in self.definition.parameters)
+
+    @cached_property
+    def parameters_by_name(self) -> dict[str, Parameter]:
+        return {parameter.name: parameter for parameter in self.definition.parameters}
+
+    @cached_property
+    def data_parameters(self) -> frozenset[str]:
+        """Those that stand for data, and are no texts."""
+        return frozenset(name for name, parameter in self.parameters_by_name.items() if parameter.type in DATA_TYPES)
 
     def placed(self) -> Iterator[tuple[str, Step]]:
         """Each step with the place where it stands, as `steps[3]`."""

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from orchestrator.core.definition import SCHEMA, Input, Output, Step
+from orchestrator.core.dataset_rules import view_problems
+from orchestrator.core.definition import SCHEMA, Input, Literal, Output, Step
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS, settings_of
 from orchestrator.core.names import (
+    DATASET,
     PARAMETER,
     PATH,
     PIPELINE_NAME,
@@ -28,8 +30,10 @@ from orchestrator.core.rules.scene import Scene, label, present
 MOST_STEPS = 10_000
 MOST_RETRIES = 100
 LONGEST_SECONDS = 30 * 86_400
-INPUT_MODES = ("mount", "download")
-OUTPUT_MODES = ("mount", "upload")
+INPUT_MODES = ("mount", "download", "direct")
+OUTPUT_MODES = ("mount", "upload", "link")
+RUN_ID = "{run-id}"
+OUTPUT_NAME = "{output-name}"
 
 
 def document(scene: Scene) -> Iterator[Problem]:
@@ -83,7 +87,9 @@ def _ports(place: str, step: Step) -> Iterator[tuple[str, str]]:
 
 
 def port_modes(scene: Scene) -> Iterator[Problem]:
-    """Inputs have mode "mount" or "download", outputs "mount" or "upload"; `path_on_compute` stays in the folder."""
+    """Inputs have mode "mount", "download" or "direct", outputs "mount", "upload" or "link"; `path_on_compute` stays in
+    the folder.
+    """
     for place, step in scene.placed():
         for index, port in enumerate(step.inputs):
             yield from _mode(port, f"{place}.inputs[{index}]", "An input", INPUT_MODES)
@@ -97,6 +103,33 @@ def _mode(port: Input | Output, where: str, noun: str, modes: tuple[str, ...]) -
         yield Problem("UnknownMode", f"{where}.mode", message, f"Use one of {listed(modes)}.")
     if port.path_on_compute is not None:
         yield from present(PATH.problem(port.path_on_compute, f"{where}.path_on_compute"))
+
+
+def outputs(scene: Scene) -> Iterator[Problem]:
+    """What an output says of its files is in order: patterns, destination, registration; a link has none."""
+    for place, step in scene.placed():
+        for index, output in enumerate(step.outputs):
+            where = f"{place}.outputs[{index}]"
+            yield from _files(output, where)
+            if output.register is not None:
+                yield from present(DATASET.problem(output.register.name, f"{where}.register.name"))
+                yield from view_problems(output.register.view, f"{where}.register.view")
+
+
+def _files(output: Output, where: str) -> Iterator[Problem]:
+    if output.mode == "link" and (output.destination or output.globs or output.path_on_compute):
+        message = f"The output {shown(output.name)} is a link, which has no files of its own."
+        yield Problem("WrongMode", f"{where}.mode", message, "Leave out destination, globs and path_on_compute.")
+    for number, pattern in enumerate(output.globs):
+        yield from present(PATH.problem(pattern, f"{where}.globs[{number}]"))
+    if output.destination and all(isinstance(part, Literal) for part in output.destination):
+        text = "".join(part.value for part in output.destination if isinstance(part, Literal))
+        yield from present(PATH.problem(destination_path(text, "run", output.name), f"{where}.destination"))
+
+
+def destination_path(template: str, run_id: str, output_name: str) -> str:
+    """The path that a destination stands for."""
+    return template.replace(RUN_ID, run_id).replace(OUTPUT_NAME, output_name).rstrip("/")
 
 
 def kinds(scene: Scene) -> Iterator[Problem]:

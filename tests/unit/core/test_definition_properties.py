@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from orchestrator.core import definition as document
 from orchestrator.core.definition import (
     Argument,
+    DataPathValue,
+    DatasetSource,
+    DatasetValue,
     DatastoreSource,
     Definition,
     FromInput,
@@ -24,8 +27,10 @@ from orchestrator.core.definition import (
     ParameterValue,
     Step,
     StepSource,
+    Text,
 )
 from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.parameters import DATA_TYPES
 from orchestrator.core.plan import Plan
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.validation import check, resolve_parameters, validate
@@ -42,6 +47,8 @@ VALUES: dict[str, st.SearchStrategy[ParameterValue]] = {
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "bool": st.booleans(),
     "string": TEXTS,
+    "datapath": st.builds(DataPathValue, datastore=st.sampled_from(DATASTORES), path=PATHS),
+    "dataset": st.builds(DatasetValue, id=st.sampled_from("0a9f").map(lambda digit: digit * 64)),
 }
 
 
@@ -54,8 +61,10 @@ def parameters(draw: st.DrawFn) -> tuple[Parameter, ...]:
     )
 
 
-def sources(earlier: list[Step]) -> st.SearchStrategy[StepSource | DatastoreSource]:
-    stored = st.builds(DatastoreSource, datastore=st.sampled_from(DATASTORES), path=PATHS)
+def sources(earlier: list[Step]) -> st.SearchStrategy[StepSource | DatastoreSource | DatasetSource]:
+    stored = st.builds(DatastoreSource, datastore=st.sampled_from(DATASTORES), path=PATHS) | st.just(
+        DatasetSource(id="b" * 64)
+    )
     made = [StepSource(step=step.id, output=port.name) for step in earlier for port in step.outputs]
     return st.one_of(stored, st.sampled_from(made)) if made else stored
 
@@ -75,7 +84,8 @@ def steps(draw: st.DrawFn, number: int, earlier: list[Step], declared: tuple[Par
     choices: list[st.SearchStrategy[Argument]] = [st.builds(Literal, value=TEXTS)]
     choices += [st.just(FromInput(name=port.name)) for port in inputs]
     choices += [st.just(FromOutput(name=port.name)) for port in outputs]
-    choices += [st.just(FromParameter(name=parameter.name)) for parameter in declared]
+    choices += [st.just(FromParameter(name=item.name)) for item in declared if item.type not in DATA_TYPES]
+    choices.append(st.builds(Text, parts=st.lists(st.one_of(choices), max_size=3).map(tuple)))
     before = (
         st.lists(st.sampled_from([step.id for step in earlier]), unique=True, max_size=3) if earlier else st.just([])
     )

@@ -4,11 +4,20 @@ from typing import Any
 
 import pytest
 
-from orchestrator.core.definition import Definition, Parameter, ParameterValue, Step
+from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue, Step
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.validation import resolve_parameters
 
-STANDARD: dict[str, ParameterValue] = {"int": 7, "float": 0.5, "bool": False, "string": "s"}
+PLACE = DataPathValue(datastore="blobs", path="a/b")
+SAVED = DatasetValue(id="f" * 64)
+STANDARD: dict[str, ParameterValue] = {
+    "int": 7,
+    "float": 0.5,
+    "bool": False,
+    "string": "s",
+    "datapath": DataPathValue(datastore="blobs", path=""),
+    "dataset": DatasetValue(id="0" * 64),
+}
 
 
 def declaring(kind: str) -> Definition:
@@ -39,6 +48,12 @@ def declaring(kind: str) -> Definition:
         ("string", "", ""),
         ("string", 5, "5"),
         ("string", 0.1, "0.1"),
+        ("datapath", PLACE, PLACE),
+        ("datapath", {"kind": "datapath", "datastore": "blobs", "path": "a/b"}, PLACE),
+        ("datapath", {"DataStoreName": "blobs", "RelativePath": "/a/b/"}, PLACE),
+        ("dataset", SAVED, SAVED),
+        ("dataset", {"kind": "dataset", "id": "f" * 64}, SAVED),
+        ("dataset", {"SavedDataSetReference": {"Id": "f" * 64}}, SAVED),
     ],
 )
 def test_a_value_becomes_the_declared_type_when_nothing_is_lost(kind: str, given: Any, value: ParameterValue) -> None:
@@ -51,6 +66,12 @@ def test_a_value_becomes_the_declared_type_when_nothing_is_lost(kind: str, given
 @pytest.mark.parametrize(
     ("kind", "given"),
     [
+        ("datapath", "blobs/a"),
+        ("datapath", {"kind": "datapath", "datastore": "blobs", "path": "../a"}),
+        ("datapath", {"kind": "datapath", "datastore": "blobs", "path": "a", "more": 1}),
+        ("datapath", SAVED),
+        ("dataset", {"kind": "dataset", "id": "7"}),
+        ("dataset", "f" * 64),
         ("int", 1.5),
         ("int", "1.0"),
         ("int", "1_000"),

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.dataset import DatasetView, DelimitedFormat, KeepColumns, TimeRecent
 from orchestrator.core.definition import (
+    DataPathValue,
+    DatasetSource,
+    DatasetValue,
     DatastoreSource,
     Definition,
     FromInput,
@@ -15,8 +19,11 @@ from orchestrator.core.definition import (
     Literal,
     Output,
     Parameter,
+    ParameterSource,
+    Registration,
     Step,
     StepSource,
+    Text,
 )
 from orchestrator.core.errors import InvalidDefinition, Problem
 from orchestrator.core.retry import RetryPolicy
@@ -47,7 +54,15 @@ def stored(name: str, path: str = "data", datastore: str = "workspaceblobstore")
     return Input(name=name, source=DatastoreSource(datastore=datastore, path=path))
 
 
+def taking(source: Any, mode: str = "mount") -> tuple[Input, ...]:
+    return (Input(name="x", source=source, mode=mode),)
+
+
 OUT = (Output(name="out"),)
+PATH_VALUE = DataPathValue(datastore="archive", path="a")
+TABLE = DatasetView(type="tabular", format=DelimitedFormat())
+DATA = Parameter(name="data", type="datapath", default=PATH_VALUE)
+NUMBER = Parameter(name="n", type="int", default=1)
 
 
 def pipeline(*steps: Step, **fields: Any) -> Definition:
@@ -88,12 +103,133 @@ GOOD = pipeline(
     step(
         "report",
         run_after=("train",),
+        inputs=(
+            Input(name="saved", source=DatasetSource(id="f" * 64), mode="direct"),
+            Input(name="given", source=ParameterSource(name="data")),
+            Input(name="table", source=StepSource(step="prepare", output="out", view=TABLE), mode="direct"),
+        ),
+        outputs=(
+            Output(
+                name="kept",
+                create=True,
+                globs=("**/*.csv",),
+                destination=(Literal(value="kept/{run-id}/{output-name}/"), FromParameter(name="reg_rate")),
+                register=Registration(name="kept", view=TABLE.then(KeepColumns(columns=("a",)))),
+            ),
+            Output(name="linked", mode="link", register=Registration(name="linked")),
+        ),
+        arguments=(Text(parts=(Literal(value="--in="), FromInput(name="given"))),),
         environment={"AML_PARAMETER_x": FromParameter(name="reg_rate"), "A": Literal(value="1")},
     ),
-    parameters=(Parameter(name="reg_rate", type="float", default=0.01),),
+    parameters=(Parameter(name="reg_rate", type="float", default=0.01), DATA),
 )
 
 CASES: dict[str, tuple[Definition, str, str, str]] = {
+    "dataset id": (one(inputs=taking(DatasetSource(id="7"))), "InvalidName", "steps[0].inputs[0].source.id", "Save"),
+    "no such parameter behind an input": (
+        one(inputs=taking(ParameterSource(name="x"))),
+        "UnknownParameter",
+        "steps[0].inputs[0].source.name",
+        "no pipeline parameters",
+    ),
+    "a number behind an input": (
+        pipeline(step("a", inputs=taking(ParameterSource(name="n"))), parameters=(NUMBER,)),
+        "WrongParameter",
+        "steps[0].inputs[0].source.name",
+        "datapath",
+    ),
+    "a path that is direct": (
+        one(inputs=taking(DatastoreSource(datastore="archive", path="a"), "direct")),
+        "WrongMode",
+        "steps[0].inputs[0].mode",
+        "mount",
+    ),
+    "an output that is direct": (
+        pipeline(step("a", outputs=OUT), step("b", inputs=taking(StepSource(step="a", output="out"), "direct"))),
+        "WrongMode",
+        "steps[1].inputs[0].mode",
+        "mount",
+    ),
+    "a path parameter that is direct": (
+        pipeline(step("a", inputs=taking(ParameterSource(name="data"), "direct")), parameters=(DATA,)),
+        "WrongMode",
+        "steps[0].inputs[0].mode",
+        "mount",
+    ),
+    "a table that is mounted": (
+        pipeline(
+            step("a", outputs=OUT), step("b", inputs=taking(StepSource(step="a", output="out", view=TABLE), "mount"))
+        ),
+        "WrongMode",
+        "steps[1].inputs[0].mode",
+        "direct",
+    ),
+    "a view without its column": (
+        pipeline(
+            step("a", outputs=OUT),
+            step(
+                "b",
+                inputs=taking(StepSource(step="a", output="out", view=TABLE.then(TimeRecent(seconds=1.0))), "direct"),
+            ),
+        ),
+        "NoTimestamp",
+        "steps[1].inputs[0].source.view.operations[0]",
+        "with_timestamp_columns",
+    ),
+    "a default in a datastore that is not there": (
+        declares(("p", "datapath", DataPathValue(datastore="archiv", path="a"))),
+        "UnknownDatastore",
+        "parameters[0].default.datastore",
+        "archive",
+    ),
+    "a dataset for a path": (
+        declares(("p", "datapath", DatasetValue(id="f" * 64))),
+        "WrongDefault",
+        "parameters[0].default",
+        "Change",
+    ),
+    "data as an argument": (
+        pipeline(step("a", arguments=(FromParameter(name="data"),)), parameters=(DATA,)),
+        "WrongParameter",
+        "steps[0].arguments[0].name",
+        "source of an input",
+    ),
+    "a part of a text": (
+        one(arguments=(Text(parts=(Literal(value="--in="), FromInput(name="x"))),)),
+        "UnknownPort",
+        "steps[0].arguments[0].parts[1].name",
+        "no inputs",
+    ),
+    "a destination that climbs": (
+        one(outputs=(Output(name="out", destination=(Literal(value="a/../b"),)),)),
+        "InvalidPath",
+        "steps[0].outputs[0].destination",
+        "..",
+    ),
+    "a destination of no parameter": (
+        one(outputs=(Output(name="out", destination=(FromParameter(name="x"),)),)),
+        "UnknownParameter",
+        "steps[0].outputs[0].destination[0].name",
+        "no pipeline parameters",
+    ),
+    "a pattern that climbs": (
+        one(outputs=(Output(name="out", globs=("../*",)),)),
+        "InvalidPath",
+        "steps[0].outputs[0].globs[0]",
+        "..",
+    ),
+    "a link with files": (
+        one(outputs=(Output(name="out", mode="link", globs=("*",)),)),
+        "WrongMode",
+        "steps[0].outputs[0].mode",
+        "globs",
+    ),
+    "the name of a registration": (
+        one(outputs=(Output(name="out", register=Registration(name="a/b")),)),
+        "InvalidName",
+        "steps[0].outputs[0].register.name",
+        "letters",
+    ),
     "schema of tomorrow": (pipeline(step("a"), schema="millstream/pipeline/9"), "UnknownSchema", "schema", "Use"),
     "no name": (pipeline(step("a"), name=""), "InvalidName", "name", "not all blank"),
     "no steps": (pipeline(), "NoSteps", "steps", "at least one"),
