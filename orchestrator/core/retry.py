@@ -21,6 +21,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 CRASH_BUDGET = 5
 """How many times the process under a step may die before the step is failed."""
 
+SUSPICIOUS_CRASHES = 2
+"""After so many deaths a step shares its process with no other that has died as often."""
+
 
 def retry_delay(policy: RetryPolicy, retries_used: int) -> float | None:
     """Seconds until the next try, or None when the policy allows no more."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.core.claim import ClaimRow, Standing, first_claim, next_claim, standing
-from orchestrator.core.errors import Unavailable
+from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.core.message import Delivery
+from orchestrator.core.retry import SUSPICIOUS_CRASHES
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
-from orchestrator.ports import Commit, Get, Insert, Merge, NewId, Now, Refused, Row, Task, Unanswered
+from orchestrator.ports import Acquire, Commit, Get, Insert, Merge, NewId, Now, Refused, Row, Task, Unanswered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,14 @@ def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery,
     if there.owner == owner:
         return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=there, etag=row.etag))
     verdict = standing(there, age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
+    if verdict is Standing.FREE and there.crashes >= SUSPICIOUS_CRASHES:
+        # Steps that die with their process come back together, and would use up their budgets together, though one of
+        # them is the cause. One at a time, those that wait are not charged for the deaths of others.
+        yield from Acquire(key="suspects")
+        row = yield from Get(table=RUNS, pk=run, rk=row.rk)
+        if row is None:
+            raise Broken(f"The claim of step {position} of run {run} is gone.")
+        verdict = standing(read_claim(row), age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
     if verdict in (Standing.SETTLED, Standing.HELD):
         return Taken(standing=verdict)
     return (yield from seize(run, position, delivery, row, verdict))
