@@ -9,12 +9,19 @@ TYPE_CHECKING = False  # as in run_context: typing is not imported for this
 if TYPE_CHECKING:
     from typing import Any
 
+    from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
     from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
+    from millstream.authentication import MsiAuthentication as MsiAuthentication
+    from millstream.authentication import ServicePrincipalAuthentication as ServicePrincipalAuthentication
     from millstream.authentication import TokenAuthentication as TokenAuthentication
+    from millstream.compute import AmlCompute as AmlCompute
+    from millstream.compute import ComputeTarget as ComputeTarget
+    from millstream.conda_dependencies import CondaDependencies as CondaDependencies
     from millstream.data import DataReference as DataReference
     from millstream.data import InputPortBinding as InputPortBinding
     from millstream.data import PipelineData as PipelineData
     from millstream.datastore import Datastore as Datastore
+    from millstream.environment import Environment as Environment
     from millstream.errors import ConfigurationError as ConfigurationError
     from millstream.errors import Conflict as Conflict
     from millstream.errors import InvalidDefinition as InvalidDefinition
@@ -28,25 +35,40 @@ if TYPE_CHECKING:
     from millstream.errors import Unavailable as Unavailable
     from millstream.errors import UnknownThing as UnknownThing
     from millstream.errors import WaitTimeout as WaitTimeout
+    from millstream.estimator import Estimator as Estimator
+    from millstream.estimator_step import EstimatorStep as EstimatorStep
     from millstream.experiment import Experiment as Experiment
     from millstream.model import Model as Model
     from millstream.parameter import PipelineParameter as PipelineParameter
     from millstream.pipeline import Pipeline as Pipeline
     from millstream.pipeline_run import PipelineRun as PipelineRun
     from millstream.published import PublishedPipeline as PublishedPipeline
+    from millstream.run_configuration import DockerConfiguration as DockerConfiguration
+    from millstream.run_configuration import RunConfiguration as RunConfiguration
     from millstream.run_context import Run as Run
     from millstream.run_context import RunContextError as RunContextError
+    from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
     from millstream.step_run import PortDataReference as PortDataReference
     from millstream.step_run import StepRun as StepRun
     from millstream.steps import PythonScriptStep as PythonScriptStep
+    from millstream.widgets import RunDetails as RunDetails
     from millstream.workspace import Workspace as Workspace
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
 
 _HOMES = {
-    "millstream.authentication": ("InteractiveLoginAuthentication", "TokenAuthentication"),
+    "millstream.authentication": (
+        "AzureCliAuthentication",
+        "InteractiveLoginAuthentication",
+        "MsiAuthentication",
+        "ServicePrincipalAuthentication",
+        "TokenAuthentication",
+    ),
+    "millstream.compute": ("AmlCompute", "ComputeTarget"),
+    "millstream.conda_dependencies": ("CondaDependencies",),
     "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
     "millstream.datastore": ("Datastore",),
+    "millstream.environment": ("Environment",),
     "millstream.errors": (
         "ConfigurationError",
         "Conflict",
@@ -62,16 +84,21 @@ _HOMES = {
         "UnknownThing",
         "WaitTimeout",
     ),
+    "millstream.estimator": ("Estimator",),
+    "millstream.estimator_step": ("EstimatorStep",),
     "millstream.experiment": ("Experiment",),
     "millstream.model": ("Model",),
     "millstream.parameter": ("PipelineParameter",),
     "millstream.pipeline": ("Pipeline",),
     "millstream.pipeline_run": ("PipelineRun",),
     "millstream.published": ("PublishedPipeline",),
+    "millstream.run_configuration": ("DockerConfiguration", "RunConfiguration"),
     "millstream.run_context": ("Run", "RunContextError"),
+    "millstream.script_run_config": ("ScriptRunConfig",),
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.steps": ("PythonScriptStep",),
+    "millstream.widgets": ("RunDetails",),
     "millstream.workspace": ("Workspace",),
     "orchestrator.core.retry": ("RetryPolicy",),
 }

@@ -133,6 +133,17 @@ class Api:
     def outputs(self, run_id: str, step: str | None = None) -> views.OutputsView:
         return self._get(f"runs/{_name(run_id)}/outputs", views.OutputsView, {"step": step})
 
+    def put_compute(self, name: str, wish: Mapping[str, Any]) -> views.ComputeDetailView:
+        """Make a compute, or change what is kept of it."""
+        return self._send("PUT", f"computes/{_name(name)}", wish, views.ComputeDetailView)
+
+    def compute(self, name: str) -> views.ComputeDetailView:
+        """One that was made; those of the service's settings are among `workspace()`."""
+        return self._get(f"computes/{_name(name)}", views.ComputeDetailView)
+
+    def delete_compute(self, name: str) -> None:
+        self._call("DELETE", f"computes/{_name(name)}")
+
     def experiments(self) -> Iterator[views.ExperimentView]:
         for page in self._pages("experiments", views.ExperimentPage, {}):
             yield from page.experiments

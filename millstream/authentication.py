@@ -37,16 +37,58 @@ class TokenAuthentication(Authentication):
         return token
 
 
-class InteractiveLoginAuthentication(Authentication):
+class FoundAuthentication(Authentication):
     """The token of this machine's user: MILLSTREAM_TOKEN, or the file that belongs to the service.
 
-    v1's arguments `force`, `tenant_id` and `cloud` are accepted; nothing here asks for a login.
+    v1's classes for the several ways to log in are all this: the service knows tokens, and no other credentials.
     """
 
-    def __init__(self, force: bool = False, tenant_id: str | None = None, cloud: Any = None, *, url: str = "") -> None:
-        del force, tenant_id, cloud
+    def __init__(self, *, url: str = "") -> None:
         self._url = url
 
     def get_token(self) -> str:
         config = find_config()
         return find_token(self._url or find_endpoint(config), config)
+
+
+class InteractiveLoginAuthentication(FoundAuthentication):
+    """v1's arguments are accepted; nothing here asks for a login."""
+
+    def __init__(self, force: bool = False, tenant_id: str | None = None, cloud: Any = None, *, url: str = "") -> None:
+        del force, tenant_id, cloud
+        super().__init__(url=url)
+
+
+class AzureCliAuthentication(FoundAuthentication):
+    """v1's arguments are accepted; the Azure CLI is not asked."""
+
+    def __init__(self, cloud: Any = None, *, url: str = "") -> None:
+        del cloud
+        super().__init__(url=url)
+
+
+class MsiAuthentication(FoundAuthentication):
+    """v1's arguments are accepted; no identity is asked for."""
+
+    def __init__(
+        self, identity_config: Any = None, tenant_id: str | None = None, cloud: Any = None, *, url: str = ""
+    ) -> None:
+        del identity_config, tenant_id, cloud
+        super().__init__(url=url)
+
+
+class ServicePrincipalAuthentication(FoundAuthentication):
+    """v1's arguments are accepted; the principal's password is neither kept nor sent."""
+
+    def __init__(
+        self,
+        tenant_id: str,
+        service_principal_id: str,
+        service_principal_password: str,
+        cloud: Any = None,
+        _enable_caching: bool = True,
+        *,
+        url: str = "",
+    ) -> None:
+        del tenant_id, service_principal_id, service_principal_password, cloud, _enable_caching
+        super().__init__(url=url)

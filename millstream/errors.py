@@ -8,7 +8,7 @@ MillstreamError                  .code, .message, .field, and .status when the s
 ├── Unavailable                  the service is not there, or did not answer in time
 ├── ServiceFault                 the service has failed, or its answer made no sense
 ----------------------------------------------------------------------------------------------------
-├── ConfigurationError           no workspace, no token: says which file or variable to write
+├── ConfigurationError           no workspace, no token: says which file or variable to write (a UserError)
 ├── TransferError                a file did not arrive as it was sent
 ├── RunFailed                    .run_id, .status, .failures: the steps that failed, with the end of their logs
 │   └── RunCanceled
@@ -59,7 +59,7 @@ class ServiceFault(MillstreamError):
     code = "InternalError"
 
 
-class ConfigurationError(MillstreamError):
+class ConfigurationError(UserError):
     code = "NotConfigured"
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
 from orchestrator.core.names import EXPERIMENT, shown, suggestion
 
 if TYPE_CHECKING:
+    from millstream.estimator import Estimator
+    from millstream.pipeline import Pipeline
     from millstream.pipeline_run import PipelineRun
+    from millstream.published import PublishedPipeline
+    from millstream.script_run_config import ScriptRunConfig
+    from millstream.step_run import StepRun
     from millstream.workspace import Workspace
 
 
@@ -37,10 +42,25 @@ class Experiment:
         names = [view.name for view in workspace.api.experiments()]
         return [Experiment(workspace, name) for name in names if experiment_name in (None, name)]
 
-    def submit(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> PipelineRun:
-        """Run a Pipeline or a PublishedPipeline in this experiment. Keyword arguments are those of its `submit`."""
+    @overload
+    def submit(
+        self, config: Pipeline | PublishedPipeline, tags: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> PipelineRun: ...
+
+    @overload
+    def submit(
+        self, config: ScriptRunConfig | Estimator, tags: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> StepRun: ...
+
+    def submit(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> PipelineRun | StepRun:
+        """Run a Pipeline or a PublishedPipeline in this experiment. Keyword arguments are those of its `submit`.
+
+        A ScriptRunConfig or an Estimator runs as a pipeline of one step; what is returned is the run of that step.
+        """
+        from millstream.estimator import Estimator
         from millstream.pipeline import Pipeline
         from millstream.published import PublishedPipeline
+        from millstream.script_run_config import ScriptRunConfig
 
         if tags is not None:
             kwargs["tags"] = tags
@@ -48,7 +68,13 @@ class Experiment:
             return config.submit(self.name, **kwargs)
         if isinstance(config, PublishedPipeline):
             return config.submit(self.workspace, self.name, **kwargs)
-        raise TypeError(f"Experiment.submit takes a Pipeline or a PublishedPipeline, not {config!r}.")
+        if isinstance(config, (ScriptRunConfig, Estimator)):
+            run = Pipeline(self.workspace, steps=[config.as_step()]).submit(self.name, **kwargs)
+            return next(run.get_steps())
+        raise TypeError(
+            "Experiment.submit takes a Pipeline, a PublishedPipeline, a ScriptRunConfig or an Estimator, not "
+            f"{config!r}."
+        )
 
     def get_runs(
         self,

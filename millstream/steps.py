@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from millstream.arguments import refuse_unknown
+from millstream.environment import Environment
 from millstream.wiring import environment_of, wire
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS
@@ -48,7 +49,10 @@ class PipelineStep:
         self.allow_reuse = allow_reuse
         self.version = version
         self.retry = retry_policy(retry)
-        self.timeout_seconds = timeout_seconds
+        limit = getattr(runconfig, "max_run_duration_seconds", None) if timeout_seconds is None else timeout_seconds
+        self.timeout_seconds = limit
+        environment = getattr(runconfig, "environment", None)
+        self.wishes: dict[str, Any] = environment.wishes() if isinstance(environment, Environment) else {}
         self.predecessors: list[PipelineStep] = []
         for output in self.wiring.outputs:
             output.producer = self
@@ -132,7 +136,7 @@ class PythonScriptStep(PipelineStep):
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"script": self.script_name}
+        return {"script": self.script_name, **({"environment": self.wishes} if self.wishes else {})}
 
     def source_problem(self, folder: Path) -> Problem | None:
         script = folder / self.script_name

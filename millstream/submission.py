@@ -83,6 +83,7 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
     definition = _definition(draft, workspace, {folder: snapshot.id for folder, snapshot in taken.items()})
     computes, datastores = _names(workspace)
     warnings = check(definition, computes=computes, datastores=datastores)
+    _say_recorded(definition)
     return Compiled(definition, tuple(taken.values()), warnings)
 
 
@@ -111,6 +112,14 @@ def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> Run
 def say_warnings(warnings: Iterable[object]) -> None:
     for warning in warnings:
         say(f"Warning: {warning}")
+
+
+def _say_recorded(definition: Definition) -> None:
+    """That the packages and images which steps ask for are not seen to yet."""
+    names = [step.name for step in definition.steps if step.settings.get("environment")]
+    if names:
+        who = f"Step {names[0]} asks" if len(names) == 1 else f"{len(names)} steps ask"
+        say(f"Note: {who} for packages or an image. That is recorded; steps run with what is installed in the service.")
 
 
 def _definition(draft: Draft, workspace: Workspace, snapshots: Mapping[Path, str]) -> Definition:

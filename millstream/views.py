@@ -35,6 +35,13 @@ class ComputeView(View, frozen=True, kw_only=True):
     kind: str
 
 
+class ComputeDetailView(ComputeView, frozen=True, kw_only=True):
+    """`settings`: what its maker asked for."""
+
+    settings: dict[str, Any] = {}
+    created_at: float = 0.0
+
+
 class LimitsView(View, frozen=True, kw_only=True):
     """What the service refuses above, in bytes and numbers of files."""
 

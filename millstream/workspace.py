@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from millstream.api import Api
 from millstream.arguments import refuse_unknown
-from millstream.authentication import Authentication, TokenAuthentication
+from millstream.authentication import Authentication, FoundAuthentication, TokenAuthentication
 from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, find_token, write_config
 from millstream.errors import ConfigurationError
 from millstream.transport import Transport
@@ -19,20 +18,13 @@ from millstream.views import WorkspaceView
 from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
+    from millstream.compute import ComputeTarget
     from millstream.datastore import Datastore
     from millstream.experiment import Experiment
     from millstream.model import Model
     from millstream.runs import ServiceRun
 
 V = TypeVar("V")
-
-
-@dataclass(frozen=True, slots=True)
-class ComputeTarget:
-    """What steps can run on."""
-
-    name: str
-    type: str
 
 
 class Named(Mapping[str, V], Generic[V]):
@@ -83,7 +75,9 @@ class Workspace:
         self._names = (subscription_id, resource_group, workspace_name)
         self._config = _config
         self._url = checked(url) if url else None
-        self._auth = TokenAuthentication(token) if token else auth
+        # What finds the token by itself would not know of this workspace's own token file.
+        given = None if isinstance(auth, FoundAuthentication) else auth
+        self._auth = TokenAuthentication(token) if token else given
         self._transport = transport
 
     @staticmethod
@@ -187,8 +181,9 @@ class Workspace:
 
     @property
     def compute_targets(self) -> Mapping[str, ComputeTarget]:
-        kinds = {compute.name: compute.kind for compute in self.refresh().computes}
-        return Named("computes", lambda: list(kinds), lambda name: ComputeTarget(name, kinds[name]))
+        from millstream.compute import ComputeTarget
+
+        return Named("computes", lambda: [c.name for c in self.refresh().computes], lambda n: ComputeTarget(self, n))
 
     @property
     def experiments(self) -> Mapping[str, Experiment]:

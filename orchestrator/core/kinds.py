@@ -22,9 +22,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class PythonScript(Settings, frozen=True, kw_only=True):
-    """Runs `python <script> <arguments>` in the unpacked source folder. `script` is relative to that folder."""
+    """Runs `python <script> <arguments>` in the unpacked source folder. `script` is relative to that folder.
+
+    `environment` records what its author asked to find installed; it is kept, and decides nothing yet.
+    """
 
     script: str
+    environment: dict[str, Any] = {}
 
     def problems(self, field: str) -> Iterator[Problem]:
         if problem := SCRIPT.problem(self.script, f"{field}.script"):

@@ -1,0 +1,169 @@
+"""v1's Environment: what a step asks to find installed. Until environments are built, that is recorded with the step.
+
+What works already are its environment variables.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.conda_dependencies import CondaDependencies
+from millstream.console import say
+
+if TYPE_CHECKING:
+    from millstream.workspace import Workspace
+
+
+@dataclass(slots=True)
+class ContainerRegistry:
+    """Where an image comes from. User names and passwords stay on this machine."""
+
+    address: str | None = None
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class DockerSection:
+    """The image that was asked for."""
+
+    enabled: bool = False
+    base_image: str | None = None
+    base_dockerfile: str | None = None
+    base_image_registry: ContainerRegistry = field(default_factory=ContainerRegistry)
+    platform: Any = None
+    shm_size: str | None = None
+    shared_volumes: bool = True
+    gpu_support: bool = False
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PythonSection:
+    """The Python packages that were asked for."""
+
+    user_managed_dependencies: bool = False
+    interpreter_path: str = "python"
+    conda_dependencies_file: str | None = None
+    conda_dependencies: CondaDependencies | None = None
+    base_conda_environment: str | None = None
+
+
+class Environment:
+    """Packages, an image and environment variables under a name. An unknown attribute raises AttributeError."""
+
+    __slots__ = ("docker", "environment_variables", "inferencing_stack_version", "name", "python", "version")
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"An environment needs a name, not {name!r}.")
+        self.name = name
+        self.version: str | None = None
+        self.python = PythonSection()
+        self.docker = DockerSection()
+        self.environment_variables: dict[str, str] = {}
+        self.inferencing_stack_version: str | None = None
+        for attribute, value in kwargs.items():
+            setattr(self, attribute, value)
+
+    @staticmethod
+    def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> Environment:
+        """An environment of this name, which stands for that of the service, whatever the name: none are kept yet."""
+        del workspace, label
+        say(f"Environment {name}: steps run in the environment of the service; the name is recorded.")
+        made = Environment(name)
+        made.version = version
+        return made
+
+    @staticmethod
+    def list(workspace: Workspace) -> dict[str, Environment]:
+        """None: environments are not kept yet."""
+        del workspace
+        return {}
+
+    @staticmethod
+    def from_conda_specification(name: str, file_path: str | os.PathLike[str]) -> Environment:
+        """With the packages of a conda environment file."""
+        made = Environment(name)
+        made.python.conda_dependencies = CondaDependencies(Path(file_path))
+        return made
+
+    @staticmethod
+    def from_pip_requirements(
+        name: str, file_path: str | os.PathLike[str], pip_version: str | None = None
+    ) -> Environment:
+        """With the packages of a requirements file."""
+        made = Environment(name)
+        packages = CondaDependencies()
+        packages.add_conda_package(f"pip={pip_version}" if pip_version else "pip")
+        packages.set_pip_requirements(Path(file_path).read_text(encoding="utf-8").splitlines())
+        made.python.conda_dependencies = packages
+        return made
+
+    @staticmethod
+    def from_docker_image(
+        name: str,
+        image: str,
+        container_registry: ContainerRegistry | None = None,
+        conda_specification: str | os.PathLike[str] | None = None,
+        pip_requirements: str | os.PathLike[str] | None = None,
+    ) -> Environment:
+        """With an image, and packages on top of it."""
+        made = _with_packages(name, conda_specification, pip_requirements)
+        made.docker.base_image = image
+        if container_registry is not None:
+            made.docker.base_image_registry = container_registry
+        return made
+
+    @staticmethod
+    def from_dockerfile(
+        name: str,
+        dockerfile: str | os.PathLike[str],
+        conda_specification: str | os.PathLike[str] | None = None,
+        pip_requirements: str | os.PathLike[str] | None = None,
+    ) -> Environment:
+        """With an image that is made from a Dockerfile, given as a path or as its text."""
+        made = _with_packages(name, conda_specification, pip_requirements)
+        text = str(dockerfile)
+        made.docker.base_dockerfile = Path(text).read_text(encoding="utf-8") if _is_file(text) else text
+        return made
+
+    def register(self, workspace: Workspace) -> Environment:
+        """Itself: environments are not kept by name yet; what one asks for is recorded with each step that has it."""
+        del workspace
+        say(f"Environment {self.name}: recorded with the steps that use it; not kept by name.")
+        return self
+
+    def clone(self, new_name: str) -> Environment:
+        """A copy of another name."""
+        made = copy.deepcopy(self)
+        made.name, made.version = new_name, None
+        return made
+
+    def wishes(self) -> dict[str, Any]:
+        """What of this is more than the service's environment: the record of a step. {}: nothing."""
+        packages = self.python.conda_dependencies
+        asked: dict[str, Any] = {
+            "conda": packages.as_dict() if packages is not None else None,
+            "image": self.docker.base_image,
+            "dockerfile": self.docker.base_dockerfile,
+        }
+        found = {key: value for key, value in asked.items() if value}
+        return {"name": self.name, **({"version": self.version} if self.version else {}), **found} if found else {}
+
+    def __repr__(self) -> str:
+        return f"Environment({self.name!r})"
+
+
+def _with_packages(name: str, conda: str | os.PathLike[str] | None, pip: str | os.PathLike[str] | None) -> Environment:
+    if conda is not None:
+        return Environment.from_conda_specification(name, conda)
+    return Environment(name) if pip is None else Environment.from_pip_requirements(name, pip)
+
+
+def _is_file(text: str) -> bool:
+    return "\n" not in text and Path(text).is_file()

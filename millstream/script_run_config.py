@@ -1,0 +1,82 @@
+"""v1's ScriptRunConfig: one script to run, without a pipeline around it. Experiment.submit makes one."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from millstream.errors import InvalidRequest
+from millstream.run_configuration import LOCAL, DockerConfiguration, RunConfiguration
+
+if TYPE_CHECKING:
+    from millstream.environment import Environment
+    from millstream.steps import PythonScriptStep
+
+V1_DURATION = 2592000
+"""Seconds that a script may run in v1 where nothing else is said: thirty days, which is no limit at all."""
+
+
+class ScriptRunConfig:
+    """A script, its arguments, and what it runs with. `run_config` is a copy of the one given.
+
+    `distributed_job_config`, `resume_from` and `docker_runtime_config` are accepted and left aside.
+    """
+
+    def __init__(
+        self,
+        source_directory: str | os.PathLike[str] | None = None,
+        script: str | None = None,
+        arguments: Sequence[Any] | None = None,
+        run_config: RunConfiguration | None = None,
+        _telemetry_values: Any = None,
+        compute_target: Any = None,
+        environment: Environment | None = None,
+        distributed_job_config: Any = None,
+        resume_from: Any = None,
+        max_run_duration_seconds: float | None = V1_DURATION,
+        command: str | Sequence[str] | None = None,
+        docker_runtime_config: DockerConfiguration | None = None,
+    ) -> None:
+        del _telemetry_values, distributed_job_config, resume_from
+        if command is not None:
+            raise InvalidRequest(
+                "A command cannot be run yet. Give script=, a Python script that starts it with subprocess.run.",
+                field="command",
+            )
+        self.source_directory = Path(source_directory or ".")
+        self.script = script or (run_config.script if run_config else None)
+        if self.script is None:
+            raise InvalidRequest("Give script=, relative to source_directory.", field="script")
+        self.arguments = list(arguments if arguments is not None else run_config.arguments if run_config else [])
+        self.run_config = copy.deepcopy(run_config) if run_config else RunConfiguration()
+        self.run_config.script = self.script
+        if max_run_duration_seconds != V1_DURATION:
+            self.run_config.max_run_duration_seconds = max_run_duration_seconds
+        if compute_target is not None:
+            self.run_config.target = compute_target if isinstance(compute_target, str) else compute_target.name
+        if environment is not None:
+            self.run_config.environment = environment
+        if docker_runtime_config is not None:
+            self.run_config.docker = docker_runtime_config
+
+    @property
+    def compute_target(self) -> Any:
+        """Where it runs; "local" stands for the functions app."""
+        return self.run_config.target or LOCAL
+
+    def as_step(self) -> PythonScriptStep:
+        """The step that does the same."""
+        from millstream.steps import PythonScriptStep
+
+        return PythonScriptStep(
+            script_name=str(self.script),
+            arguments=self.arguments,
+            runconfig=self.run_config,
+            source_directory=self.source_directory,
+        )
+
+    def __repr__(self) -> str:
+        return f"ScriptRunConfig(script={self.script!r})"
