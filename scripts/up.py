@@ -100,12 +100,14 @@ def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
         func = FuncHost(ROOT, place.settings(), options.port)
         func.start()
         return func
+    # A command has the terminal to itself.
+    quiet = options.quiet or bool(options.command)
     try:
-        return _start_devhost(place, options.port, options.quiet)
+        return _start_devhost(place, options.port, quiet)
     except PortTaken:
         if options.port != USUAL_PORT:
             raise
-        return _start_devhost(place, 0, options.quiet)
+        return _start_devhost(place, 0, quiet)
 
 
 def _start_devhost(place: Place, port: int, quiet: bool) -> Host:
