@@ -89,7 +89,7 @@ def test_a_second_one_says_so_and_a_command_uses_the_first(up: Up) -> None:
 def test_a_command_gets_a_service_for_as_long_as_it_runs(tmp_path: Path) -> None:
     """What the caller's shell holds for another service must not reach this one."""
     foreign = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "MILLSTREAM_ENDPOINT": "http://127.0.0.1:9"}
-    asked = _run(tmp_path / "state", "--in-memory", "--quiet", "--", sys.executable, "-c", _ASK, **foreign)
+    asked = _run(tmp_path / "state", "--in-memory", "--", sys.executable, "-c", _ASK, **foreign)
     assert (asked.returncode, asked.stdout) == (7, "200\n")
     assert not (tmp_path / "state" / "service.json").exists()
 
