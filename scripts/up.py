@@ -97,16 +97,16 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
 
 def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
     if options.func:
-        func = FuncHost(ROOT, place.settings(), options.port)
+        func = FuncHost(ROOT, place.settings(), options.port or 0)
         func.start()
         return func
     # A command has the terminal to itself.
     quiet = options.quiet or bool(options.command)
-    try:
+    if options.port is not None:
         return _start_devhost(place, options.port, quiet)
+    try:
+        return _start_devhost(place, USUAL_PORT, quiet)
     except PortTaken:
-        if options.port != USUAL_PORT:
-            raise
         return _start_devhost(place, 0, quiet)
 
 
@@ -175,7 +175,7 @@ def _short(path: Path) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/up", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", type=int, default=USUAL_PORT, help="HTTP port (default 7071, or a free one if taken)")
+    parser.add_argument("--port", type=int, help="HTTP port, 0 for a free one (default: 7071 unless it is taken)")
     parser.add_argument("--func", action="store_true", help="use Azure Functions Core Tools instead of the local host")
     parser.add_argument("--quiet", action="store_true", help="print only warnings and failures")
     usual = os.environ.get("MILLSTREAM_STATE") or str(ROOT / ".millstream")

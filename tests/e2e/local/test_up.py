@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -103,6 +104,15 @@ def test_the_token_and_the_data_outlive_it(tmp_path: Path) -> None:
         assert service.stop() == 0
     assert tokens[0] == tokens[1]
     assert (tmp_path / "state" / "azurite").is_dir()
+
+
+def test_a_port_that_was_asked_for_is_not_exchanged(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = _run(tmp_path / "state", "--in-memory", "--port", port, "--", "true")
+    assert (done.returncode, port in done.stderr) == (1, True)
 
 
 def test_core_tools_take_the_place_of_the_local_host(tmp_path: Path) -> None:
