@@ -50,6 +50,9 @@ def _attributes(module: ModuleType, names: dict[str, str]) -> Callable[[str], An
     """The `__getattr__` of a module: what a name stands for, or why it does not."""
 
     def attribute(name: str) -> Any:
+        if name not in names and name.startswith("__"):
+            # Asked for by all that looks over modules; v1 has none that matter.
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}", name=name)
         if name not in names:
             import_module("millstream.shim.absent").refuse_attribute(module.__name__, name)
         value = resolve(names[name])

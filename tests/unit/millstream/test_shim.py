@@ -155,6 +155,12 @@ class TestActive:
         with pytest.raises(ImportError, match=r"^(cannot import name|No module named)"):
             exec(statement)
 
+    def test_looking_over_modules_imports_nothing(self) -> None:
+        core = import_module("azureml.core")
+        before = set(sys.modules)
+        assert getattr(core, "__file__", None) is None
+        assert set(sys.modules) == before
+
     def test_activating_twice_changes_nothing(self) -> None:
         before = list(sys.meta_path)
         assert shim.activate()
