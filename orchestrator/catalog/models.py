@@ -75,7 +75,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which attempt (from 1) of which step of which run registers."""
+    """Which attempt (from 1) of which step of which run registers. Without a step, `run` is a request's own name."""
 
     run: str
     step: str
@@ -159,7 +159,7 @@ def _model(origin: Origin, wish: ModelRegistration, result: StepResult, version:
     return Model(
         name=wish.name,
         version=version,
-        run_id=origin.run,
+        run_id=origin.run if origin.step else "",
         step_id=origin.step,
         path=path,
         created_at=now,

@@ -1,14 +1,15 @@
-"""The tags of a run: how large they may be, and how to change them, while the run goes on or after."""
+"""The tags and properties of a run: how large they may be, and how to change them, while the run goes on or after."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from orchestrator.core import run as runs
-from orchestrator.core.errors import TooLarge, Unavailable
-from orchestrator.core.names import RUN_ID
+from orchestrator.core.errors import Conflict, TooLarge, Unavailable
+from orchestrator.core.names import RUN_ID, shown
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import INFO, RUNS
@@ -30,11 +31,17 @@ def check_size(info: RunInfo, most_bytes: int, field: str) -> None:
 
 
 def change_tags(
-    memory: ProcessMemory, run: str, changes: Mapping[str, str | None], *, most_bytes: int
+    memory: ProcessMemory,
+    run: str,
+    changes: Mapping[str, str | None],
+    *,
+    most_bytes: int,
+    properties: Mapping[str, str] = MappingProxyType({}),
 ) -> Task[RunInfo]:
-    """Set each tag, or remove it where the value is None; others stay. Safe to repeat.
+    """Set each tag, or remove it where the value is None; others stay. Add `properties`. Safe to repeat.
 
-    Raises UnknownThing, and TooLarge when they and what else the caller chose would exceed `most_bytes`.
+    Raises UnknownThing, Conflict for a property that has another value, and TooLarge when they and what else the
+    caller chose would exceed `most_bytes`.
     """
     if not RUN_ID.allows(run):
         raise unknown_run(run)
@@ -44,7 +51,10 @@ def change_tags(
             raise unknown_run(run)
         info = runs.decode(str(row.props["info"]))
         tags = {key: value for key, value in {**info.tags, **changes}.items() if value is not None}
-        changed = msgspec.structs.replace(info, tags=tags)
+        for key, value in properties.items():
+            if info.properties.get(key, value) != value:
+                raise Conflict(f"The property {shown(key)} is set, and cannot be changed.", field=f"properties.{key}")
+        changed = msgspec.structs.replace(info, tags=tags, properties={**info.properties, **properties})
         check_size(changed, most_bytes, "tags")
         if changed == info:
             return info

@@ -7,13 +7,21 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.catalog import experiments, models
+from orchestrator.catalog import experiments, model_uploads, models
 from orchestrator.catalog.experiments import Experiment
 from orchestrator.catalog.models import Model
+from orchestrator.catalog.snapshots import ManifestEntry
+from orchestrator.core.result import ModelRegistration
 from orchestrator.engine.resultview import SignedFile, sign_files
 from orchestrator.files import SYSTEM
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
-from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
+from orchestrator.triggers.shapes import Continuation, PageQuery, RunId, Strict, UploadTarget, upload_target
+
+_FILE = {
+    "path": "model.pkl",
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "size": 1234,
+}
 
 
 class ExperimentList(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +67,40 @@ class ModelQuery(Strict, frozen=True, kw_only=True):
     )
 
 
+class ModelUploadRequest(Strict, frozen=True, kw_only=True):
+    """The files of a model: paths, sums, sizes."""
+
+    files: tuple[ManifestEntry, ...]
+
+
+class ModelFileUpload(msgspec.Struct, frozen=True, kw_only=True):
+    """`upload` is null for a file that is stored already."""
+
+    path: str
+    upload: UploadTarget | None
+
+
+class ModelUploadBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`id` is the sha256 of the manifest."""
+
+    id: str
+    files: tuple[ModelFileUpload, ...]
+
+
+class RegisterRequest(Strict, frozen=True, kw_only=True):
+    """`path` is the file among `files`, or the folder of them, that is the model. The wish is known by `request_id`."""
+
+    name: str
+    path: str
+    files: tuple[ManifestEntry, ...]
+    request_id: RunId
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
+    description: str = ""
+    framework: str | None = None
+    framework_version: str | None = None
+
+
 @route("GET", "experiments", summary="List experiments", role=Role.READER, answers={200: ExperimentList})
 def list_experiments(service: Service, asked: Asked, query: PageQuery) -> Reply:
     """By name. An experiment is there from its first run on."""
@@ -85,9 +127,52 @@ def get_model(service: Service, asked: Asked, query: ModelQuery) -> Reply:
     return Reply(body=ModelBody(**_fields(model), files=files))
 
 
+@route(
+    "POST",
+    "models/uploads",
+    summary="Upload a model",
+    role=Role.SUBMITTER,
+    answers={200: ModelUploadBody},
+    errors=(413,),
+    example={"files": [_FILE]},
+)
+def upload_model(service: Service, asked: Asked, body: ModelUploadRequest) -> Reply:
+    """Ask where to send each of up to 1,000 files. Models of runs need none of this: their files are stored already."""
+    del asked
+    made = service.world.run(model_uploads.prepare(body.files, url_seconds=service.settings.url_seconds))
+    files = tuple(ModelFileUpload(path=slot.path, upload=upload_target(slot.upload)) for slot in made.slots)
+    return Reply(body=ModelUploadBody(id=made.id, files=files))
+
+
+@route(
+    "POST",
+    "models",
+    summary="Register a model",
+    role=Role.SUBMITTER,
+    answers={200: ModelBody},
+    errors=(409, 413),
+    example={"name": "iris", "path": "model.pkl", "files": [_FILE], "request_id": "7a1f0c9e"},
+)
+def register_model(service: Service, asked: Asked, body: RegisterRequest) -> Reply:
+    """Make files that were uploaded the next version of a model. Sent again, it answers with the same version."""
+    del asked
+    wish = ModelRegistration(
+        name=body.name,
+        path=body.path,
+        tags=body.tags,
+        properties=body.properties,
+        description=body.description,
+        framework=body.framework,
+        framework_version=body.framework_version,
+    )
+    model = service.world.run(model_uploads.publish(wish, body.files, body.request_id))
+    files = service.world.run(sign_files(SYSTEM, model.prefix, model.files, service.settings.url_seconds))
+    return Reply(body=ModelBody(**_fields(model), files=files))
+
+
 def _fields(model: Model) -> dict[str, Any]:
     kept = {name: getattr(model, name) for name in ModelLine.__struct_fields__ if name != "id"}
     return {**kept, "id": f"{model.name}:{model.version}"}
 
 
-ROUTES = (list_experiments, list_models, get_model)
+ROUTES = (list_experiments, list_models, get_model, upload_model, register_model)

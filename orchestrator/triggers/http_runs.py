@@ -14,6 +14,7 @@ from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID as RUN_ID_RULE
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import cancel
+from orchestrator.engine.reading import load_plan
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import RunFilter, RunSummary, RunView, list_runs, run_view, unknown_run, view_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
@@ -48,9 +49,10 @@ class StartRequest(Strict, frozen=True, kw_only=True):
 
 
 class TagsRequest(Strict, frozen=True, kw_only=True):
-    """Tags to set; null removes one. Others stay as they are."""
+    """Tags to set; null removes one. Properties to add, which cannot be changed afterwards. Others stay as they are."""
 
-    tags: dict[str, str | None]
+    tags: dict[str, str | None] = msgspec.field(default_factory=dict)
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RunList(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,20 +127,36 @@ def get_run(service: Service, asked: Asked) -> Reply:
 
 
 @route(
+    "GET",
+    "runs/{run_id}/definition",
+    summary="Get what a run runs",
+    role=Role.READER,
+    answers={200: Definition},
+    errors=(404,),
+)
+def get_run_definition(service: Service, asked: Asked) -> Reply:
+    """The whole definition, as it was submitted: it can be published."""
+    view = service.world.run(run_view(service.memory, asked.path["run_id"]))
+    return Reply(body=service.world.run(load_plan(service.memory, view.definition)).definition)
+
+
+@route(
     "PATCH",
     "runs/{run_id}",
     summary="Change the tags of a run",
     role=Role.SUBMITTER,
     answers={200: RunView},
-    errors=(404, 413),
+    errors=(404, 409, 413),
     example={"tags": {"quality": "good", "draft": None}},
 )
 def patch_run(service: Service, asked: Asked, body: TagsRequest) -> Reply:
     """Also after it has ended."""
     run_id, most = asked.path["run_id"], service.settings.assignment_bytes
-    if "" in body.tags:
-        raise InvalidRequest("A tag has a name.", field="tags")
-    service.world.run(change_tags(service.memory, run_id, body.tags, most_bytes=most))
+    for field, given in (("tags", body.tags), ("properties", body.properties)):
+        if "" in given:
+            raise InvalidRequest("A tag and a property have a name.", field=field)
+    task = change_tags(service.memory, run_id, body.tags, most_bytes=most, properties=body.properties)
+    service.world.run(task)
     return Reply(body=service.world.run(run_view(service.memory, run_id)))
 
 
@@ -159,4 +177,4 @@ def cancel_run(service: Service, asked: Asked) -> Reply:
     return Reply(body=service.world.run(run_view(service.memory, run_id)))
 
 
-ROUTES = (start_run, get_runs, get_run, patch_run, cancel_run)
+ROUTES = (start_run, get_runs, get_run, get_run_definition, patch_run, cancel_run)

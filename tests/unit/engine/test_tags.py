@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.core.errors import TooLarge, Unavailable
+from orchestrator.core.errors import Conflict, TooLarge, Unavailable
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import run_view
 from orchestrator.ports import Commit, Reason, Refused, Unanswered
@@ -76,3 +76,19 @@ def test_it_gives_up_in_the_end(runner: Runner) -> None:
     runner.world.register(Commit, refuse)
     with pytest.raises(Unavailable):
         runner.world.run(change_tags(runner.memory, "run1", {"x": "1"}, most_bytes=1000))
+
+
+def properties(runner: Runner) -> dict[str, str]:
+    return runner.world.run(run_view(runner.memory, "run1")).properties
+
+
+def test_properties_are_added_and_never_changed(runner: Runner) -> None:
+    for _ in range(2):
+        runner.world.run(change_tags(runner.memory, "run1", {}, most_bytes=1000, properties={"author": "x"}))
+    before = properties(runner)
+    assert before["author"] == "x"
+    with pytest.raises(Conflict) as caught:
+        runner.world.run(change_tags(runner.memory, "run1", {"t": "1"}, most_bytes=1000, properties={"author": "y"}))
+    assert caught.value.field == "properties.author"
+    assert properties(runner) == before
+    assert "t" not in tags(runner)
