@@ -14,6 +14,7 @@ import msgspec
 
 from orchestrator.core import definition as document
 from orchestrator.core.dataset import DatasetView
+from orchestrator.core.descriptions import tidied
 from orchestrator.core.kinds import KINDS
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.validation import RULES
@@ -99,7 +100,7 @@ def schema() -> bytes:
         }
         for name, settings in kinds.items()
     ]
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": components}
+    whole = tidied({"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": components})
     return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
 
 

@@ -16,7 +16,7 @@ def urls(account: Account) -> list[str]:
 
 def test_a_key_string() -> None:
     account = Account.from_connection_string(
-        " DefaultEndpointsProtocol=https;AccountName=abc;AccountKey=a2V5==;EndpointSuffix=core.chinacloudapi.cn; "
+        " DefaultEndpointsProtocol=https;AccountName=abc;AccountKey=a2V5cw==;EndpointSuffix=core.chinacloudapi.cn; "
     )
     assert account.name == "abc"
     assert urls(account) == [f"https://abc.{each}.core.chinacloudapi.cn" for each in ("blob", "queue", "table")]
