@@ -15,6 +15,7 @@ from orchestrator.pages import Page
 from orchestrator.ports import Task
 
 MOST_UPLOADS = 1000
+MOST_LOCATED = 1000
 
 
 class UploadFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +64,38 @@ def prepare_uploads(
             upload = yield from SignUpload(container=container, name=file.path, seconds=url_seconds, replace=overwrite)
         slots.append(Slot(path=file.path, exists=file.path in there, upload=upload))
     return tuple(slots)
+
+
+def locate(container: str, paths: Sequence[str], *, url_seconds: float) -> Task[tuple[StoredFile | None, ...]]:
+    """For each path the file that is exactly there, or None: without a look at what else is there."""
+    if len(paths) > MOST_LOCATED:
+        raise TooLarge(f"Ask for at most {MOST_LOCATED:,} files at a time.", field="paths")
+    for index, path in enumerate(paths):
+        PATH.check(path, f"paths[{index}]")
+    page: FilePage = yield from ListFiles(container=container, prefix=_common_start(paths)) if paths else _nothing()
+    known = {item.name: item for item in page.items}
+    found: list[StoredFile | None] = []
+    for path in paths:
+        item = known.get(path)
+        if item is None and page.marker is not None:
+            item = yield from _exactly(container, path)
+        if item is None:
+            found.append(None)
+            continue
+        url = yield from SignDownload(container=container, name=path, seconds=url_seconds)
+        found.append(StoredFile(item=item, url=url))
+    return tuple(found)
+
+
+def _nothing() -> Task[FilePage]:
+    yield from ()
+    return FilePage(items=(), marker=None)
+
+
+def _exactly(container: str, path: str) -> Task[FileItem | None]:
+    # Of all names that begin with the path, the path itself is the first.
+    page: FilePage = yield from ListFiles(container=container, prefix=path, limit=1)
+    return next((item for item in page.items if item.name == path), None)
 
 
 def listing(

@@ -7,6 +7,7 @@ from typing import Final
 from orchestrator.triggers import (
     http_computes,
     http_data,
+    http_datasets,
     http_models,
     http_pipelines,
     http_runs,
@@ -23,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_runs.ROUTES,
     *http_steps.ROUTES,
     *http_data.ROUTES,
+    *http_datasets.ROUTES,
     *http_models.ROUTES,
     *http_computes.ROUTES,
 )

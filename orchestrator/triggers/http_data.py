@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from orchestrator.catalog import datastores, snapshots
-from orchestrator.catalog.datastores import UploadFile
+from orchestrator.catalog.datastores import StoredFile, UploadFile
 from orchestrator.catalog.snapshots import ManifestEntry, SnapshotLimits
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, Strict, UploadTarget, upload_target
@@ -63,6 +63,18 @@ class FileBody(msgspec.Struct, frozen=True, kw_only=True):
     etag: str
     last_modified: float
     url: str
+
+
+class LocateRequest(Strict, frozen=True, kw_only=True):
+    """Paths of files, up to 1,000."""
+
+    paths: tuple[str, ...]
+
+
+class LocatedList(msgspec.Struct, frozen=True, kw_only=True):
+    """A file for each path, in their order; null where there is none."""
+
+    files: tuple[FileBody | None, ...]
 
 
 class FileList(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,17 +152,33 @@ def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
         url_seconds=service.settings.url_seconds,
     )
     page = service.world.run(task)
-    files = tuple(
-        FileBody(
-            path=file.item.name,
-            size=file.item.size,
-            etag=file.item.etag,
-            last_modified=file.item.last_modified,
-            url=file.url,
-        )
-        for file in page.items
+    return Reply(body=FileList(files=tuple(map(_file, page.items)), continuation=page.continuation))
+
+
+@route(
+    "POST",
+    "datastores/{name}/locate",
+    summary="Find files by their paths",
+    role=Role.READER,
+    answers={200: LocatedList},
+    errors=(404, 413),
+    example={"paths": ["raw/diabetes.csv", "raw/iris.csv"]},
+)
+def locate_files(service: Service, asked: Asked, body: LocateRequest) -> Reply:
+    """Exactly these paths, each with a URL to read it. Folders are no files: list them."""
+    container = datastores.container_of(service.settings.datastores, asked.path["name"])
+    found = service.world.run(datastores.locate(container, body.paths, url_seconds=service.settings.url_seconds))
+    return Reply(body=LocatedList(files=tuple(None if file is None else _file(file) for file in found)))
+
+
+def _file(file: StoredFile) -> FileBody:
+    return FileBody(
+        path=file.item.name,
+        size=file.item.size,
+        etag=file.item.etag,
+        last_modified=file.item.last_modified,
+        url=file.url,
     )
-    return Reply(body=FileList(files=files, continuation=page.continuation))
 
 
 def _limits(service: Service) -> SnapshotLimits:
@@ -160,4 +188,4 @@ def _limits(service: Service) -> SnapshotLimits:
     )
 
 
-ROUTES = (register_snapshot, complete_snapshot, create_uploads, list_files)
+ROUTES = (register_snapshot, complete_snapshot, create_uploads, list_files, locate_files)

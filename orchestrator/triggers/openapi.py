@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.descriptions import tidied
 from orchestrator.triggers.api import ROUTES
 from orchestrator.triggers.dispatch import ErrorBody
 from orchestrator.triggers.routes import PREFIX, Route
@@ -28,6 +29,7 @@ GROUPS = {
     "runs": "Runs: start, find, tag, cancel.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
     "data": "Sources and data, by signed URLs.",
+    "datasets": "Datasets: where data lies and how it is read.",
     "models": "Experiments and registered models.",
     "computes": "Names of computes that steps may ask for.",
 }
@@ -36,7 +38,8 @@ PARAMETERS = {
     "step_id": "The id of a step in the definition.",
     "pipeline_id": "The id of a published pipeline.",
     "snapshot_id": "The id of a source folder: the sha256 of its manifest.",
-    "name": "The name of the datastore, model or compute.",
+    "dataset_id": "The id of a dataset: the sha256 of its document.",
+    "name": "The name of the datastore, dataset, model or compute.",
 }
 LOG_HEADERS = {
     "Millstream-Log-Offset": "Where in the log the body begins, in bytes.",
@@ -62,7 +65,7 @@ Json = dict[str, Any]
 @cache
 def document() -> bytes:
     """The document as JSON, made once."""
-    return msgspec.json.format(msgspec.json.encode(build(ROUTES)), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(tidied(build(ROUTES))), indent=2) + b"\n"
 
 
 def build(routes: Iterable[Route]) -> Json:

@@ -51,6 +51,8 @@ def things(service: Service) -> dict[str, str]:
     snapshot = service.upload({"step.py": SCRIPT})
     steps = [script_step("a", snapshot, arguments=arguments(("output", "out")), outputs=[{"name": "out"}])]
     published = service.ask("POST", "pipelines", {"definition": {"name": "p", "steps": steps}})
+    document = {"type": "file", "sources": [{"kind": "datastore", "datastore": "workspaceblobstore", "path": ""}]}
+    dataset = service.ask("POST", "datasets", {"document": document, "name": "data"})
     run = service.submit(steps)
     assert service.wait(run)["status"] == "Completed"
     return {
@@ -59,6 +61,8 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-pipeline_id": str(published["id"]),
         "KNOWN-snapshot_id": snapshot,
         "KNOWN-datastores-name": "workspaceblobstore",
+        "KNOWN-datasets-name": "data",
+        "KNOWN-dataset_id": str(dataset["id"]),
         "KNOWN-models-name": "model",
         "KNOWN-computes-name": str(service.ask("PUT", "computes/cpu-cluster", {})["name"]),
     }
