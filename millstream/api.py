@@ -24,6 +24,7 @@ from millstream.errors import (
     UserError,
 )
 from millstream.transport import Response, Transport
+from orchestrator.core.definition import Definition
 
 T = TypeVar("T")
 
@@ -80,6 +81,33 @@ class Api:
         for page in self._pages(f"datastores/{_name(datastore)}/files", views.FilePage, {"prefix": prefix}):
             yield from page.files
 
+    def locate(self, datastore: str, paths: list[str]) -> tuple[views.StoredFile | None, ...]:
+        """For each of at most 1,000 paths the file that is exactly there, or None."""
+        wish = {"paths": paths}
+        return self._send("POST", f"datastores/{_name(datastore)}/locate", wish, views.LocatedList).files
+
+    def save_dataset(self, wish: Mapping[str, Any]) -> views.DatasetView:
+        """Keep a document; with a name, register it. Registered again it is the same version."""
+        return self._send("POST", "datasets", wish, views.DatasetView)
+
+    def datasets(self, *, name: str | None = None) -> Iterator[views.DatasetLine]:
+        """The latest version of every name; or every version of one name, the latest first."""
+        for page in self._pages("datasets", views.DatasetPage, {"name": name}):
+            yield from page.datasets
+
+    def dataset(self, name: str, version: int | None = None) -> views.DatasetView:
+        query = {"version": None if version is None else str(version)}
+        return self._get(f"datasets/{_name(name)}", views.DatasetView, query)
+
+    def dataset_by_id(self, dataset: str) -> views.DatasetView:
+        return self._get(f"datasets/by-id/{_name(dataset)}", views.DatasetView)
+
+    def change_dataset(self, name: str, wish: Mapping[str, Any]) -> views.DatasetLine:
+        return self._send("PATCH", f"datasets/{_name(name)}", wish, views.DatasetLine)
+
+    def unregister_dataset(self, name: str) -> int:
+        return _decoded(self._call("DELETE", f"datasets/{_name(name)}"), views.Unregistered).versions
+
     def publish(self, wish: Mapping[str, Any]) -> views.PipelineView:
         return self._send("POST", "pipelines", wish, views.PipelineView)
 
@@ -105,6 +133,12 @@ class Api:
 
     def change_tags(self, run_id: str, tags: Mapping[str, str | None]) -> views.RunView:
         return self._send("PATCH", f"runs/{_name(run_id)}", {"tags": tags}, views.RunView)
+
+    def add_properties(self, run_id: str, properties: Mapping[str, str]) -> views.RunView:
+        return self._send("PATCH", f"runs/{_name(run_id)}", {"properties": properties}, views.RunView)
+
+    def run_definition(self, run_id: str) -> Definition:
+        return self._get(f"runs/{_name(run_id)}/definition", Definition)
 
     def cancel(self, run_id: str) -> views.RunView:
         return self._send("POST", f"runs/{_name(run_id)}/cancel", {}, views.RunView)
@@ -132,6 +166,13 @@ class Api:
 
     def outputs(self, run_id: str, step: str | None = None) -> views.OutputsView:
         return self._get(f"runs/{_name(run_id)}/outputs", views.OutputsView, {"step": step})
+
+    def prepare_model(self, files: list[dict[str, Any]]) -> views.ModelUploadView:
+        return self._send("POST", "models/uploads", {"files": files}, views.ModelUploadView)
+
+    def register_model(self, wish: Mapping[str, Any]) -> views.ModelView:
+        """`wish` must hold a request_id, which makes this repeatable."""
+        return self._send("POST", "models", wish, views.ModelView)
 
     def put_compute(self, name: str, wish: Mapping[str, Any]) -> views.ComputeDetailView:
         """Make a compute, or change what is kept of it."""

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
+from millstream.explained import Explained
 from millstream.tokens import data_token, data_variable
 from orchestrator.core.names import DATA_PATH, PATH, PORT, shown
 
@@ -77,7 +78,7 @@ class DataReference:
         return f"DataReference({self.name!r}: {self.path_on_datastore!r} in {self.datastore_name!r})"
 
 
-class PipelineData:
+class PipelineData(Explained):
     """What one step writes and others read: a file or a folder, as the script likes.
 
     With `output_mode` "upload", the script writes to `output_path_on_compute` in its working folder. `datastore` None

@@ -11,6 +11,7 @@ from millstream.arguments import refuse_unknown
 from millstream.console import amount, say
 from millstream.data import DataReference, tidy
 from millstream.errors import InvalidRequest
+from millstream.explained import Explained
 from millstream.transfer import Fetch, below, fetch_all, send_all
 from orchestrator.core.names import DATA_PATH, PATH
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
 
-class Datastore:
+class Datastore(Explained):
     """The datastore `name` of a workspace; without a name, the default one.
 
     Neither this nor making references asks the service for anything; a name that is not there is found out when the

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
+from millstream.explained import Explained
 from orchestrator.core.names import EXPERIMENT, shown, suggestion
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
 
-class Experiment:
+class Experiment(Explained):
     """The experiment `name`. It comes to be with its first run."""
 
     def __init__(self, workspace: Workspace, name: str, **unknown: Any) -> None:

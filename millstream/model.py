@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
+from millstream.console import say
+from millstream.errors import InvalidRequest
 from millstream.service_run import fetch_of
-from millstream.transfer import below, fetch_all
+from millstream.transfer import below, fetch_all, send_all
 from millstream.views import ModelView
 
 if TYPE_CHECKING:
@@ -57,6 +61,47 @@ class Model:
         return found
 
     @staticmethod
+    def register(
+        workspace: Workspace,
+        model_path: str | os.PathLike[str],
+        model_name: str,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        datasets: Any = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        child_paths: Any = None,
+        sample_input_dataset: Any = None,
+        sample_output_dataset: Any = None,
+        resource_configuration: Any = None,
+    ) -> Model:
+        """Register a file or folder of this machine as the next version of a model.
+
+        Inside a step, `run.register_model` does it without a second copy. `datasets`, samples and resources are
+        accepted and left aside. Raises InvalidRequest.
+        """
+        del datasets, child_paths, sample_input_dataset, sample_output_dataset, resource_configuration
+        files = _local_files(Path(model_path))
+        manifest = [{"path": path, **_measured(place)} for path, place in files.items()]
+        slots = workspace.api.prepare_model(manifest).files
+        send_all(workspace.api.transport, [(files[slot.path], slot.upload) for slot in slots if slot.upload])
+        wish = {
+            "name": model_name,
+            "path": Path(model_path).absolute().name,
+            "files": manifest,
+            "request_id": str(uuid.uuid4()),
+            "tags": {str(key): str(value) for key, value in (tags or {}).items()},
+            "properties": {str(key): str(value) for key, value in (properties or {}).items()},
+            "description": description or "",
+            "framework": model_framework,
+            "framework_version": model_framework_version,
+        }
+        view = workspace.api.register_model(wish)
+        say(f"Registered model {view.name}, version {view.version}")
+        return Model(workspace, _view=view)
+
+    @staticmethod
     def get_model_path(model_name: str, version: int | None = None, _workspace: Workspace | None = None) -> str:
         """Download a model below azureml-models/ (as v1 names the folder). Returns the path of its file or folder."""
         from millstream.workspace import Workspace
@@ -98,12 +143,13 @@ class Model:
 
     @property
     def run_id(self) -> str:
-        """The step run that registered it."""
-        return f"{self._view.run_id}_{self._view.step_id}"
+        """The step run that registered it; "" for one that came from files of a machine."""
+        return f"{self._view.run_id}_{self._view.step_id}" if self._view.run_id else ""
 
     @property
-    def run(self) -> ServiceRun:
-        return self.workspace.get_run(self.run_id)
+    def run(self) -> ServiceRun | None:
+        """The step run that registered it; None for one that came from files of a machine."""
+        return self.workspace.get_run(self.run_id) if self.run_id else None
 
     def download(self, target_dir: str | os.PathLike[str] = ".", exist_ok: bool = False) -> str:
         """Download the model's file, or its folder, into `target_dir`. Returns the path of what was downloaded.
@@ -122,6 +168,22 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model(name={self.name!r}, version={self.version})"
+
+
+def _local_files(path: Path) -> dict[str, Path]:
+    """Path in the model -> file. The file or folder itself is the first part. Raises InvalidRequest."""
+    if path.is_file():
+        return {path.absolute().name: path}
+    root = path.absolute()
+    files = sorted(file for file in root.rglob("*") if file.is_file()) if root.is_dir() else []
+    if not files:
+        raise InvalidRequest(f"There is no file {path}, nor a folder with files.", field="model_path")
+    return {f"{root.name}/{file.relative_to(root).as_posix()}": file for file in files}
+
+
+def _measured(file: Path) -> dict[str, Any]:
+    with file.open("rb") as data:
+        return {"sha256": hashlib.file_digest(data, "sha256").hexdigest(), "size": file.stat().st_size}
 
 
 def _tagged(labels: Mapping[str, str], wanted: Any) -> bool:

@@ -12,6 +12,7 @@ from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.console import say
 from millstream.datastore import Datastore
+from millstream.explained import Explained
 from millstream.graph import Graph, build
 from millstream.published import PublishedPipeline
 from millstream.workspace import Workspace
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SUBMIT_KNOWN = ("tags", "properties", "description", "enable_email_notification", "pipeline_params")
 
 
-class Pipeline:
+class Pipeline(Explained):
     """Steps, and backwards from them every step that they need: naming the last one is enough.
 
     A list of steps runs in parallel where neither data, `run_after` nor a StepSequence orders it. What is wrong with

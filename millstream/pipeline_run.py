@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
 from millstream.metrics import fold
 from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
 from millstream.step_run import PortDataReference, StepRun
 from millstream.views import RemoteFile, RunView, StepView
+from orchestrator.core.definition import Definition, encode
 from orchestrator.core.names import shown, suggestion
 
 if TYPE_CHECKING:
     from millstream.experiment import Experiment
+    from millstream.published import PublishedPipeline
     from millstream.workspace import Workspace
 
 
@@ -123,6 +128,47 @@ class PipelineRun(ServiceRun):
             known.extend(view.outputs)
         hint = suggestion(pipeline_output_name, known, "outputs")
         raise UnknownThing(f"No step has an output {shown(pipeline_output_name)}. {hint}", field="pipeline_output_name")
+
+    def add_properties(self, properties: Mapping[str, Any]) -> None:
+        """Add properties, which cannot be changed afterwards. Raises Conflict for one that has another value."""
+        self.api.add_properties(self.id, {str(key): str(value) for key, value in properties.items()})
+
+    @property
+    def number(self) -> int:
+        """The place among the runs of the experiment, from 1. Asks for all of them."""
+        ids = [line.id for line in self.api.runs(experiment=self.experiment.name)]
+        return len(ids) - ids.index(self.id)
+
+    def get_graph(self) -> Definition:
+        """What the run runs, as the service keeps it."""
+        return self.api.run_definition(self.id)
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Write what the run runs to a JSON file: `path`, or <run id>.json."""
+        Path(path or f"{self.id}.json").write_bytes(encode(self.get_graph()))
+
+    def publish_pipeline(
+        self,
+        name: str,
+        description: str,
+        version: str,
+        continue_on_step_failure: bool | None = None,
+        **unknown: Any,
+    ) -> PublishedPipeline:
+        """Publish what the run runs: the same sources, the same environment, the same parameters' defaults."""
+        refuse_unknown(PipelineRun.publish_pipeline, unknown)
+        from millstream.published import PublishedPipeline
+
+        view = self.api.publish(
+            {
+                "definition": self.get_graph(),
+                "name": name or "",
+                "description": description or "",
+                "version": "" if version is None else str(version),
+                "continue_on_step_failure": bool(continue_on_step_failure),
+            }
+        )
+        return PublishedPipeline(self.experiment.workspace, view)
 
     def get_details(self) -> dict[str, Any]:
         """What is known of the run, under v1's names."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
+from millstream.explained import Explained
 from millstream.views import PipelineView
 from millstream.workspace import Workspace
-from orchestrator.core.definition import Definition
+from orchestrator.core.definition import Definition, address, encode
 from orchestrator.core.names import shown
 
 if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
 
-class PublishedPipeline:
+class PublishedPipeline(Explained):
     """A published pipeline. Anybody with a token starts it by a POST to `endpoint`."""
 
     status = "Active"
@@ -82,6 +85,15 @@ class PublishedPipeline:
 
     def get_step_names(self) -> builtins.list[str]:
         return [step.name for step in self.definition.steps]
+
+    @property
+    def graph_id(self) -> str:
+        """The sum that names what it runs."""
+        return address(encode(self.definition))
+
+    def save(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Write what it runs to a JSON file: `path`, or <id>.json."""
+        Path(path or f"{self.id}.json").write_bytes(encode(self.definition))
 
     @property
     def definition(self) -> Definition:

@@ -69,9 +69,16 @@ class Run:
         return run
 
     @staticmethod
-    def list(experiment: Experiment, **filters: Any) -> Any:
+    def list(
+        experiment: Experiment,
+        type: str | None = None,
+        tags: Any = None,
+        properties: Any = None,
+        status: str | None = None,
+        include_children: bool = False,
+    ) -> Any:
         """The runs of an experiment, newest first."""
-        return experiment.get_runs(**filters)
+        return experiment.get_runs(type, tags, properties, include_children, status=status)
 
 
 _context: ScriptRun | None = None

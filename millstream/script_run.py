@@ -11,7 +11,7 @@ import sys
 import time
 
 from millstream.metrics import columns, fold, scalar, tree, vector
-from millstream.run_context import NotAvailable, Run, RunContextError
+from millstream.run_context import NotAvailable, Run, RunContextError, late
 
 TYPE_CHECKING = False  # as in run_context
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII).fullmatch
 
 UNAVAILABLE = {
-    "child_run": "log on this run instead; a pipeline's steps are its child runs",
-    "create_children": "log on this run instead; a pipeline's steps are its child runs",
+    "add_type_provider": "there are no other kinds of run",
+    "get_docs_url": "see docs/v1-compatibility.md",
     "get_environment": "the step runs in the environment of the service",
     "get_secret": "a step is given no secrets",
+    "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
     "get_secrets": "a step is given no secrets",
     "remove_tags": "a tag is kept once it is set; set it again to change it",
     "restore_snapshot": "the step's source folder is its working directory",
@@ -36,7 +37,6 @@ UNAVAILABLE = {
     "download_file": "files that this script uploads are on this machine already",
     "download_files": "files that this script uploads are on this machine already",
     "get_all_logs": "a step cannot read its own log",
-    "get_children": "a step has no child runs",
 }
 
 
@@ -61,6 +61,7 @@ class ScriptRun(Run):
         self._tags: dict[str, str] = {}
         self._properties: dict[str, str] = {}
         self._files: dict[str, str] = {}
+        self._children: list[ScriptRun] = []
 
     def __getattr__(self, name: str) -> Any:
         if name in UNAVAILABLE:
@@ -249,6 +250,32 @@ class ScriptRun(Run):
             }
         )
         return PendingModel(model_name, labels, facts, description or "")
+
+    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> ScriptRun:
+        """A part of this run, for a loop in the script: what it logs is kept with the step as `<name>/<metric>`."""
+        del outputs
+        number = len(self._children) + 1
+        child: ScriptRun = late("millstream.child_run").ChildRun(self, name or f"child_{number}", number, run_id)
+        self._children.append(child)
+        return child
+
+    def create_children(
+        self, count: int | None = None, tag_key: str | None = None, tag_values: Sequence[Any] | None = None
+    ) -> list[ScriptRun]:
+        """Several parts of this run: `count` of them, or one for each of `tag_values`, tagged with it."""
+        if (count is None) == (tag_values is None) or (tag_values is None) != (tag_key is None):
+            raise ValueError("create_children() takes either count, or tag_key with tag_values.")
+        if tag_values is None:
+            return [self.child_run() for _ in range(count or 0)]
+        children = [self.child_run() for _ in tag_values]
+        for child, value in zip(children, tag_values, strict=True):
+            child.tag(str(tag_key), value)
+        return children
+
+    def get_children(self, recursive: bool = False, **_: Any) -> list[ScriptRun]:
+        """The parts that were made in this process, newest first."""
+        found = list(reversed(self._children))
+        return [run for child in found for run in (child, *child.get_children(True))] if recursive else found
 
     def get_status(self) -> str:
         return self.status

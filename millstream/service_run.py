@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ UNAVAILABLE = {
     **dict.fromkeys(("log_confusion_matrix", "log_accuracy_table", "log_predictions", "log_residuals"), _LOGGING),
     **dict.fromkeys(("upload_file", "upload_files", "upload_folder"), "files are uploaded by the script of a step"),
     "register_model": "models are registered by the script of a step: Run.get_context().register_model(...)",
-    "add_properties": "give properties when the pipeline is submitted",
+    "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
     "create_children": "the child runs of a pipeline run are its steps",
     "submit_child": "submit a pipeline, with parent_run_id",
@@ -36,8 +36,11 @@ UNAVAILABLE = {
     "fail": "cancel it instead",
     "start": "a run starts by itself",
     "get_environment": "steps run in the environment of the service",
+    "get_docs_url": "see docs/v1-compatibility.md",
     "get_secret": "steps are given no secrets",
     "get_secrets": "steps are given no secrets",
+    "get_snapshot_id": "it is in the definition: PipelineRun.get_graph().steps[n].snapshot",
+    "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
     "take_snapshot": "the sources are kept when the pipeline is submitted",
     "restore_snapshot": "the sources are with whoever submitted them",
 }
@@ -50,9 +53,12 @@ class ServiceRun(Run):
     experiment: Experiment
     type: str
 
+    unavailable: Mapping[str, str] = UNAVAILABLE
+    """Members that v1 has and this one has not, with the reason or the alternative."""
+
     def __getattr__(self, name: str) -> Any:
-        if name in UNAVAILABLE:
-            raise NotAvailable(f"{type(self).__name__}.{name} does not work from outside a step: {UNAVAILABLE[name]}.")
+        if reason := self.unavailable.get(name):
+            raise NotAvailable(f"{type(self).__name__}.{name} does not work from outside a step: {reason}.")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
@@ -83,6 +89,12 @@ class ServiceRun(Run):
 
     def get_properties(self) -> dict[str, str]:
         return self.properties
+
+    def flush(self, timeout_seconds: float = 300) -> None:
+        """Nothing: nothing waits here."""
+
+    def clean(self) -> None:
+        """Nothing: nothing lies on this machine."""
 
     def _artifacts(self) -> dict[str, RemoteFile]:
         """The files of the run by name, logs apart."""

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millstream import service_run
 from millstream.errors import UnknownThing
+from millstream.explained import Explained
 from millstream.metrics import fold
 from millstream.service_run import LOG_FILE, ServiceRun, fetch_of, moment, only, whole_log
 from millstream.transfer import below, fetch_all
@@ -20,10 +22,19 @@ if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
 
+_SCRIPT = "the script of the step does that: Run.get_context()"
+UNAVAILABLE = {
+    **service_run.UNAVAILABLE,
+    **dict.fromkeys(("add_properties", "remove_tags", "set_tags", "tag"), _SCRIPT),
+    "cancel": "cancel the pipeline run: run.parent.cancel()",
+}
+
+
 class StepRun(ServiceRun):
     """The step run with id `step_run_id`: the pipeline run's, an underscore, and the step's (`node_id`)."""
 
     type = "azureml.StepRun"
+    unavailable = UNAVAILABLE
 
     def __init__(
         self,
@@ -70,6 +81,8 @@ class StepRun(ServiceRun):
     @property
     def status(self) -> str:
         return self._look().status
+
+    description = ""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -168,7 +181,7 @@ class StepRunOutput:
         return f"StepRunOutput({self.name!r})"
 
 
-class PortDataReference:
+class PortDataReference(Explained):
     """Where the output of a step lies, and how to get it."""
 
     def __init__(self, step_run: StepRun, name: str, view: OutputView) -> None:

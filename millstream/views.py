@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.definition import Definition, Parameter, ParameterValue
 
 
@@ -86,11 +87,17 @@ class UploadsView(View, frozen=True, kw_only=True):
 
 
 class StoredFile(View, frozen=True, kw_only=True):
-    """A file of a datastore; `url` reads it, for minutes."""
+    """A file of a datastore; `url` reads it, for minutes. `last_modified` in epoch seconds."""
 
     path: str
     size: int
     url: str
+    etag: str = ""
+    last_modified: float | None = None
+
+
+class LocatedList(View, frozen=True, kw_only=True):
+    files: tuple[StoredFile | None, ...]
 
 
 class FilePage(View, frozen=True, kw_only=True):
@@ -215,6 +222,39 @@ class PipelinePage(View, frozen=True, kw_only=True):
     continuation: str | None = None
 
 
+class DatasetLine(View, frozen=True, kw_only=True):
+    """A version of a registered dataset."""
+
+    id: str
+    name: str
+    version: int
+    created_at: float = 0.0
+    description: str = ""
+    tags: dict[str, str] = {}
+
+
+class DatasetView(View, frozen=True, kw_only=True):
+    """A dataset; name and version where it is registered."""
+
+    id: str
+    document: DatasetDocument
+    name: str | None = None
+    version: int | None = None
+    created_at: float | None = None
+    description: str = ""
+    tags: dict[str, str] = {}
+    created: bool = False
+
+
+class DatasetPage(View, frozen=True, kw_only=True):
+    datasets: tuple[DatasetLine, ...]
+    continuation: str | None = None
+
+
+class Unregistered(View, frozen=True, kw_only=True):
+    versions: int
+
+
 class ExperimentView(View, frozen=True, kw_only=True):
     name: str
 
@@ -237,6 +277,16 @@ class ModelView(View, frozen=True, kw_only=True):
     framework: str | None = None
     framework_version: str | None = None
     files: tuple[RemoteFile, ...] = ()
+
+
+class ModelFileView(View, frozen=True, kw_only=True):
+    path: str
+    upload: UploadTarget | None = None
+
+
+class ModelUploadView(View, frozen=True, kw_only=True):
+    id: str
+    files: tuple[ModelFileView, ...]
 
 
 class ModelPage(View, frozen=True, kw_only=True):

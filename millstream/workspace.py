@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from millstream.api import Api
@@ -13,13 +15,16 @@ from millstream.arguments import refuse_unknown
 from millstream.authentication import Authentication, FoundAuthentication, TokenAuthentication
 from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, find_token, write_config
 from millstream.errors import ConfigurationError
+from millstream.explained import Explained
 from millstream.transport import Transport
 from millstream.views import WorkspaceView
 from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
     from millstream.compute import ComputeTarget
+    from millstream.dataset import Dataset
     from millstream.datastore import Datastore
+    from millstream.environment import Environment
     from millstream.experiment import Experiment
     from millstream.model import Model
     from millstream.runs import ServiceRun
@@ -51,7 +56,7 @@ class Named(Mapping[str, V], Generic[V]):
         return f"{{{', '.join(map(repr, self._names()))}}}"
 
 
-class Workspace:
+class Workspace(Explained):
     """A Millstream service. Mostly made by `Workspace.from_config()`.
 
     v1's three names identify the workspace to people; `url` (else what `from_config` would find) is where the service
@@ -113,10 +118,14 @@ class Workspace:
         auth: Authentication | None = None,
         subscription_id: str | None = None,
         resource_group: str | None = None,
+        location: str | None = None,
+        cloud: str = "AzureCloud",
+        id: str | None = None,
         **unknown: Any,
     ) -> Workspace:
         """The workspace of this name, at the endpoint that `from_config` would find."""
-        refuse_unknown(Workspace.get, {key: unknown[key] for key in unknown if key not in ("location", "cloud", "id")})
+        del location, cloud, id
+        refuse_unknown(Workspace.get, unknown)
         return Workspace(subscription_id, resource_group, name, auth)
 
     @staticmethod
@@ -192,10 +201,39 @@ class Workspace:
         return Named("experiments", lambda: [e.name for e in self.api.experiments()], lambda n: Experiment(self, n))
 
     @property
+    def datasets(self) -> Mapping[str, Dataset]:
+        """The latest version of each registered dataset."""
+        from millstream.dataset import Dataset
+
+        return Named(
+            "datasets", lambda: [d.name for d in self.api.datasets()], lambda n: Dataset.get_by_name(self, n)
+        )
+
+    @property
     def models(self) -> Mapping[str, Model]:
         from millstream.model import Model
 
         return Named("models", lambda: sorted({m.name for m in self.api.models()}), lambda n: Model(self, n))
+
+    environments: Mapping[str, Environment] = MappingProxyType({})
+    images: Mapping[str, Any] = MappingProxyType({})
+    webservices: Mapping[str, Any] = MappingProxyType({})
+    tags: Mapping[str, str] = MappingProxyType({})
+    sku = "basic"
+
+    @staticmethod
+    def list(
+        subscription_id: str, auth: Authentication | None = None, resource_group: str | None = None
+    ) -> dict[str, builtins.list[Workspace]]:
+        """The one workspace that `from_config` finds, by name, if it is in that subscription and resource group."""
+        found = Workspace.from_config(auth=auth)
+        fits = found.subscription_id == subscription_id and resource_group in (None, found.resource_group)
+        return {found.name: [found]} if fits else {}
+
+    def get_default_compute_target(self, type: str) -> ComputeTarget:
+        """The first compute, for "CPU" and "GPU" alike."""
+        del type
+        return next(iter(self.compute_targets.values()))
 
     def get_default_datastore(self) -> Datastore:
         from millstream.datastore import Datastore

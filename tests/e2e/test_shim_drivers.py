@@ -157,6 +157,44 @@ run = Experiment(ws, "single").submit(config)
 print(run.wait_for_completion(show_output=False), run.get_metrics())
 """
 
+MODELS_AND_RUNS = """
+import os
+from azureml.core import Experiment, Model, Run, Workspace
+from azureml.core.model import Model as SameModel
+from azureml.core.run import get_run
+from azureml.exceptions import WebserviceException
+from azureml.pipeline.core import Pipeline, PipelineRun
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+try:
+    Model(ws, name="net")
+except WebserviceException as error:
+    print("no model yet:", error.message)
+for number in (1, 2):
+    os.makedirs("net/weights", exist_ok=True)
+    with open("net/weights/w.bin", "w") as file:
+        file.write(f"weights {number}")
+    with open("net/net.json", "w") as file:
+        file.write("{}")
+    model = Model.register(workspace=ws, model_path="net", model_name="net", tags={"number": number}, description="d")
+    assert model.version == number and SameModel is Model
+path = Model.get_model_path("net", _workspace=ws)
+print(path, open(os.path.join(path, "weights/w.bin")).read(), model.tags, model.run)
+
+step = PythonScriptStep("single.py", name="one", arguments=["x"], params={"a": 1}, source_directory="src")
+run = Experiment(ws, "runs").submit(Pipeline(ws, [step]), tags={"a": "b"})
+run.add_properties({"author": "me"})
+run.wait_for_completion(show_output=False, raise_on_error=False)
+print(run.get_properties(), run.get_tags(), run.number, get_run(Experiment(ws, "runs"), run.id) == run)
+print([child.name for child in run.get_children()], run.get_details()["status"], run.parent)
+again = run.publish_pipeline(name="again", description="", version="2")
+second = PipelineRun(Experiment(ws, "runs"), again.submit(ws, "runs").id)
+print(second.wait_for_completion(show_output=False, raise_on_error=False), len(list(Run.list(Experiment(ws, "runs")))))
+tagged = list(ws.experiments["runs"].get_runs(tags={"a": "b"}))
+print([e.name for e in Experiment.list(ws) if e.name == "runs"], tagged == [run])
+"""
+
 
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -209,6 +247,16 @@ def test_uploaded_outputs_and_a_published_pipeline(service: Service, project: Pa
 def test_a_script_without_a_pipeline(service: Service, project: Path) -> None:
     shown = run_driver(service, project, SINGLE)
     assert "Finished {'arguments': ['--a', '1'], 'mode': 'fast'}" in shown
+
+
+def test_models_of_files_and_what_is_known_of_runs(service: Service, project: Path) -> None:
+    shown = run_driver(service, project, MODELS_AND_RUNS).splitlines()
+    assert shown[0].startswith("no model yet: There is no model")
+    assert "azureml-models/net/2/net weights 2 {'number': '2'} None" in shown
+    assert "{'author': 'me'} {'a': 'b'} 1 True" in shown
+    assert "['one'] Failed None" in shown
+    assert "Failed 2" in shown
+    assert shown[-1] == "['runs'] True"
 
 
 def test_a_driver_is_run_as_python_would(service: Service, project: Path) -> None:

@@ -292,7 +292,7 @@ def test_several_processes_of_a_script_may_log_at_once(step: Step) -> None:
 
 
 def test_what_does_not_work_in_a_step_says_why(step: Step) -> None:
-    for name in ("child_run", "get_secret", "submit_child", "wait_for_completion"):
+    for name in ("take_snapshot", "get_secret", "submit_child", "wait_for_completion"):
         assert not hasattr(step.run, name)
         with pytest.raises(NotAvailable, match=f"Run.{name} does not work inside a step: "):
             getattr(step.run, name)
@@ -360,3 +360,34 @@ def test_a_script_pays_for_the_standard_library_alone() -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def test_child_runs_log_to_the_step_under_their_names(step: Step) -> None:
+    with step.run.child_run("depth 3") as child:
+        child.log("loss", 0.5)
+    assert {"name": "depth 3/loss", "kind": "scalar", "value": 0.5}.items() <= step.last.items()
+    child.tag("quality", "good")
+    assert step.last == {"key": "depth 3/quality", "value": "good"}
+    grandchild = child.child_run("a")
+    grandchild.log("x", 1)
+    assert step.last["name"] == "depth 3/a/x"
+    assert (child.parent, child.get_metrics(), child.id) == (step.run, {"loss": 0.5}, "r1_train_1")
+    assert step.run.get_children() == [child]
+    assert step.run.get_children(recursive=True) == [child, grandchild]
+
+
+def test_files_of_child_runs_are_files_of_the_step(step: Step, tmp_path: Path) -> None:
+    (tmp_path / "plot.png").write_bytes(b"png")
+    child = step.run.child_run("a")
+    child.upload_file("plot.png", tmp_path / "plot.png")
+    assert step.run.get_file_names() == ["a/plot.png"]
+    assert child.get_file_names() == ["plot.png"]
+
+
+def test_several_child_runs_at_once(step: Step) -> None:
+    assert [child.name for child in step.run.create_children(count=2)] == ["child_1", "child_2"]
+    tagged = step.run.create_children(tag_key="depth", tag_values=[1, 2])
+    assert [child.tags for child in tagged] == [{"depth": "1"}, {"depth": "2"}]
+    for wrong in ({}, {"count": 1, "tag_key": "a", "tag_values": [1]}, {"tag_values": [1]}, {"tag_key": "a"}):
+        with pytest.raises(ValueError, match="either count"):
+            step.run.create_children(**wrong)

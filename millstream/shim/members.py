@@ -1,0 +1,106 @@
+"""How v1's members differ here: those that are not there, those that do nothing, and parameters that are not taken.
+
+By class of ours, as docs/v1-compatibility.md shows them. What is in none of these works.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from millstream.script_run import UNAVAILABLE as IN_STEP
+from millstream.service_run import UNAVAILABLE as OUTSIDE
+from millstream.step_run import UNAVAILABLE as OF_STEP
+
+Reasons = dict[str, str]
+
+_NO_CONNECTIONS = "the workspace keeps no connections"
+_NETWORKS = "networks are set up with the Functions app"
+_AZURE = "the workspace is a Functions app: manage it with Azure's own tools"
+_STORES = "datastores are configured in the service: MILLSTREAM_DATASTORES in docs/settings.md"
+_NO_END = "published pipelines stay: publish another one, and call its endpoint"
+_KEPT = "experiments stay as long as their runs"
+_GRAPH = "use Pipeline.graph of the pipeline that was published"
+_INPUT = "use the step's PipelineData in the same pipeline, or Datastore.path(reference.path_on_datastore) in another"
+
+ABSENT: Final[dict[str, Reasons]] = {
+    "ScriptRun": IN_STEP,
+    "PipelineRun": OUTSIDE,
+    "StepRun": OF_STEP,
+    "Pipeline": {
+        "load_yaml": "write the pipeline in Python",
+        "service_endpoint": "publish it, and use the endpoint of what publish() returns",
+    },
+    "PublishedPipeline": {"disable": _NO_END, "enable": _NO_END, "get_graph": _GRAPH},
+    "Experiment": {
+        "archive": _KEPT,
+        "archived_time": _KEPT,
+        "delete": _KEPT,
+        "from_directory": "use Experiment(workspace, name)",
+        "get_docs_url": "see docs/v1-compatibility.md",
+        "reactivate": _KEPT,
+        "remove_tags": "tag the runs instead",
+        "set_tags": "tag the runs instead",
+        "start_logging": "log in the script of a step: Run.get_context()",
+        "tag": "tag the runs instead",
+        "tags": "tag the runs instead",
+    },
+    "Workspace": {
+        **dict.fromkeys(("add_private_endpoint", "delete_private_endpoint_connection", "private_endpoints"), _NETWORKS),
+        **dict.fromkeys(
+            ("delete_connection", "get_connection", "list_connections", "set_connection", "linked_services"),
+            _NO_CONNECTIONS,
+        ),
+        **dict.fromkeys(("delete", "diagnose_workspace", "list_keys", "setup", "sync_keys"), _AZURE),
+        **dict.fromkeys(("discovery_url", "service_context", "update_dependencies"), _AZURE),
+        "get_default_keyvault": "the service keeps no secrets for steps",
+        "get_mlflow_tracking_uri": "log with Run.get_context()",
+        "set_default_datastore": _STORES,
+    },
+    "Datastore": {
+        **dict.fromkeys(("register_azure_blob_container", "register_azure_file_share", "register_hdfs"), _STORES),
+        **dict.fromkeys(("register_azure_data_lake", "register_azure_data_lake_gen2", "register_dbfs"), _STORES),
+        **dict.fromkeys(("register_azure_my_sql", "register_azure_postgre_sql"), _STORES),
+        **dict.fromkeys(("register_azure_sql_database", "set_as_default", "unregister"), _STORES),
+        "as_upload": "use PipelineData(output_mode='upload')",
+        "is_sas": "the service speaks to storage; the client has no credentials",
+    },
+    "PipelineData": {"as_dataset": "read the files in the script"},
+    "PortDataReference": dict.fromkeys(("as_download", "as_input", "as_mount", "create_input_binding"), _INPUT),
+}
+
+IGNORED: Final[dict[str, Reasons]] = {
+    "ScriptRun": {
+        "cancel": "cancel the pipeline run from outside",
+        "clean": "the working folder goes when the step ends",
+        "complete": "the exit code decides, as in v1",
+        "fail": "says why on standard error; the exit code decides, as in v1",
+        "flush": "what is logged has been handed over already",
+        "start": "the run has started",
+    },
+    "PipelineRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
+    "StepRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
+    "Workspace": {
+        "environments": "empty: environments are not kept by name yet",
+        "images": "empty: no services are deployed",
+        "sku": "a word of v1's",
+        "tags": "empty: the workspace is a Functions app",
+        "webservices": "empty: no services are deployed",
+    },
+    "PublishedPipeline": {"status": "always Active"},
+}
+
+_MADE = "made by the service, not by hand"
+
+WITHOUT: Final[dict[str, dict[str, Reasons]]] = {
+    "ScriptRun": {"__init__": dict.fromkeys(("experiment", "run_id", "outputs"), "Run.get_context() makes it")},
+    "PublishedPipeline": {
+        "__init__": {
+            **dict.fromkeys(("name", "graph_id", "description", "version", "published_pipeline_id"), _MADE),
+            **dict.fromkeys(("status", "endpoint", "total_run_steps", "continue_on_step_failure"), _MADE),
+        }
+    },
+    "PortDataReference": {"__init__": dict.fromkeys(("context", "pipeline_run_id", "data_reference"), _MADE)},
+    "StepRunOutput": {"__init__": dict.fromkeys(("context", "pipeline_run_id", "step_output"), _MADE)},
+    "Workspace": {"__init__": {"sku": "the workspace is there already", "tags": "the workspace is there already"}},
+}
+"""By class and member, v1's parameters that are not taken."""
