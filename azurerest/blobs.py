@@ -196,12 +196,21 @@ class Blobs:
             if marker is None:
                 return
 
-    def copy_from_url(self, container: str, name: str, url: str, *, if_none_match: str | None = None) -> Copy:
-        """Begin a copy by the service. url: readable by it: of the same account, or with a SAS.
+    def copy_from_url(
+        self,
+        container: str,
+        name: str,
+        url: str,
+        *,
+        metadata: dict[str, str] | None = None,
+        if_none_match: str | None = None,
+    ) -> Copy:
+        """Begin a copy by the service. url: readable by it: of the same account, or with a SAS. metadata: of the copy;
+        None: that of the source.
 
         Within an account a copy is as a rule done at once; else `head` tells its copy_status.
         """
-        headers = {"x-ms-copy-source": url} | _conditions(None, if_none_match, None)
+        headers = {"x-ms-copy-source": url} | metadata_headers(metadata) | _conditions(None, if_none_match, None)
         answer = self.service.call("PUT", blob_path(container, name), headers=headers).headers
         return Copy(answer.get("x-ms-copy-id", ""), answer.get("x-ms-copy-status", ""))
 

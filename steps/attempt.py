@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from orchestrator.core.job import Job
-from orchestrator.core.result import File, StepError, StepResult
-from steps import outputs, spool
+from orchestrator.core.result import DatasetRegistration, File, StepError, StepResult
+from steps import environment, outputs, spool
 from steps.context import StepContext
 from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
@@ -63,6 +63,7 @@ class Attempt:
         self._found: list[Found] = []
         self._artifacts: list[Push] = []
         self._stored: list[File] | None = None
+        self._registrations: tuple[DatasetRegistration, ...] = ()
 
     def perform(self) -> StepResult:
         """Raises Stopped."""
@@ -118,7 +119,9 @@ class Attempt:
             begun=self._begun,
         )
         kind(step.kind).run(self._context)
-        self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log)
+        linked = any(port.mode == environment.LINK for port in step.outputs)
+        links = spool.read(folders.spool, limit=own.settings.spool_bytes).links if linked else {}
+        self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log, links)
 
     def _collect(self, folders: Folders) -> None:
         """Read what the script reported, and find its artifacts, however it ended."""
@@ -142,6 +145,10 @@ class Attempt:
 
         files = self._equipment.pool.map(store, [None, *pushes])
         self._stored = [file for file in files if file is not None]
+        if self._failure is None:
+            own = self._equipment
+            outputs.copy_to_destinations(self._job, self._found, own.store, own.pool, self._stop)
+            self._registrations = outputs.save_datasets(self._found, own.store, own.settings.container)
 
     @property
     def _artifact_prefix(self) -> str:
@@ -155,12 +162,14 @@ class Attempt:
         log, log_bytes = self._log.stored
         return StepResult(
             outputs=produced if failure is None else {},
+            read={name: it.read for name, it in context.inputs.items()} if context else {},
             artifacts=artifacts,
             artifact_prefix=self._artifact_prefix if artifacts else "",
             metrics=tuple(self._reported.metrics),
             tags=self._reported.tags,
             properties=self._reported.properties,
             models=tuple(self._reported.models),
+            datasets=self._registrations if failure is None else (),
             error=self._error(),
             retryable=failure is None or failure.retryable,
             exit_code=failure.exit_code if failure else (context.exit_code if context else None),

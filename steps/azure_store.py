@@ -5,22 +5,45 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from typing import BinaryIO, TypeVar
 
-from azurerest import Blobs, Busy, NotFound, PreconditionFailed, StorageError, Unanswered, Unreachable, blobfiles
-from steps.store import BlobMissing, Listed, StoreFailed
+from azurerest import (
+    BlobProperties,
+    Blobs,
+    Busy,
+    Conflict,
+    NotFound,
+    PreconditionFailed,
+    StorageError,
+    Unanswered,
+    Unreachable,
+    blobfiles,
+)
+from steps.parts import PART, Parts
+from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
 
 T = TypeVar("T")
 
+FIRST = 4 * 1024 * 1024
+"""Bytes that are asked for before the size of a blob is known."""
 WAITS = (0.1, 0.4, 1.6, 5.0)
-"""Seconds before each further try of a write."""
+"""Seconds before each further try of a write, or of a part of a large blob."""
+OWNER = "millstreamowner"
+"""The metadata that says which step made a copy."""
+COPY_SECONDS = 3600.0
+_LOOK = 0.2
 
 
 class AzureStore:
     """`steps.store.Store` over `azurerest`. Thread-safe."""
 
-    def __init__(self, blobs: Blobs, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, blobs: Blobs, *, parts: Parts | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._blobs = blobs
+        self._parts = parts or Parts()
         self._sleep = sleep
 
     def put(self, container: str, name: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
@@ -32,26 +55,100 @@ class AzureStore:
         self._repeat(container, lambda: self._append(container, name, data, offset))
 
     def upload(self, container: str, name: str, source: BinaryIO) -> None:
-        start = source.tell()
+        first = _read_full(source)
+        if len(first) < PART:
+            self._repeat(container, partial(self._blobs.put, container, name, first))
+            return
+        ids: list[str] = []
 
-        def send() -> None:
-            source.seek(start)
-            blobfiles.put_stream(self._blobs, container, name, source)
+        def blocks(data: bytes) -> Iterator[Callable[[], None]]:
+            while data:
+                ids.append(f"{len(ids):06d}")
+                put = partial(blobfiles.put_block, self._blobs, container, name, ids[-1], data)
+                yield partial(self._repeat, container, put)
+                data = _read_full(source)
 
-        self._repeat(container, send)
+        calls = blocks(first)
+        del first
+        self._parts.run(calls)
+        self._repeat(container, lambda: blobfiles.put_block_list(self._blobs, container, name, ids))
 
-    def download(self, container: str, name: str, sink: BinaryIO) -> None:
+    def download(self, container: str, name: str, sink: BinaryIO) -> Listed:
+        first = memoryview(bytearray(FIRST))
+        count, properties = self._read(container, name, first, 0, None)
+        size = properties.size
+        if size > count and isinstance(sink, Preallocating):
+            sink.expect(size)
+        sink.write(first[:count])
+        del first
+
+        def part(start: int) -> memoryview:
+            buffer = memoryview(bytearray(min(PART, size - start)))
+            got, _ = self._read(container, name, buffer, start, properties.etag)
+            if got != len(buffer):
+                raise StoreFailed(f"{container}/{name}: of the bytes from {start} on only {got} came.")
+            return buffer
+
+        if count < size:
+            with closing(self._parts.each(partial(part, start) for start in range(count, size, PART))) as parts:
+                for data in parts:
+                    sink.write(data)
+        return _listed(name, properties)
+
+    def _read(
+        self, container: str, name: str, buffer: memoryview, start: int, etag: str | None
+    ) -> tuple[int, BlobProperties]:
+        def get() -> tuple[int, BlobProperties]:
+            return blobfiles.get_into(self._blobs, container, name, buffer, start=start, if_match=etag)
+
         try:
-            blobfiles.download(self._blobs, container, name, sink)
+            return self._patiently(get)
         except NotFound as fault:
             raise BlobMissing(str(fault)) from fault
+        except PreconditionFailed as fault:
+            raise StoreFailed(f"{container}/{name} was replaced while it was read.") from fault
         except StorageError as fault:
             raise StoreFailed(str(fault)) from fault
+
+    def find(self, container: str, name: str) -> Listed | None:
+        try:
+            found = self._blobs.head(container, name)
+        except NotFound:
+            return None
+        except StorageError as fault:
+            raise StoreFailed(str(fault)) from fault
+        return _listed(name, found)
+
+    def copy(self, container: str, name: str, target: str, *, owner: str, replace: bool) -> None:
+        self._repeat(container, lambda: self._copy(container, name, target, owner, replace))
+
+    def _copy(self, container: str, name: str, target: str, owner: str, replace: bool) -> None:
+        source = self._blobs.url(container, name)
+        mark = {OWNER: owner}
+        try:
+            free = None if replace else "*"
+            copy = self._blobs.copy_from_url(container, target, source, metadata=mark, if_none_match=free)
+        except (Conflict, PreconditionFailed) as fault:
+            if replace:
+                raise
+            if self._blobs.head(container, target).metadata.get(OWNER) != owner:
+                raise BlobExists(f"There is a file {container}/{target} already.") from fault
+            copy = self._blobs.copy_from_url(container, target, source, metadata=mark)
+        self._await_copy(container, target, copy.status)
+
+    def _await_copy(self, container: str, target: str, status: str) -> None:
+        waited = 0.0
+        while status == "pending" and waited < COPY_SECONDS:
+            self._sleep(_LOOK)
+            waited += _LOOK
+            status = self._blobs.head(container, target).copy_status
+        if status != "success":
+            raise StoreFailed(f"The copy to {container}/{target} ended as {status!r}.")
 
     def list(self, container: str, prefix: str) -> Iterator[Listed]:
         try:
             for item in self._blobs.list_all(container, prefix):
-                yield Listed(item.name, item.size)
+                yield Listed(item.name, item.size, item.etag, item.last_modified.timestamp())
         except NotFound as fault:
             raise BlobMissing(str(fault)) from fault
         except StorageError as fault:
@@ -74,18 +171,19 @@ class AzureStore:
                 raise
 
     def _repeat(self, container: str, write: Callable[[], T]) -> T:
+        try:
+            return self._patiently(lambda: self._at_home(container, write))
+        except StorageError as fault:
+            raise _failed(fault) from fault
+
+    def _patiently(self, do: Callable[[], T]) -> T:
         for wait in WAITS:
             try:
-                return self._at_home(container, write)
+                return do()
             except (Busy, Unanswered, Unreachable) as fault:
                 asked = fault.retry_after if isinstance(fault, Busy) else None
                 self._sleep(max(wait * random.uniform(0.5, 1.5), asked or 0.0))  # noqa: S311
-            except StorageError as fault:
-                raise _failed(fault) from fault
-        try:
-            return self._at_home(container, write)
-        except StorageError as fault:
-            raise _failed(fault) from fault
+        return do()
 
     def _at_home(self, container: str, write: Callable[[], T]) -> T:
         """A container that nobody has written to yet is made by the first write."""
@@ -96,6 +194,18 @@ class AzureStore:
                 raise
         self._blobs.create_container(container)
         return write()
+
+
+def _read_full(source: BinaryIO) -> bytes:
+    """A part, less only at the end, also from a source that gives less at a time."""
+    data = source.read(PART)
+    while 0 < len(data) < PART and (more := source.read(PART - len(data))):
+        data += more
+    return data
+
+
+def _listed(name: str, found: BlobProperties) -> Listed:
+    return Listed(name, found.size, found.etag, found.last_modified.timestamp())
 
 
 def _failed(fault: StorageError) -> StoreFailed:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.core.job import Job
 from steps import environment, execution
+from steps.brought import Brought
 from steps.failures import TimedOut
 from steps.fork_server import Command, ForkServer
 from steps.log import StepLog
@@ -35,7 +36,7 @@ class StepContext:
     common_environment: Mapping[str, str]
     log: StepLog
     stop: Stop
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Brought]
     outputs: Mapping[str, Path]
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None

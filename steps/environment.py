@@ -21,6 +21,7 @@ from orchestrator.core.definition import (
 )
 from orchestrator.core.job import Job
 from orchestrator.core.parameters import text_of
+from steps.brought import Brought, DatasetOnDisk
 from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity
 from steps.workdir import Folders
@@ -29,6 +30,9 @@ INHERITED = ("PATH", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "
 """The worker's own variables that scripts get, too. None may hold a secret; proxies may, so they are not here."""
 _DEFAULTS = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_KEPT = (*INHERITED, *_DEFAULTS, *_THREADS, "HOME", "USER", "SHELL", "TMPDIR", "PWD", "IFS", "ENV")
+_KEPT_BEGINNINGS = ("PYTHON", "LD_", "LC_", "MILLSTREAM_", "AZUREML_", "AML_PARAMETER_")
+LINK = "link"
 _NAMESPACE = uuid.UUID("5e1ac7a6-6f0c-4f3a-9d0a-5d6b7c5a1f6e")
 _NOT_WORD = re.compile(r"\W", re.ASCII)
 
@@ -49,15 +53,15 @@ def base(settings: WorkerSettings, runtime: Path) -> dict[str, str]:
 
 
 def of_step(
-    job: Job, workspace: WorkspaceIdentity, folders: Folders, inputs: Mapping[str, Path], outputs: Mapping[str, Path]
+    job: Job, workspace: WorkspaceIdentity, folders: Folders, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]
 ) -> dict[str, str]:
     """What is this step's own. Raises InvalidStep."""
     environment = {f"AML_PARAMETER_{_NOT_WORD.sub('_', name)}": value for name, value in _parameters(job).items()}
     for name, value in job.step.environment.items():
         if not name or "=" in name or "\0" in name:
             raise InvalidStep(f"{name!r} cannot be the name of an environment variable.")
-        environment[name] = _text(value, job, inputs, outputs)
-    environment |= {f"AZUREML_DATAREFERENCE_{name}": str(path) for name, path in {**inputs, **outputs}.items()}
+        environment[name] = resolved(value, job, inputs, outputs)
+    environment |= _data(job, inputs, outputs)
     workspace_id = uuid.uuid5(_NAMESPACE, f"{workspace.subscription_id}/{workspace.resource_group}/{workspace.name}")
     return environment | {
         "AZUREML_RUN_ID": run_id(job),
@@ -75,6 +79,43 @@ def of_step(
     }
 
 
+def _data(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> dict[str, str]:
+    """v1's variables for data: of every input and output, and those of datasets beside them."""
+    found = {name: str(brought.value) for name, brought in inputs.items()} | {k: str(v) for k, v in outputs.items()}
+    variables = {f"AZUREML_DATAREFERENCE_{name}": value for name, value in found.items()}
+    datasets = {
+        name: port.mode if inputs[name].dataset is None else "direct"
+        for port in job.step.inputs
+        if inputs[name := port.name].as_dataset
+    }
+    for name in datasets:
+        variables |= {f"AZURE_ML_INPUT_{name}": found[name], **_plain(name, found[name])}
+    written = [port.name for port in job.step.outputs if port.create]
+    for name in written:
+        variables |= {f"AZURE_ML_OUTPUT_{name}": found[name], **_plain(name, found[name])}
+    lists = {
+        "AZUREML_DATASET_ENVIRONMENT_VARS": ",".join(f"{name}:{mode}" for name, mode in datasets.items()),
+        "AZUREML_DATASET_FILE_OUTPUTS": ";".join(written),
+        "AZUREML_LINK_DATASET_OUTPUTS": ";".join(port.name for port in job.step.outputs if port.mode == LINK),
+    }
+    return variables | {name: value for name, value in lists.items() if value}
+
+
+def _plain(name: str, value: str) -> dict[str, str]:
+    """The variable that is named as the data is, except where a script could not run with it."""
+    names = {name, name.upper()}
+    return {key: value for key in names if key not in _KEPT and not key.startswith(_KEPT_BEGINNINGS)}
+
+
+def _on_disk(dataset: DatasetOnDisk) -> dict[str, object]:
+    return {
+        "id": dataset.id,
+        "document": dataset.document,
+        "roots": {name: str(path) for name, path in dataset.roots.items()},
+        "web": {url: str(path) for url, path in dataset.web.items()},
+    }
+
+
 def combined(common: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """A step's own variables win; a PYTHONPATH of its own comes before the common one."""
     environment = {**common, **own}
@@ -88,12 +129,12 @@ def run_id(job: Job) -> str:
     return f"{job.run}_{job.step.id}"
 
 
-def arguments(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> tuple[str, ...]:
+def arguments(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> tuple[str, ...]:
     """The step's arguments as a script gets them. Raises InvalidStep."""
-    return tuple(_text(argument, job, inputs, outputs) for argument in job.step.arguments)
+    return tuple(resolved(argument, job, inputs, outputs) for argument in job.step.arguments)
 
 
-def step_info(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> bytes:
+def step_info(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> bytes:
     """The document behind MILLSTREAM_STEP_INFO."""
     return msgspec.json.encode(
         {
@@ -104,8 +145,10 @@ def step_info(job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path])
             "step_name": job.step.name,
             "attempt": job.attempt,
             "parameters": job.parameters,
-            "inputs": {name: str(path) for name, path in inputs.items()},
+            "inputs": {name: str(brought.value) for name, brought in inputs.items()},
             "outputs": {name: str(path) for name, path in outputs.items()},
+            "links": [port.name for port in job.step.outputs if port.mode == LINK],
+            "datasets": {name: _on_disk(it.dataset) for name, it in inputs.items() if it.dataset is not None},
             "tags": {},
         }
     )
@@ -123,16 +166,16 @@ def _parameter(name: str, job: Job) -> ParameterValue:
         raise InvalidStep(f"The step refers to the parameter {name!r}, which the pipeline does not have.") from None
 
 
-def _text(item: Argument, job: Job, inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> str:
+def resolved(item: Argument, job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> str:
     match item:
         case Text(parts=parts):
-            text = "".join(_text(part, job, inputs, outputs) for part in parts)
+            text = "".join(resolved(part, job, inputs, outputs) for part in parts)
         case Literal(value=value):
             text = value
         case FromParameter(name=name):
             text = text_of(_parameter(name, job))
         case FromInput(name=name) if name in inputs:
-            text = str(inputs[name])
+            text = str(inputs[name].value)
         case FromOutput(name=name) if name in outputs:
             text = str(outputs[name])
         case FromInput(name=name) | FromOutput(name=name):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from steps.store import BlobMissing, Listed, StoreFailed
+from steps.store import BlobExists, BlobMissing, Listed, StoreFailed
 
 
 class MemoryStore:
@@ -15,6 +16,7 @@ class MemoryStore:
     def __init__(self, *containers: str) -> None:
         self._lock = threading.Lock()
         self.blobs: dict[str, dict[str, bytes]] = {container: {} for container in containers}
+        self._owners: dict[tuple[str, str], str] = {}
 
     def put(self, container: str, name: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:  # noqa: ARG002 - nothing here is served to a browser
         with self._lock:
@@ -33,17 +35,33 @@ class MemoryStore:
     def upload(self, container: str, name: str, source: BinaryIO) -> None:
         self.put(container, name, source.read())
 
-    def download(self, container: str, name: str, sink: BinaryIO) -> None:
+    def download(self, container: str, name: str, sink: BinaryIO) -> Listed:
         with self._lock:
             data = self._container(container).get(name)
         if data is None:
             raise BlobMissing(f"{container}/{name}")
         sink.write(data)
+        return _listed(name, data)
+
+    def find(self, container: str, name: str) -> Listed | None:
+        with self._lock:
+            data = self.blobs.get(container, {}).get(name)
+        return None if data is None else _listed(name, data)
+
+    def copy(self, container: str, name: str, target: str, *, owner: str, replace: bool) -> None:
+        with self._lock:
+            blobs = self._container(container)
+            if target in blobs and not replace and self._owners.get((container, target)) != owner:
+                raise BlobExists(f"{container}/{target}")
+            if name not in blobs:
+                raise BlobMissing(f"{container}/{name}")
+            blobs[target] = blobs[name]
+            self._owners[container, target] = owner
 
     def list(self, container: str, prefix: str) -> Iterator[Listed]:
         with self._lock:
             blobs = self._container(container)
-            found = [Listed(name, len(blobs[name])) for name in sorted(blobs) if name.startswith(prefix)]
+            found = [_listed(name, blobs[name]) for name in sorted(blobs) if name.startswith(prefix)]
         yield from found
 
     def _container(self, container: str) -> dict[str, bytes]:
@@ -51,3 +69,7 @@ class MemoryStore:
             return self.blobs[container]
         except KeyError:
             raise BlobMissing(f"there is no container {container}") from None
+
+
+def _listed(name: str, data: bytes) -> Listed:
+    return Listed(name, len(data), hashlib.sha256(data).hexdigest(), 0.0)

@@ -12,15 +12,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.core.dataset import DatasetDocument, DatasetView, address, encode
+from orchestrator.core.dataset_rules import validate
 from orchestrator.core.definition import Output
 from orchestrator.core.job import Job
-from orchestrator.core.result import File, OutputData
-from steps.failures import InvalidStep, OutputNotWritten, OutputUnusable
-from steps.inputs import container_of
+from orchestrator.core.result import DatasetRegistration, File, OutputData
+from orchestrator.core.rules.shape import destination_path
+from orchestrator.datasets.patterns import fits
+from steps import environment
+from steps.datastores import container_of
+from steps.environment import LINK
+from steps.failures import InvalidStep, OutputNotWritten, OutputUnusable, StorageFailed
 from steps.log import StepLog
 from steps.paths import MAX_NAME, UnsafeName, below, check
 from steps.spool import NamedFile
-from steps.transfer import Push
+from steps.stop import Stop
+from steps.store import BlobExists, Store, StoreFailed
+from steps.transfer import Pool, Push
 from steps.workdir import Folders
 
 ARTIFACT_FOLDERS = ("outputs", "logs")
@@ -30,23 +38,44 @@ _NOT_FILES = ("/proc/", "/sys/", "/dev/")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """An output as the script left it: what to store, and under which prefix of its datastore."""
+    """An output as the script left it: what to store, and under which prefix of its datastore; what else is to be done
+    with it says its port. A link has the `dataset` instead.
+    """
 
-    name: str
-    datastore: str
+    port: Output
     prefix: str
-    is_file: bool
-    pushes: tuple[Push, ...]
+    is_file: bool = False
+    pushes: tuple[Push, ...] = ()
+    destination: str = ""
+    dataset: DatasetDocument | None = None
+
+    @property
+    def name(self) -> str:
+        return self.port.name
 
     def data(self, files: Sequence[File]) -> OutputData:
         """The manifest, once its files are stored."""
-        return OutputData(datastore=self.datastore, prefix=self.prefix, is_file=self.is_file, files=tuple(files))
+        return OutputData(
+            datastore=self.port.datastore,
+            prefix=self.prefix,
+            is_file=self.is_file,
+            files=tuple(files),
+            destination=self.destination,
+            dataset="" if self.dataset is None else address(self.dataset),
+        )
+
+    def document(self) -> DatasetDocument:
+        """The dataset that this output is."""
+        if self.dataset is not None:
+            return self.dataset
+        view = DatasetView(type="file") if self.port.register is None else self.port.register.view
+        return view.of(self.port.datastore, self.destination or self.prefix, is_file=self.is_file)
 
 
 def place(port: Output, folders: Folders) -> Path:
-    """Where the script is to write the output. Its parent is made, it itself is not: it may become a file or a folder.
+    """Where the script is to write the output. Its parent is made; it itself only if it is known to be a folder.
 
-    Raises InvalidStep.
+    Raises InvalidStep, OSError.
     """
     path = folders.outputs / port.name
     if port.mode == "upload" and port.path_on_compute is not None:
@@ -54,21 +83,59 @@ def place(port: Output, folders: Folders) -> Path:
             path = below(folders.code, port.path_on_compute)
         except UnsafeName as error:
             raise InvalidStep(f"Output {port.name!r} cannot have this path_on_compute: {error}") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
+    (path if port.create else path.parent).mkdir(parents=True, exist_ok=True)
     return path
 
 
 def find_outputs(
-    job: Job, paths: Mapping[str, Path], folders: Folders, datastores: Mapping[str, str], log: StepLog
+    job: Job,
+    paths: Mapping[str, Path],
+    folders: Folders,
+    datastores: Mapping[str, str],
+    log: StepLog,
+    links: Mapping[str, DatasetDocument],
 ) -> list[Found]:
-    """All outputs of the step. Raises OutputNotWritten, OutputUnusable, InvalidStep."""
-    return [_find_output(job, port, paths[port.name], folders, datastores, log) for port in job.step.outputs]
+    """All outputs of the step; `links`: the datasets that its script named. Raises OutputNotWritten, OutputUnusable,
+    InvalidStep.
+    """
+    found = []
+    for port in job.step.outputs:
+        if port.mode == LINK:
+            found.append(_find_link(job, port, links))
+        else:
+            found.append(_find_output(job, port, paths[port.name], folders, datastores, log))
+    return found
+
+
+def _find_link(job: Job, port: Output, links: Mapping[str, DatasetDocument]) -> Found:
+    document = links.get(port.name)
+    if document is None:
+        raise OutputNotWritten(
+            f"The script ended well, but did not say which dataset its output {port.name!r} is: "
+            f"run.output_datasets[{port.name!r}].link(dataset)."
+        )
+    problems = validate(document, datastores=None)
+    if problems:
+        raise OutputUnusable(f"Output {port.name!r} is linked to a dataset that cannot be used: {problems[0]}")
+    return Found(port=port, prefix=f"{job.prefix}/{port.name}", dataset=document)
+
+
+def _destination(job: Job, port: Output) -> str:
+    if not port.destination:
+        return ""
+    template = "".join(environment.resolved(part, job, {}, {}) for part in port.destination)
+    path = destination_path(template, environment.run_id(job), port.name)
+    try:
+        return check(path)
+    except UnsafeName as error:
+        raise InvalidStep(f"Output {port.name!r} cannot have this destination: {error}") from error
 
 
 def _find_output(
     job: Job, port: Output, path: Path, folders: Folders, datastores: Mapping[str, str], log: StepLog
 ) -> Found:
     prefix = f"{job.prefix}/{port.name}"
+    destination = _destination(job, port)
     container = container_of(datastores, port.datastore)
     if not path.exists():
         raise OutputNotWritten(
@@ -79,14 +146,62 @@ def _find_output(
         raise OutputUnusable(f"Output {port.name!r} is a link to a place outside the step's own folder.")
     if path.is_file():
         push = Push(container=container, name=prefix, source=path, path="")
-        return Found(name=port.name, datastore=port.datastore, prefix=prefix, is_file=True, pushes=(push,))
+        return Found(port=port, prefix=prefix, is_file=True, pushes=(push,), destination=destination)
     pushes = []
     for name, source in _walk(path, folders.root, log):
-        reason = _unusable(f"{prefix}/{name}", name)
+        if port.globs and not any(fits(pattern, name) for pattern in port.globs):
+            continue
+        reason = _unusable(f"{max(prefix, destination, key=len)}/{name}", name)
         if reason:
             raise OutputUnusable(f"Output {port.name!r}: a file cannot be stored under its name: {reason}")
         pushes.append(Push(container=container, name=f"{prefix}/{name}", source=source, path=name))
-    return Found(name=port.name, datastore=port.datastore, prefix=prefix, is_file=False, pushes=tuple(pushes))
+    return Found(port=port, prefix=prefix, pushes=tuple(pushes), destination=destination)
+
+
+def copy_to_destinations(job: Job, found: Sequence[Found], store: Store, pool: Pool, stop: Stop) -> None:
+    """Put copies of what is stored where the step wants them. Raises OutputUnusable, StorageFailed, Stopped."""
+
+    def copy(item: tuple[Found, Push]) -> None:
+        stop.check()
+        output, push = item
+        target = f"{output.destination}/{push.path}" if push.path else output.destination
+        owner = environment.run_id(job)
+        try:
+            store.copy(push.container, push.name, target, owner=owner, replace=output.port.overwrite)
+        except BlobExists as error:
+            raise OutputUnusable(f"Output {output.name!r}: {error} It may not be replaced (overwrite).") from error
+        except StoreFailed as error:
+            raise StorageFailed(f"Output {output.name!r}: {target} could not be written: {error}") from error
+
+    pool.map(copy, [(output, push) for output in found if output.destination for push in output.pushes])
+
+
+def save_datasets(found: Sequence[Found], store: Store, container: str) -> tuple[DatasetRegistration, ...]:
+    """Save the documents of outputs that are links or are to be registered; the registrations to be made.
+
+    Raises StorageFailed.
+    """
+    wishes = []
+    for output in found:
+        register = output.port.register
+        if register is None and output.dataset is None:
+            continue
+        document = output.document()
+        try:
+            store.put(container, f"datasets/{address(document)}.json", encode(document))
+        except StoreFailed as error:
+            raise StorageFailed(f"Output {output.name!r}: its dataset could not be saved: {error}") from error
+        if register is not None:
+            wishes.append(
+                DatasetRegistration(
+                    name=register.name,
+                    output=output.name,
+                    id=address(document),
+                    description=register.description,
+                    tags=register.tags,
+                )
+            )
+    return tuple(wishes)
 
 
 def find_artifacts(

@@ -1,7 +1,8 @@
 """What a script reported through its run context: metrics, tags, properties, files, models.
 
 The contract is a JSON object a line: {"op": "metric", "name", "kind", "value", "at", "step", "description"},
-{"op": "tag" or "property", "key", "value"}, {"op": "file", "name", "path"}, {"op": "model", "name", "path", ...}.
+{"op": "tag" or "property", "key", "value"}, {"op": "file", "name", "path"}, {"op": "model", "name", "path", ...},
+{"op": "link", "name", "dataset"}: the document of the dataset that an output of the mode "link" stands for.
 A line that is not understood is told in the log and harms nothing.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.result import Metric, ModelRegistration
 
 MOST_COMPLAINTS = 20
@@ -56,7 +58,12 @@ class _Model(msgspec.Struct, frozen=True, tag_field="op", tag="model"):
     framework_version: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Metric | _Tag | _Property | NamedFile | _Model).decode
+class _Link(msgspec.Struct, frozen=True, tag_field="op", tag="link"):
+    name: str
+    dataset: DatasetDocument
+
+
+_decode = msgspec.json.Decoder(_Metric | _Tag | _Property | NamedFile | _Model | _Link).decode
 
 
 @dataclass(slots=True)
@@ -68,6 +75,7 @@ class Reported:
     properties: dict[str, str] = field(default_factory=dict)
     files: list[NamedFile] = field(default_factory=list)
     models: list[ModelRegistration] = field(default_factory=list)
+    links: dict[str, DatasetDocument] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
 
     def _add(self, line: bytes) -> None:
@@ -81,6 +89,8 @@ class Reported:
                 self.properties.setdefault(key, value)
             case NamedFile() as file:
                 self.files.append(file)
+            case _Link(name, document):
+                self.links[name] = document
             case _Model() as model:
                 given = {name: value for name, value in msgspec.structs.asdict(model).items() if value is not None}
                 self.models.append(ModelRegistration(**given))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
 class StoreFailed(Exception):
@@ -14,15 +14,30 @@ class BlobMissing(StoreFailed):
     """There is no such blob or container."""
 
 
+class BlobExists(StoreFailed):
+    """There is a blob, and it may not be replaced."""
+
+
 class Listed(NamedTuple):
-    """A blob in a listing; `size` in bytes."""
+    """A blob in a listing; `size` in bytes, `modified` in epoch seconds. The etag changes with the content."""
 
     name: str
     size: int
+    etag: str = ""
+    modified: float | None = None
+
+
+@runtime_checkable
+class Preallocating(Protocol):
+    """A sink that wants to know how much will come, if it is much."""
+
+    def expect(self, size: int) -> None:
+        """`size` bytes in all will be written. Raises OSError: there is no room for them."""
+        ...
 
 
 class Store(Protocol):
-    """Thread-safe. Names written to are unique to an attempt, so every write may be repeated.
+    """Thread-safe. Names written to are unique to an attempt, or to content, so every write may be repeated.
 
     All methods raise StoreFailed.
     """
@@ -39,11 +54,28 @@ class Store(Protocol):
         ...
 
     def upload(self, container: str, name: str, source: BinaryIO) -> None:
-        """A blob from a stream, read once to its end; it appears whole or not at all. Bounded memory."""
+        """A blob from a stream, read once to its end; it appears whole or not at all.
+
+        A large one goes in parts, several at once in bounded memory; a part that fails is repeated alone.
+        """
         ...
 
-    def download(self, container: str, name: str, sink: BinaryIO) -> None:
-        """The whole of one version of a blob into a stream. Raises BlobMissing before anything is written."""
+    def download(self, container: str, name: str, sink: BinaryIO) -> Listed:
+        """The whole of one version of a blob into a stream, in order; a large one in parts as with `upload`.
+
+        Raises BlobMissing before anything is written.
+        """
+        ...
+
+    def find(self, container: str, name: str) -> Listed | None:
+        """The blob, if there is one."""
+        ...
+
+    def copy(self, container: str, name: str, target: str, *, owner: str, replace: bool) -> None:
+        """A copy of a blob as `target`, in the same container, made by the service and marked as the `owner`'s.
+
+        Raises BlobExists if somebody else's blob is there and `replace` is False; the owner's own is replaced.
+        """
         ...
 
     def list(self, container: str, prefix: str) -> Iterator[Listed]:

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar, cast
 from orchestrator.core.result import File
 from steps.failures import InputDamaged, InputMissing, InputUnusable, StorageFailed, node_failure
 from steps.stop import Stop
-from steps.store import BlobMissing, Store, StoreFailed
+from steps.store import BlobMissing, Listed, Store, StoreFailed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -124,9 +124,10 @@ class _Hashing:
         return File(path=path, size=self.size, sha256=self._hash.hexdigest())
 
 
-def fetch(store: Store, item: Fetch, stop: Stop) -> None:
-    """Bring a file, whole or not at all. Raises InputMissing, InputDamaged, InputUnusable, DiskFull, NodeFailed,
-    StorageFailed, Stopped.
+def fetch(store: Store, item: Fetch, stop: Stop) -> Listed:
+    """Bring a file, whole or not at all. Returns what storage says of it.
+
+    Raises InputMissing, InputDamaged, InputUnusable, DiskFull, NodeFailed, StorageFailed, Stopped.
     """
     stop.check()
     with _local_errors(item.target):
@@ -134,12 +135,13 @@ def fetch(store: Store, item: Fetch, stop: Stop) -> None:
         with item.target.open("xb") as file:
             sink = _Hashing(file, stop)
             try:
-                store.download(item.container, item.name, cast(BinaryIO, sink))
+                found = store.download(item.container, item.name, cast(BinaryIO, sink))
                 file.flush()
             except BaseException:
                 item.target.unlink()
                 raise
     _verify(item, sink)
+    return found
 
 
 def _verify(item: Fetch, sink: _Hashing) -> None:

@@ -62,7 +62,7 @@ class StepWorker:
                 most_bytes=settings.snapshot_bytes,
                 most_files=settings.snapshot_files,
             ),
-            bringer=Bringer(store=storage, pool=pool, datastores=settings.datastores),
+            bringer=Bringer(store=storage, pool=pool, datastores=settings.datastores, web_bytes=settings.web_bytes),
             server=ForkServer(settings.python, common),
             environment=common,
         )

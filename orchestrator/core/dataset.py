@@ -225,9 +225,9 @@ class DatasetView(_Strict, frozen=True, kw_only=True):
     column_types: dict[str, ColumnType] = {}
     operations: tuple[Operation, ...] = ()
 
-    def of(self, datastore: str, path: str) -> DatasetDocument:
-        """The dataset of the files at or below `path`."""
-        whole = f"{path}/{self.pattern}" if self.pattern else path
+    def of(self, datastore: str, path: str, *, is_file: bool = False) -> DatasetDocument:
+        """The dataset of the files below `path`, of which there may be none, or of the file `path`."""
+        whole = path if is_file else f"{path}/{self.pattern or '**'}"
         return DatasetDocument(
             type=self.type,
             sources=(DatastoreFiles(datastore=datastore, path=whole),),

@@ -10,12 +10,15 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
-    """A stored file. `datastore` None: `path` is a URL. Size in bytes, `modified` in epoch seconds, where known."""
+    """A stored file. `datastore` None: `path` is a URL. Size in bytes, `modified` in epoch seconds, where known; so is
+    the etag, which changes with the content.
+    """
 
     datastore: str | None
     path: str
     size: int | None = None
     modified: float | None = None
+    etag: str = ""
 
 
 class Access(Protocol):

@@ -13,7 +13,7 @@ import pytest
 from azurerest import Account, Blobs, Busy, Transport, Unanswered
 from steps.azure_store import WAITS, AzureStore
 from steps.memory_store import MemoryStore
-from steps.store import BlobMissing, Listed, Store, StoreFailed
+from steps.store import BlobExists, BlobMissing, Listed, Store, StoreFailed
 
 CONTAINER = "steps-store"
 
@@ -75,9 +75,40 @@ def test_list_is_by_prefix_and_in_order(store: Store, prefix: str) -> None:
     names = [f"{prefix}/{name}" for name in ("b", "a/x", "a", "ab/y")]
     for name in names:
         store.put(CONTAINER, name, name.encode())
-    assert list(store.list(CONTAINER, f"{prefix}/")) == [Listed(name, len(name.encode())) for name in sorted(names)]
-    assert [name for name, _ in store.list(CONTAINER, f"{prefix}/a/")] == [f"{prefix}/a/x"]
+    found = list(store.list(CONTAINER, f"{prefix}/"))
+    assert [(it.name, it.size) for it in found] == [(name, len(name.encode())) for name in sorted(names)]
+    assert [it.name for it in store.list(CONTAINER, f"{prefix}/a/")] == [f"{prefix}/a/x"]
+    assert [store.find(CONTAINER, name) for name in sorted(names)] == found
     assert list(store.list(CONTAINER, f"{prefix}/none")) == []
+
+
+def test_the_etag_changes_with_the_content(store: Store, prefix: str) -> None:
+    assert store.find(CONTAINER, prefix) is None
+    assert store.find("no-such-container", prefix) is None
+    store.put(CONTAINER, prefix, b"1")
+    first = store.find(CONTAINER, prefix)
+    store.put(CONTAINER, prefix, b"2")
+    second = store.find(CONTAINER, prefix)
+    assert isinstance(first, Listed) and isinstance(second, Listed)
+    assert first.etag and first.etag != second.etag
+    assert first.modified is not None
+
+
+def test_a_copy_replaces_only_what_it_may(store: Store, prefix: str) -> None:
+    def copy(name: str, owner: str, *, replace: bool) -> bytes:
+        store.copy(CONTAINER, f"{prefix}/{name}", f"{prefix}/kept/ž", owner=owner, replace=replace)
+        return read(store, f"{prefix}/kept/ž")
+
+    for name in ("a ž", "b"):
+        store.put(CONTAINER, f"{prefix}/{name}", name.encode())
+    assert copy("a ž", "run_step", replace=False) == "a ž".encode()
+    assert copy("b", "run_step", replace=False) == b"b"
+    with pytest.raises(BlobExists):
+        copy("a ž", "other_step", replace=False)
+    assert read(store, f"{prefix}/kept/ž") == b"b"
+    assert copy("a ž", "other_step", replace=True) == "a ž".encode()
+    with pytest.raises(BlobMissing):
+        copy("none", "other_step", replace=True)
 
 
 def test_what_is_missing(store: Store, prefix: str) -> None:

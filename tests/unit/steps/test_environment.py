@@ -6,14 +6,16 @@ import msgspec
 import pytest
 
 from orchestrator.core.definition import FromInput, FromOutput, FromParameter, Literal
+from orchestrator.core.result import ReadData
 from steps import environment
+from steps.brought import Brought
 from steps.failures import InvalidStep
 from steps.settings import WorkspaceIdentity
 from steps.workdir import Folders
 from tests.unit.steps.jobs import job, settings
 
 FOLDERS = Folders(Path("/work/x"))
-PATHS = {"data": Path("/work/x/inputs/data")}
+PATHS = {"data": Brought(value=Path("/work/x/inputs/data"), read=ReadData(files=0, size=0, fingerprint=""))}
 OUT = {"model": Path("/work/x/outputs/model")}
 
 
@@ -144,6 +146,8 @@ def test_the_step_info() -> None:
         "attempt": 1,
         "parameters": {"p": 1.5, "b": True},
         "inputs": {"data": "/work/x/inputs/data"},
+        "links": [],
+        "datasets": {},
         "outputs": {"model": "/work/x/outputs/model"},
         "tags": {},
     }

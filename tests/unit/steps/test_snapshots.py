@@ -15,6 +15,7 @@ import pytest
 from steps.failures import SnapshotDamaged, SnapshotMissing, StepFailure
 from steps.memory_store import MemoryStore
 from steps.snapshots import Snapshots, address
+from steps.store import Listed
 from tests.unit.steps.jobs import SYSTEM, archive, file_of, put_snapshot
 
 FILES = {"script.py": b"print(1)\n", "pkg/__init__.py": b"", "pkg/deep/data.bin": bytes(range(256)) * 100}
@@ -25,9 +26,9 @@ class CountingStore(MemoryStore):
         super().__init__(SYSTEM)
         self.downloads = 0
 
-    def download(self, container: str, name: str, sink: BinaryIO) -> None:
+    def download(self, container: str, name: str, sink: BinaryIO) -> Listed:
         self.downloads += 1
-        super().download(container, name, sink)
+        return super().download(container, name, sink)
 
 
 def cache(

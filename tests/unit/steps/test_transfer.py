@@ -14,6 +14,7 @@ from orchestrator.core.result import File
 from steps.failures import InputDamaged, InputMissing, InputUnusable, Stopped, StorageFailed
 from steps.memory_store import MemoryStore
 from steps.stop import Stop, StopReason
+from steps.store import Listed
 from steps.transfer import Fetch, Pool, Push, fetch, fetch_all, push, push_all
 from tests.unit.steps.jobs import file_of
 
@@ -119,10 +120,11 @@ def test_a_stop_breaks_off_a_transfer_on_the_way(tmp_path: Path) -> None:
     stop = Stop()
 
     class Stopping(MemoryStore):
-        def download(self, container: str, name: str, sink: BinaryIO) -> None:
+        def download(self, container: str, name: str, sink: BinaryIO) -> Listed:
             sink.write(b"first part")
             stop.request(StopReason.RUN_CANCELLED)
             sink.write(b"second part")
+            raise AssertionError("nobody stopped it")
 
     with pytest.raises(Stopped):
         fetch(Stopping("c"), item(tmp_path / "x"), stop)

@@ -1,0 +1,158 @@
+"""Inputs that are datasets: as files in a folder, or as a document with the files behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from orchestrator.core import dataset as ds
+from orchestrator.core.definition import Input
+from orchestrator.core.errors import Unavailable, UserError
+from orchestrator.core.job import InputData
+from orchestrator.datasets.access import Access, Blob
+from orchestrator.datasets.archives import Archives
+from orchestrator.datasets.errors import FileMissing
+from orchestrator.datasets.files import Reading, bring, files
+from orchestrator.datasets.leaves import Leaf, leaves
+from orchestrator.datasets.local import LocalAccess
+from orchestrator.datasets.patterns import is_pattern
+from orchestrator.datasets.web import path_of
+from steps.brought import Brought, DatasetOnDisk, Tally
+from steps.dataset_access import StoreAccess
+from steps.failures import InputMissing, InputUnusable, InvalidStep, StepFailure, Stopped, StorageFailed, node_failure
+from steps.paths import UnsafeName, below
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetBringer:
+    """`place`: the folder of the input; `chosen`: where its script wants it, if it says so."""
+
+    port: Input
+    access: StoreAccess
+    place: Path
+    chosen: Path | None
+
+    def saved(self, data: InputData) -> Brought:
+        """A saved dataset. Raises StepFailure, Stopped."""
+        if data.dataset is None:
+            raise InputMissing(f"Input {self.port.name!r}: there is no dataset with the id {data.dataset_id!r}.")
+        with self._failing():
+            if data.dataset.type == "tabular" or self.port.mode == "direct":
+                return self._direct(data.dataset_id, data.dataset)
+            return self._folder(data.dataset)
+
+    def viewed(self, data: InputData, brought: Brought) -> Brought:
+        """An upstream output, whose files are at `brought.value`, as a dataset. Raises StepFailure."""
+        assert data.view is not None
+        assert isinstance(brought.value, Path)
+        if not is_evaluated(self.port, data):
+            return Brought(value=brought.value, read=brought.read, as_dataset=True, note=brought.note)
+        document = data.view.of(data.datastore, data.path, is_file=data.is_file)
+        root = _root(brought.value, data.path, is_file=data.is_file)
+        if self.port.mode == "direct":
+            known = DatasetOnDisk(id=ds.address(document), document=document, roots={data.datastore: root}, web={})
+            return Brought(value=known.id, read=brought.read, as_dataset=True, dataset=known)
+        target = self.chosen or self.place / "files"
+        with self._failing(), Reading(LocalAccess({data.datastore: root})) as reading:
+            bring(files(document, reading), target, reading)
+        return Brought(value=target, read=brought.read, as_dataset=True)
+
+    def _folder(self, document: ds.DatasetDocument) -> Brought:
+        target = self.chosen or self.place
+        with Reading(self.access) as reading:
+            found = list(files(document, reading))
+            tally = _tally(leaf.blob for leaf in found)
+            if _is_one_file(document, found):
+                (path,) = bring(found, target.parent if self.chosen else target, reading)
+                if self.chosen:
+                    path = path.replace(self.chosen)
+                return Brought(value=path, read=tally.read(), as_dataset=True)
+            bring(found, target, reading)
+        note = None if found else f"Input {self.port.name!r}: the dataset is empty, and so is its folder."
+        return Brought(value=target, read=tally.read(), as_dataset=True, note=note)
+
+    def _direct(self, id_: str, document: ds.DatasetDocument) -> Brought:
+        if any(isinstance(source, ds.SqlQuery) for source in document.sources):
+            raise InvalidStep(f"Input {self.port.name!r}: SQL queries cannot be evaluated in a step yet.")
+        blobs = list(_blobs(document, self.access))
+        wishes = [(blob, self._place_of(number, blob)) for number, blob in enumerate(blobs)]
+        self.access.bring(wishes)
+        roots = {store: self.place / store for store in ds.datastores_of(document)}
+        for root in roots.values():
+            root.mkdir(parents=True, exist_ok=True)
+        web = {blob.path: place for blob, place in wishes if blob.datastore is None}
+        known = DatasetOnDisk(id=id_, document=document, roots=roots, web=web)
+        return Brought(value=id_, read=_tally(blobs).read(), as_dataset=True, dataset=known)
+
+    def _place_of(self, number: int, blob: Blob) -> Path:
+        if blob.datastore is None:
+            return self.place / f".web-{number}" / path_of(blob.path).rpartition("/")[2]
+        try:
+            return below(self.place / blob.datastore, blob.path)
+        except UnsafeName as error:
+            raise InputUnusable(f"A blob of the input cannot become a file: {error}") from error
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """What is wrong with the dataset becomes a failure of the step that says which input it is."""
+        what = f"Input {self.port.name!r}"
+        try:
+            yield
+        except (StepFailure, Stopped):
+            raise
+        except FileMissing as error:
+            raise InputMissing(f"{what}: {error.message}") from error
+        except UserError as error:
+            raise InputUnusable(f"{what}: {error.message}") from error
+        except Unavailable as error:
+            raise StorageFailed(f"{what}: {error.message}") from error
+        except OSError as error:
+            raise node_failure(error, f"{what} could not be laid out") from error
+        finally:
+            self.access.forget()
+
+
+def is_evaluated(port: Input, data: InputData) -> bool:
+    """Whether an upstream output is more than its files: then they are laid out as in their datastore."""
+    view = data.view
+    return view is not None and (port.mode == "direct" or bool(view.pattern or view.operations))
+
+
+def _blobs(document: ds.DatasetDocument, access: Access) -> Iterator[Blob]:
+    """All that the document may need, archives as they are."""
+    whole = msgspec.structs.replace(document, archive=None, partition_format=None)
+    yield from (leaf.blob for leaf in leaves(whole, access, Archives(access)) if leaf.blob is not None)
+
+
+def _is_one_file(document: ds.DatasetDocument, found: Sequence[Leaf]) -> bool:
+    """Whether the dataset names one file by its own path: then the script gets the path of that file, not a folder."""
+    if len(document.sources) != 1 or len(found) != 1 or document.archive or document.operations:
+        return False
+    (source,), (leaf,) = document.sources, found
+    if isinstance(source, ds.WebFile):
+        return True
+    exact = isinstance(source, ds.DatastoreFiles) and not is_pattern(source.path)
+    return exact and leaf.blob is not None and leaf.blob.path == source.path  # type: ignore[union-attr]
+
+
+def _tally(blobs: Iterable[Blob | None]) -> Tally:
+    tally = Tally()
+    for blob in dict.fromkeys(blobs):
+        if blob is not None:
+            tally.add(f"{blob.datastore}/{blob.path}", blob.size, blob.etag)
+    return tally
+
+
+def _root(place: Path, path: str, *, is_file: bool) -> Path:
+    """The folder that stands for the datastore when `path` of it lies at `place`."""
+    inner = path.rpartition("/")[0] if is_file else path
+    folder = place.parent if is_file else place
+    for part in reversed(inner.split("/")):
+        if folder.name != part:
+            raise InvalidStep(f"{place} does not end like {path!r}.")
+        folder = folder.parent
+    return folder
