@@ -8,7 +8,7 @@ import sys
 from azurerest import Account
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_files import AzureFiles
-from orchestrator.catalog.models import registering
+from orchestrator.catalog import models, output_datasets
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
@@ -51,6 +51,6 @@ worker = StepWorker(
     beat=lambda lease: world.run(beat(lease)),
     cancelled=lambda run: world.run(is_over(memory, run)),
 )
-world.register(Perform, registering(world, worker.perform))
+world.register(Perform, output_datasets.registering(world, models.registering(world, worker.perform)))
 
 app = functions.build(settings, world, memory, TokenAuthorizer(settings.token_digests))

@@ -98,8 +98,8 @@ def register(wish: Wish, wanted: str) -> Task[tuple[Registration, bool]]:
     for attempt in range(_TRIES):
         if attempt:
             yield from Pause(at_most=0.05 * attempt)
-        head = yield from Get(table=CATALOG, pk=KIND, rk=_name_key(wish.name))
-        latest = None if head is None else (yield from _find(wish.name, int(head.props["latest"])))
+        head = yield from Get(table=CATALOG, pk=KIND, rk=name_key(wish.name))
+        latest = None if head is None else (yield from find(wish.name, int(head.props["latest"])))
         if latest is not None and latest.id == wanted:
             if wish.description is None and wish.tags is None:
                 return latest, False
@@ -119,7 +119,7 @@ def register(wish: Wish, wanted: str) -> Task[tuple[Registration, bool]]:
             tags=wish.tags or {},
         )
         try:
-            yield from Commit(table=CATALOG, pk=KIND, writes=_writes(made, head))
+            yield from Commit(table=CATALOG, pk=KIND, writes=writes(made, head))
         except (Refused, Unanswered):
             continue
         return made, True
@@ -130,7 +130,7 @@ def get(name: str, version: int | None = None) -> Task[Registration]:
     """A version of a name, by default the latest. Raises UnknownThing."""
     latest = yield from _latest(name)
     wanted = latest if version is None else version
-    found = (yield from _find(name, wanted)) if 1 <= wanted <= _MOST_VERSIONS else None
+    found = (yield from find(name, wanted)) if 1 <= wanted <= _MOST_VERSIONS else None
     if found is None:
         message = f"The dataset {shown(name)} has no version {wanted}. The latest is {latest}."
         raise UnknownThing(message, field="version")
@@ -145,7 +145,7 @@ def change(
         if attempt:
             yield from Pause(at_most=0.05 * attempt)
         found = yield from get(name, version)
-        row = yield from Get(table=CATALOG, pk=KIND, rk=_version_key(name, found.version))
+        row = yield from Get(table=CATALOG, pk=KIND, rk=version_key(name, found.version))
         if row is None:
             continue
         merged = {key: value for key, value in {**found.tags, **tags}.items() if value is not None}
@@ -195,7 +195,7 @@ def listing(*, name: str | None, limit: int, continuation: str | None) -> Task[P
     page = yield from read_page(span(KIND, "n|"), limit=limit, continuation=continuation, decode=lambda row: row)
     found: list[Registration] = []
     for row in page.items:
-        latest = yield from _find(row.rk.removeprefix("n|"), int(row.props["latest"]))
+        latest = yield from find(row.rk.removeprefix("n|"), int(row.props["latest"]))
         if latest is not None:
             found.append(latest)
     return Page(tuple(found), page.continuation)
@@ -209,20 +209,22 @@ def _latest(name: str) -> Task[int]:
 
 
 def _head(name: str) -> Task[Row | None]:
-    return (yield from Get(table=CATALOG, pk=KIND, rk=_name_key(name))) if DATASET.allows(name) else None
+    return (yield from Get(table=CATALOG, pk=KIND, rk=name_key(name))) if DATASET.allows(name) else None
 
 
-def _find(name: str, version: int) -> Task[Registration | None]:
-    row = yield from Get(table=CATALOG, pk=KIND, rk=_version_key(name, version))
+def find(name: str, version: int) -> Task[Registration | None]:
+    """A version of a name, if there is one."""
+    row = yield from Get(table=CATALOG, pk=KIND, rk=version_key(name, version))
     return None if row is None else _decode(row)
 
 
-def _writes(made: Registration, head: Row | None) -> tuple[Write, ...]:
+def writes(made: Registration, head: Row | None) -> tuple[Write, ...]:
+    """What makes a version; `head`: the name's row as it was read, whose latest version is the one before."""
     latest: Props = {"v": VERSION, "latest": made.version}
-    name = _name_key(made.name)
+    name = name_key(made.name)
     return (
         Insert(rk=name, props=latest) if head is None else Merge(rk=name, props=latest, etag=head.etag),
-        Insert(rk=_version_key(made.name, made.version), props=_props(made)),
+        Insert(rk=version_key(made.name, made.version), props=_props(made)),
     )
 
 
@@ -245,11 +247,11 @@ def _blob(wanted: str) -> str:
     return f"datasets/{wanted}.json"
 
 
-def _name_key(name: str) -> str:
+def name_key(name: str) -> str:
     return f"n|{name}"
 
 
-def _version_key(name: str, version: int) -> str:
+def version_key(name: str, version: int) -> str:
     return f"v|{name}|{_MOST_VERSIONS - version:08d}"
 
 

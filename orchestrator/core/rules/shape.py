@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from orchestrator.core.dataset_rules import view_problems
-from orchestrator.core.definition import SCHEMA, Input, Literal, Output, Step
+from orchestrator.core.definition import SCHEMA, Input, Literal, Output, Registration, Step
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS, settings_of
 from orchestrator.core.names import (
@@ -19,6 +19,7 @@ from orchestrator.core.names import (
     SNAPSHOT,
     STEP_ID,
     STEP_NAME,
+    TEXT,
     listed,
     shown,
     suggestion,
@@ -32,6 +33,7 @@ MOST_RETRIES = 100
 LONGEST_SECONDS = 30 * 86_400
 INPUT_MODES = ("mount", "download", "direct")
 OUTPUT_MODES = ("mount", "upload", "link")
+MOST_REGISTERED = 8_000
 RUN_ID = "{run-id}"
 OUTPUT_NAME = "{output-name}"
 
@@ -113,7 +115,16 @@ def outputs(scene: Scene) -> Iterator[Problem]:
             yield from _files(output, where)
             if output.register is not None:
                 yield from present(DATASET.problem(output.register.name, f"{where}.register.name"))
+                yield from _texts(output.register, f"{where}.register")
                 yield from view_problems(output.register.view, f"{where}.register.view")
+
+
+def _texts(register: Registration, where: str) -> Iterator[Problem]:
+    texts = [register.description, *register.tags, *register.tags.values()]
+    yield from present(*(TEXT.problem(text, where) for text in texts))
+    if sum(map(len, texts)) > MOST_REGISTERED:
+        fix = f"Use at most {MOST_REGISTERED:,} characters."
+        yield Problem("TooLong", where, "Description and tags are too long together.", fix)
 
 
 def _files(output: Output, where: str) -> Iterator[Problem]:
