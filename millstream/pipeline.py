@@ -66,6 +66,10 @@ class Pipeline(Explained):
     def description(self) -> str:
         return self._draft.description
 
+    def service_endpoint(self) -> str:
+        """Where the service is."""
+        return self.workspace.url
+
     def validate(self) -> list[str]:
         """Every problem, also those that only the service can know (computes, datastores); printed and returned."""
         problems = [str(problem) for problem in submission.problems_of(self._draft, self.workspace)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream import service_run
+from millstream.data import DataReference
 from millstream.errors import UnknownThing
 from millstream.explained import Explained
 from millstream.metrics import fold
@@ -204,6 +205,33 @@ class PortDataReference(Explained):
         return self._view.prefix
 
     _path_on_datastore = path_on_datastore
+
+    def as_mount(self, input_name: str | None = None) -> DataReference:
+        """The output as an input of another pipeline."""
+        return self.create_input_binding(input_name, "mount")
+
+    def as_download(
+        self, input_name: str | None = None, path_on_compute: str | None = None, overwrite: bool | None = None
+    ) -> DataReference:
+        """The output as an input of another pipeline."""
+        return self.create_input_binding(input_name, "download", path_on_compute, overwrite)
+
+    def as_input(self, input_name: str) -> DataReference:
+        """The output as an input of another pipeline, under this name."""
+        return self.create_input_binding(input_name)
+
+    def create_input_binding(
+        self,
+        input_name: str | None = None,
+        mode: str | None = None,
+        path_on_compute: str | None = None,
+        overwrite: bool | None = None,
+    ) -> DataReference:
+        """The output as an input of another pipeline: a reference to where it lies."""
+        place = self.path_on_datastore
+        return DataReference(
+            self.datastore, input_name or self.name, place, mode or "mount", path_on_compute, bool(overwrite)
+        )
 
     def download(
         self,

@@ -20,16 +20,12 @@ _STORES = "datastores are configured in the service: MILLSTREAM_DATASTORES in do
 _NO_END = "published pipelines stay: publish another one, and call its endpoint"
 _KEPT = "experiments stay as long as their runs"
 _GRAPH = "use Pipeline.graph of the pipeline that was published"
-_INPUT = "use the step's PipelineData in the same pipeline, or Datastore.path(reference.path_on_datastore) in another"
 
 ABSENT: Final[dict[str, Reasons]] = {
     "ScriptRun": IN_STEP,
     "PipelineRun": OUTSIDE,
     "StepRun": OF_STEP,
-    "Pipeline": {
-        "load_yaml": "write the pipeline in Python",
-        "service_endpoint": "publish it, and use the endpoint of what publish() returns",
-    },
+    "Pipeline": {"load_yaml": "write the pipeline in Python"},
     "PublishedPipeline": {"disable": _NO_END, "enable": _NO_END, "get_graph": _GRAPH},
     "Experiment": {
         "archive": _KEPT,
@@ -65,7 +61,6 @@ ABSENT: Final[dict[str, Reasons]] = {
         "is_sas": "the service speaks to storage; the client has no credentials",
     },
     "PipelineData": {"as_dataset": "read the files in the script"},
-    "PortDataReference": dict.fromkeys(("as_download", "as_input", "as_mount", "create_input_binding"), _INPUT),
 }
 
 IGNORED: Final[dict[str, Reasons]] = {
@@ -93,6 +88,7 @@ _MADE = "made by the service, not by hand"
 
 WITHOUT: Final[dict[str, dict[str, Reasons]]] = {
     "ScriptRun": {"__init__": dict.fromkeys(("experiment", "run_id", "outputs"), "Run.get_context() makes it")},
+    "PipelineRun": {"wait_for_completion": {"wait_post_processing": "a run has ended when all of it is stored"}},
     "PublishedPipeline": {
         "__init__": {
             **dict.fromkeys(("name", "graph_id", "description", "version", "published_pipeline_id"), _MADE),
