@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from millstream.data import DataReference as DataReference
     from millstream.data import InputPortBinding as InputPortBinding
     from millstream.data import PipelineData as PipelineData
+    from millstream.data_path import DataPath as DataPath
+    from millstream.data_path import DataPathComputeBinding as DataPathComputeBinding
+    from millstream.dataset import Dataset as Dataset
+    from millstream.dataset_consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
+    from millstream.dataset_factory import FileDatasetFactory as FileDatasetFactory
+    from millstream.dataset_factory import TabularDatasetFactory as TabularDatasetFactory
+    from millstream.dataset_types import ArchiveOptions as ArchiveOptions
+    from millstream.dataset_types import ArchiveType as ArchiveType
+    from millstream.dataset_types import DataType as DataType
+    from millstream.dataset_types import PromoteHeadersBehavior as PromoteHeadersBehavior
     from millstream.datastore import Datastore as Datastore
     from millstream.environment import Environment as Environment
     from millstream.errors import ConfigurationError as ConfigurationError
@@ -38,6 +48,7 @@ if TYPE_CHECKING:
     from millstream.estimator import Estimator as Estimator
     from millstream.estimator_step import EstimatorStep as EstimatorStep
     from millstream.experiment import Experiment as Experiment
+    from millstream.file_dataset import FileDataset as FileDataset
     from millstream.model import Model as Model
     from millstream.parameter import PipelineParameter as PipelineParameter
     from millstream.pipeline import Pipeline as Pipeline
@@ -52,6 +63,7 @@ if TYPE_CHECKING:
     from millstream.step_run import PortDataReference as PortDataReference
     from millstream.step_run import StepRun as StepRun
     from millstream.steps import PythonScriptStep as PythonScriptStep
+    from millstream.tabular_dataset import TabularDataset as TabularDataset
     from millstream.widgets import RunDetails as RunDetails
     from millstream.workspace import Workspace as Workspace
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
@@ -67,6 +79,11 @@ _HOMES = {
     "millstream.compute": ("AmlCompute", "ComputeTarget"),
     "millstream.conda_dependencies": ("CondaDependencies",),
     "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
+    "millstream.data_path": ("DataPath", "DataPathComputeBinding"),
+    "millstream.dataset": ("Dataset",),
+    "millstream.dataset_consumption": ("DatasetConsumptionConfig",),
+    "millstream.dataset_factory": ("FileDatasetFactory", "TabularDatasetFactory"),
+    "millstream.dataset_types": ("ArchiveOptions", "ArchiveType", "DataType", "PromoteHeadersBehavior"),
     "millstream.datastore": ("Datastore",),
     "millstream.environment": ("Environment",),
     "millstream.errors": (
@@ -87,6 +104,7 @@ _HOMES = {
     "millstream.estimator": ("Estimator",),
     "millstream.estimator_step": ("EstimatorStep",),
     "millstream.experiment": ("Experiment",),
+    "millstream.file_dataset": ("FileDataset",),
     "millstream.model": ("Model",),
     "millstream.parameter": ("PipelineParameter",),
     "millstream.pipeline": ("Pipeline",),
@@ -98,6 +116,7 @@ _HOMES = {
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.steps": ("PythonScriptStep",),
+    "millstream.tabular_dataset": ("TabularDataset",),
     "millstream.widgets": ("RunDetails",),
     "millstream.workspace": ("Workspace",),
     "orchestrator.core.retry": ("RetryPolicy",),

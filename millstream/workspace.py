@@ -22,12 +22,13 @@ from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
     from millstream.compute import ComputeTarget
-    from millstream.dataset import Dataset
     from millstream.datastore import Datastore
     from millstream.environment import Environment
     from millstream.experiment import Experiment
+    from millstream.file_dataset import FileDataset
     from millstream.model import Model
     from millstream.runs import ServiceRun
+    from millstream.tabular_dataset import TabularDataset
 
 V = TypeVar("V")
 
@@ -201,13 +202,11 @@ class Workspace(Explained):
         return Named("experiments", lambda: [e.name for e in self.api.experiments()], lambda n: Experiment(self, n))
 
     @property
-    def datasets(self) -> Mapping[str, Dataset]:
+    def datasets(self) -> Mapping[str, FileDataset | TabularDataset]:
         """The latest version of each registered dataset."""
         from millstream.dataset import Dataset
 
-        return Named(
-            "datasets", lambda: [d.name for d in self.api.datasets()], lambda n: Dataset.get_by_name(self, n)
-        )
+        return Named("datasets", lambda: [d.name for d in self.api.datasets()], lambda n: Dataset.get_by_name(self, n))
 
     @property
     def models(self) -> Mapping[str, Model]:

@@ -1,0 +1,105 @@
+"""Access to the files of datasets by signed URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, BinaryIO
+
+from millstream.errors import TransferError
+from millstream.transfer import Fetch, fetch_all
+from orchestrator.datasets.access import Blob
+from orchestrator.datasets.errors import FileMissing
+from orchestrator.datasets.local import LocalAccess
+from orchestrator.datasets.ranged import ranged
+from orchestrator.datasets.web import open_web
+
+if TYPE_CHECKING:
+    from millstream.api import Api
+    from millstream.views import StoredFile
+
+LOCATED_AT_ONCE = 1000
+
+
+class SignedAccess:
+    """Thread-safe. URLs are good for minutes; one that has expired is asked for anew."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._files: dict[tuple[str, str], StoredFile] = {}
+        self._lock = Lock()
+
+    def find(self, datastore: str, paths: Sequence[str]) -> Sequence[Blob | None]:
+        found: list[Blob | None] = []
+        for start in range(0, len(paths), LOCATED_AT_ONCE):
+            files = self._api.locate(datastore, list(paths[start : start + LOCATED_AT_ONCE]))
+            found += [None if file is None else self._known(datastore, file) for file in files]
+        return found
+
+    def list(self, datastore: str, prefix: str) -> Iterator[Blob]:
+        for file in self._api.files(datastore, prefix):
+            yield self._known(datastore, file)
+
+    def open(self, blob: Blob) -> BinaryIO:
+        if blob.datastore is None:
+            return open_web(blob.path)
+        with self._lock:
+            file = self._files.get((blob.datastore, blob.path))
+        if file is None:
+            file = self._signed(blob.datastore, blob.path)
+        return ranged(file.size, partial(self._piece, blob.datastore, file))
+
+    def bring(self, wishes: Sequence[tuple[Blob, Path]]) -> None:
+        web = [(blob, target) for blob, target in wishes if blob.datastore is None]
+        LocalAccess({}).bring(web)
+        stored: dict[str, list[tuple[str, Path]]] = {}
+        for blob, target in wishes:
+            if blob.datastore is not None:
+                stored.setdefault(blob.datastore, []).append((blob.path, target))
+        for datastore, files in stored.items():
+            # Signed in portions, so that no URL grows old while others are used.
+            for start in range(0, len(files), LOCATED_AT_ONCE):
+                self._bring(datastore, files[start : start + LOCATED_AT_ONCE])
+
+    def _bring(self, datastore: str, files: Sequence[tuple[str, Path]]) -> None:
+        signed = self._api.locate(datastore, [path for path, _ in files])
+        wishes = []
+        for (path, target), file in zip(files, signed, strict=True):
+            if file is None:
+                raise _missing(datastore, path)
+            wishes.append(Fetch(url=file.url, size=file.size, sha256=None, target=target))
+        fetch_all(self._api.transport, wishes)
+
+    def _known(self, datastore: str, file: StoredFile) -> Blob:
+        with self._lock:
+            self._files[datastore, file.path] = file
+        return Blob(datastore=datastore, path=file.path, size=file.size, modified=file.last_modified, etag=file.etag)
+
+    def _signed(self, datastore: str, path: str) -> StoredFile:
+        (file,) = self._api.locate(datastore, [path])
+        if file is None:
+            raise _missing(datastore, path)
+        self._known(datastore, file)
+        return file
+
+    def _piece(self, datastore: str, file: StoredFile, start: int, length: int) -> bytes:
+        """Bytes of the version of the file that `file` is."""
+        headers = {"Range": f"bytes={start}-{start + length - 1}", "If-Match": file.etag or "*"}
+        with self._lock:
+            url = self._files.get((datastore, file.path), file).url
+        response = self._api.transport.request("GET", url, headers=headers)
+        if response.status == 403:
+            response = self._api.transport.request("GET", self._signed(datastore, file.path).url, headers=headers)
+        if response.status == 404:
+            raise _missing(datastore, file.path)
+        if response.status == 412:
+            raise TransferError(f"{file.path} in {datastore} was written to while it was read. Read it again.")
+        if response.status not in (200, 206) or len(response.body) != length:
+            raise TransferError(f"{file.path} in {datastore} could not be read: storage says {response.status}.")
+        return response.body
+
+
+def _missing(datastore: str, path: str) -> FileMissing:
+    return FileMissing(f"There is no file {path!r} in the datastore {datastore!r}.", field="path")
