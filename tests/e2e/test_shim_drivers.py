@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from millstream import Model, Workspace
 from tests.azurite import Azurite
 from tests.service import TOKEN, Service, running_service
 
@@ -231,8 +230,8 @@ def test_the_iris_pipeline(service: Service, project: Path) -> None:
     assert "Creating a new compute target" in shown
     assert "Note: Step train.py asks for packages or an image" in shown
     assert "train.py Finished {'rows': 3}" in shown
-    model = Model(Workspace(url=service.url, token=TOKEN), "iris")
-    assert (model.version, model.tags) == (1, {"area": "iris"})
+    model = service.ask("GET", "models/iris")
+    assert (model["version"], model["tags"]) == (1, {"area": "iris"})
     again = run_driver(service, project, IRIS)
     assert "Found existing compute target" in again
 
