@@ -78,18 +78,18 @@ def _take(waiting: deque[Completion], mine: Completion) -> list[Completion]:
 
 
 def _commit(memory: ProcessMemory, plan: Plan, run: str, batch: list[Completion]) -> Task[tuple[int, ...]]:
+    """Settle the fate of all of the batch. Returns the steps to send."""
+    steps: set[int] = set()
     while batch:
         known = yield from _uncontended_head(memory, run)
         if known is None:
-            answer = yield from _to_inbox(memory, plan, run, batch)
+            steps.update((yield from _to_inbox(memory, plan, run, batch)))
         elif known.head.status.terminal:
-            return _close(batch, Fate.LOST)
+            _close(batch, Fate.LOST)
         else:
-            answer = yield from _to_head(memory, plan, run, batch, known)
-        if answer is not None:
-            return answer
+            steps.update((yield from _to_head(memory, plan, run, batch, known)))
         batch = [completion for completion in batch if completion.pending]
-    return ()
+    return tuple(sorted(steps))
 
 
 def _uncontended_head(memory: ProcessMemory, run: str) -> Task[Known | None]:
@@ -102,8 +102,8 @@ def _uncontended_head(memory: ProcessMemory, run: str) -> Task[Known | None]:
 
 def _to_head(
     memory: ProcessMemory, plan: Plan, run: str, batch: Sequence[Completion], known: Known
-) -> Task[tuple[int, ...] | None]:
-    """Try to write claims and head at once. None: look again at what is still pending."""
+) -> Task[tuple[int, ...]]:
+    """Try to write claims and head at once. Returns the steps to send; what is still pending is to be tried again."""
     head, steps = fold(plan, known.head, [completion.outcome for completion in batch])
     writes: list[Write] = [Merge(rk=HEAD, props=head_props(head), etag=known.etag)]
     writes += [_claim_write(completion) for completion in batch]
@@ -114,7 +114,7 @@ def _to_head(
             now = yield from Monotonic()
             memory.forget_head(run)
             memory.contend(run, now + memory.settings.contention_memory)
-            return None
+            return ()
         return (yield from _clarify(memory, plan, run, batch, refused.index - 1))
     except Unanswered:
         return (yield from _clarify(memory, plan, run, batch, 0))
@@ -126,8 +126,8 @@ def _to_head(
     return steps
 
 
-def _to_inbox(memory: ProcessMemory, plan: Plan, run: str, batch: Sequence[Completion]) -> Task[tuple[int, ...] | None]:
-    """Commit each claim beside an inbox row, then help to combine. None: look again at what is still pending."""
+def _to_inbox(memory: ProcessMemory, plan: Plan, run: str, batch: Sequence[Completion]) -> Task[tuple[int, ...]]:
+    """Try to commit each claim beside an inbox row, then help to combine. Returns as `_to_head` does."""
     writes: list[Write] = []
     for completion in batch:
         writes += [
@@ -146,24 +146,28 @@ def _to_inbox(memory: ProcessMemory, plan: Plan, run: str, batch: Sequence[Compl
 
 def _clarify(
     memory: ProcessMemory, plan: Plan, run: str, batch: Sequence[Completion], at: int
-) -> Task[tuple[int, ...] | None]:
-    """After a refusal or a silence: one claim tells for all, since the transactions that held it were atomic.
+) -> Task[tuple[int, ...]]:
+    """After a refusal or a silence, read the claim that tells most. Returns the steps to send.
 
-    If an earlier write of ours was applied after all, what follows is sent once more: a duplicate is harmless, a lost
-    message would wait for the sweep. Else None: look again at what is still pending.
+    It may be in storage already, by a write of ours that was never answered. Then the others are read as well: that
+    write may have been of another batch. What follows is sent once more: a duplicate is harmless, a lost message would
+    wait for the sweep.
     """
     memory.forget_head(run)
     yield from _recheck(batch[at])
     if batch[at].fate is not Fate.COMMITTED:
-        return None
-    _close(batch, Fate.COMMITTED)
+        return ()
+    for completion in batch:
+        if completion.pending:
+            yield from _recheck(completion)
     steps = yield from combine(memory, plan, run)
     known = yield from fresh_head(memory, run)
     if known is None:
         return ()
     if known.head.status.terminal:
         yield from index.finish(memory, run, known.head.status)
-    children = {child for step in _steps(batch) for child in plan.children[step]}
+    committed = [completion for completion in batch if completion.fate is Fate.COMMITTED]
+    children = {child for step in _steps(committed) for child in plan.children[step]}
     return tuple(sorted({*steps, *(step for step in ready(plan, known.head) if step in children)}))
 
 
@@ -184,10 +188,9 @@ def _claim_write(completion: Completion) -> Merge:
     return Merge(rk=claim_key(lease.position), props=claim_props(completion.claim), etag=lease.etag)
 
 
-def _close(batch: Sequence[Completion], fate: Fate) -> tuple[int, ...]:
+def _close(batch: Sequence[Completion], fate: Fate) -> None:
     for completion in batch:
         completion.fate = fate
-    return ()
 
 
 def _steps(batch: Sequence[Completion]) -> frozenset[int]:
