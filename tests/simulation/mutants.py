@@ -173,14 +173,26 @@ def _send_first(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
 
 
 def _ignore_the_end(memory: ProcessMemory, plan: Plan, run: str, batch: list[Completion]) -> Task[tuple[int, ...]]:
+    steps: set[int] = set()
     while batch:
         known = yield from fresh_head(memory, run)
         assert known is not None
-        answer = yield from complete._to_head(memory, plan, run, batch, known)
-        if answer is not None:
-            return answer
+        steps.update((yield from complete._to_head(memory, plan, run, batch, known)))
         batch = [completion for completion in batch if completion.pending]
-    return ()
+    return tuple(sorted(steps))
+
+
+def _one_tells_for_all(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
+    """If one result of a batch is in storage, all of them are taken to be."""
+
+    def clarify(memory: ProcessMemory, plan: Plan, run: str, batch: list[Completion], at: int) -> Task[Any]:
+        yield from complete._recheck(batch[at])
+        if batch[at].fate is Fate.COMMITTED:
+            for completion in batch:
+                completion.fate = Fate.COMMITTED
+        return (yield from sound(memory, plan, run, batch, at))
+
+    return clarify
 
 
 def _trust_for_ever(memory: ProcessMemory, run: str, parents: int) -> Task[Any]:

@@ -241,9 +241,12 @@ class Simulation:
         return isinstance(self.storage.faults, Calm)
 
     def _work(self) -> float:
-        """Seconds that the runs need at most in a healthy world, however their steps are shared out."""
-        graphs, slots = self.setting.graphs, self.setting.hosts * (self.setting.batch + self.setting.batch // 2)
-        return max(graph.longest for graph in graphs) + sum(graph.work for graph in graphs) / slots
+        """Seconds that the runs need at most in a healthy world, were each process to run one step at a time.
+
+        It may: steps that have died with their process more than once share it with no other such step.
+        """
+        graphs = self.setting.graphs
+        return max(graph.longest for graph in graphs) + sum(graph.work for graph in graphs) / self.setting.hosts
 
     def _heal(self) -> None:
         if not self.healed:
