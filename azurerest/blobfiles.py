@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from azurerest.blobs import Blobs
-from azurerest.blobtypes import BlobProperties, Written, metadata_headers, written_of
-from azurerest.errors import Invalid
+from azurerest.blobtypes import BlobProperties, Written, metadata_headers, properties_of, written_of
+from azurerest.errors import Invalid, StorageError, Unanswered
 from azurerest.names import blob_path
 
 SINGLE: Final = 8 * 1024 * 1024
@@ -97,6 +97,27 @@ def put_file(
         return put_stream(
             blobs, container, name, source, content_type=content_type, metadata=metadata, if_none_match=if_none_match
         )
+
+
+def get_into(
+    blobs: Blobs, container: str, name: str, buffer: memoryview, *, start: int = 0, if_match: str | None = None
+) -> tuple[int, BlobProperties]:
+    """Bytes of the blob from `start` on, as many as it has and the buffer takes; their number.
+
+    After an error the buffer may hold anything.
+    """
+    headers = {"x-ms-range": f"bytes={start}-{start + len(buffer) - 1}"}
+    if if_match is not None:
+        headers["if-match"] = if_match
+    try:
+        answer = blobs.service.call("GET", blob_path(container, name), headers=headers, repeat=True, into=buffer)
+    except StorageError as fault:
+        if fault.status != 416:
+            raise
+        return 0, blobs.head(container, name)
+    if answer.body:
+        raise Unanswered("the service's answer has more bytes than it was asked for", status=answer.status)
+    return answer.length, properties_of(answer.headers)
 
 
 def get_stream(blobs: Blobs, container: str, name: str, *, chunk: int = SINGLE) -> Iterator[bytes]:

@@ -46,11 +46,14 @@ class Origin(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Status, headers (names in lower case) and body of a response."""
+    """Status, headers (names in lower case) and body of a response. `length`: of the body, also of one that went into a
+    caller's buffer, of which `body` has nothing.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
+    length: int
 
 
 class Connection:
@@ -91,13 +94,15 @@ class Connection:
         """Whether a parked connection may be used: not idle too long, not closed by the peer."""
         return time.monotonic() < self._until and not self._poll.poll(0)
 
-    def exchange(self, verb: str, head: bytes, body: bytes | memoryview) -> Answer:
-        """Send one request and read its whole answer. Raises ExchangeBroken."""
+    def exchange(self, verb: str, head: bytes, body: bytes | memoryview, into: memoryview | None = None) -> Answer:
+        """Send one request and read its whole answer. into: takes the body of a 2xx answer, if it says its length and
+        that is not larger. Raises ExchangeBroken.
+        """
         self._until = 0.0
         self._buffer.clear()
         unsent = self._send(head, body)
         try:
-            return self._receive(verb)
+            return self._receive(verb, into)
         except ExchangeBroken:
             # A server may refuse early and close while the body is still being sent; only without such an answer
             # is the failure that of the sending.
@@ -135,7 +140,7 @@ class Connection:
         if not self._fill(stage):
             raise ExchangeBroken(stage, "the peer closed the connection")
 
-    def _receive(self, verb: str) -> Answer:
+    def _receive(self, verb: str, into: memoryview | None) -> Answer:
         status, version, headers = self._read_head()
         while 100 <= status < 200:
             status, version, headers = self._read_head()
@@ -145,14 +150,21 @@ class Connection:
         elif "chunked" in headers.get("transfer-encoding", "").lower():
             body = self._read_chunked()
         elif "content-length" in headers:
-            body = self._read_exactly(self._number(headers["content-length"], 10))
+            length = self._number(headers["content-length"], 10)
+            if into is not None and 200 <= status < 300 and length <= len(into):
+                self._read_into(into[:length])
+                return self._answer(status, headers, b"", length)
+            body = self._read_exactly(length)
         else:
             body = self._read_to_end()
+        return self._answer(status, headers, body, len(body))
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, length: int) -> Answer:
         if self._buffer:
             self.reusable = False
         if self.reusable and (keep := headers.get("keep-alive")) is not None:
             self._note_keep_alive(keep)
-        return Answer(status, headers, body)
+        return Answer(status, headers, body, length)
 
     def _note_keep_alive(self, value: str) -> None:
         """A server that says when it will close an idle connection is left one second earlier."""
@@ -197,13 +209,17 @@ class Connection:
             del buffer[:size]
             return body
         whole = bytearray(size)
-        have = len(buffer)
-        whole[:have] = buffer
-        buffer.clear()
-        view = memoryview(whole)
-        while have < size:
-            have += self._receive_into(view[have:])
+        self._read_into(memoryview(whole))
         return bytes(whole)
+
+    def _read_into(self, view: memoryview) -> None:
+        """Fill the view, first with what was received already."""
+        buffer = self._buffer
+        have = min(len(buffer), len(view))
+        view[:have] = buffer[:have]
+        del buffer[:have]
+        while have < len(view):
+            have += self._receive_into(view[have:])
 
     def _receive_into(self, view: memoryview) -> int:
         try:

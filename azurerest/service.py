@@ -45,25 +45,26 @@ class Service:
         headers: Mapping[str, str] | None = None,
         body: bytes | memoryview = b"",
         repeat: bool = False,
+        into: memoryview | None = None,
     ) -> Response:
-        """Send a request; returns its 2xx answer.
+        """Send a request; returns its 2xx answer. into: takes its body, if that fits.
 
         path: encoded, without the endpoint's base. query: decoded. repeat: a plain read, tried up to READ_TRIES times
         (never past transport.read_timeout seconds in all) when it is refused for load, fails in the service, or gets no
         answer. Raises StorageError.
         """
         if not repeat:
-            return self._try(verb, path, query, headers, body, repeat=False)
+            return self._try(verb, path, query, headers, body, into, repeat=False)
         deadline = time.monotonic() + self.transport.read_timeout
         for pause in _BACKOFF[: READ_TRIES - 1]:
             try:
-                return self._try(verb, path, query, headers, body, repeat=True)
+                return self._try(verb, path, query, headers, body, into, repeat=True)
             except (Busy, Unanswered, Unreachable) as fault:
                 wait = _wait(fault, pause)
                 if wait is None or time.monotonic() + wait >= deadline:
                     raise
                 self.transport.sleep(wait)
-        return self._try(verb, path, query, headers, body, repeat=True)
+        return self._try(verb, path, query, headers, body, into, repeat=True)
 
     def _try(
         self,
@@ -72,12 +73,14 @@ class Service:
         query: Query,
         headers: Mapping[str, str] | None,
         body: bytes | memoryview,
+        into: memoryview | None,
         *,
         repeat: bool,
     ) -> Response:
         full = self.endpoint.base + path
         head = self.head(verb, full, query, headers, len(body))
-        response = self.transport.send(self.kind, self.endpoint.origin, verb, full, head, body, repeat=repeat)
+        origin = self.endpoint.origin
+        response = self.transport.send(self.kind, origin, verb, full, head, body, repeat=repeat, into=into)
         if 200 <= response.status < 300:
             return response
         raise refusal(response, f"{verb} {self.kind} {full}")

@@ -39,12 +39,16 @@ class Call(NamedTuple):
 
 
 class Response(NamedTuple):
-    """Status, headers (lower-case names) and body; `date` is the server's own Date as epoch seconds."""
+    """Status, headers (lower-case names) and body; `date` is the server's own Date as epoch seconds.
+
+    length: of the body, also of one that went into a caller's buffer, of which `body` has nothing.
+    """
 
     status: int
     headers: dict[str, str]
     body: bytes
     date: float
+    length: int = 0
 
 
 Observer = Callable[[Call], None]
@@ -106,16 +110,26 @@ class Transport:
                 pool.pop().close()
 
     def send(
-        self, service: str, origin: Origin, verb: str, path: str, head: bytes, body: bytes | memoryview, *, repeat: bool
+        self,
+        service: str,
+        origin: Origin,
+        verb: str,
+        path: str,
+        head: bytes,
+        body: bytes | memoryview,
+        *,
+        repeat: bool,
+        into: memoryview | None = None,
     ) -> Response:
-        """One request and its answer, of whatever status. repeat: it is a plain read.
+        """One request and its answer, of whatever status. repeat: it is a plain read. into: takes the body of a 2xx
+        answer that fits, and may hold part of one that did not come whole.
 
         Raises Unreachable, Unanswered.
         """
         started = time.monotonic()
         operation = f"{verb} {service} {path}"
         try:
-            answer = self._send_pooled(origin, verb, head, body, repeat=repeat)
+            answer = self._send_pooled(origin, verb, head, body, into, repeat=repeat)
         except ExchangeBroken as fault:
             self._report(service, verb, path, 0, started, len(body), 0)
             kind = Unreachable if fault.stage is Stage.UNSENT else Unanswered
@@ -124,8 +138,9 @@ class Transport:
             self._report(service, verb, path, 0, started, 0, 0)
             message = f"cannot connect to {origin.host}:{origin.port}: {fault}"
             raise Unreachable(message, operation=operation) from fault
-        self._report(service, verb, path, answer.status, started, len(body), len(answer.body))
-        return Response(answer.status, answer.headers, answer.body, self._note_date(answer.headers.get("date")))
+        self._report(service, verb, path, answer.status, started, len(body), answer.length)
+        date = self._note_date(answer.headers.get("date"))
+        return Response(answer.status, answer.headers, answer.body, date, answer.length)
 
     def _report(
         self, service: str, verb: str, path: str, status: int, started: float, sent: int, received: int
@@ -143,20 +158,31 @@ class Transport:
             return date
         return self.server_now() if self._clock else 0.0
 
-    def _send_pooled(self, origin: Origin, verb: str, head: bytes, body: bytes | memoryview, *, repeat: bool) -> Answer:
+    def _send_pooled(
+        self,
+        origin: Origin,
+        verb: str,
+        head: bytes,
+        body: bytes | memoryview,
+        into: memoryview | None,
+        *,
+        repeat: bool,
+    ) -> Answer:
         pooled = self._take_idle(origin)
         if pooled is not None:
             try:
-                return self._exchange(pooled, verb, head, body)
+                return self._exchange(pooled, verb, head, body, into)
             except ExchangeBroken as fault:
                 harmless = fault.stage is Stage.UNSENT or (repeat and fault.stage is Stage.SILENT)
                 if fault.timed_out or not harmless:
                     raise
-        return self._exchange(self._connect(origin), verb, head, body)
+        return self._exchange(self._connect(origin), verb, head, body, into)
 
-    def _exchange(self, connection: Connection, verb: str, head: bytes, body: bytes | memoryview) -> Answer:
+    def _exchange(
+        self, connection: Connection, verb: str, head: bytes, body: bytes | memoryview, into: memoryview | None
+    ) -> Answer:
         try:
-            answer = connection.exchange(verb, head, body)
+            answer = connection.exchange(verb, head, body, into)
         except BaseException:
             connection.close()
             raise

@@ -26,7 +26,7 @@ from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFai
 
 T = TypeVar("T")
 
-FIRST = 4 * 1024 * 1024
+FIRST = 1024 * 1024
 """Bytes that are asked for before the size of a blob is known."""
 WAITS = (0.1, 0.4, 1.6, 5.0)
 """Seconds before each further try of a write, or of a part of a large blob."""

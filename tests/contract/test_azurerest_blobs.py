@@ -298,3 +298,19 @@ def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_ranges_into_a_buffer(blobs: Blobs, con: str) -> None:
+    data = os.urandom(300_000)
+    etag = blobs.put(con, "b", data).etag
+    buffer = bytearray(200_000)
+    got, properties = blobfiles.get_into(blobs, con, "b", memoryview(buffer), start=50_000)
+    assert (got, properties.size, bytes(buffer)) == (200_000, 300_000, data[50_000:250_000])
+    got, _ = blobfiles.get_into(blobs, con, "b", memoryview(buffer), start=299_000, if_match=etag)
+    assert (got, bytes(buffer[:1000])) == (1000, data[299_000:])
+    assert blobfiles.get_into(blobs, con, "b", memoryview(buffer), start=300_000)[0] == 0
+    blobs.put(con, "b", b"")
+    got, properties = blobfiles.get_into(blobs, con, "b", memoryview(buffer))
+    assert (got, properties.size) == (0, 0)
+    with pytest.raises(PreconditionFailed):
+        blobfiles.get_into(blobs, con, "b", memoryview(buffer), if_match=etag)

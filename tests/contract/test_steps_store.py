@@ -13,6 +13,7 @@ import pytest
 from azurerest import Account, Blobs, Busy, Transport, Unanswered
 from steps.azure_store import WAITS, AzureStore
 from steps.memory_store import MemoryStore
+from steps.parts import PART
 from steps.store import BlobExists, BlobMissing, Listed, Store, StoreFailed
 
 CONTAINER = "steps-store"
@@ -168,3 +169,46 @@ def test_a_service_that_stays_silent_is_given_up(blobs: Blobs, prefix: str) -> N
     with pytest.raises(StoreFailed, match="too much to do"):
         store.put(CONTAINER, prefix, b"x")
     assert len(waits) == len(WAITS)
+
+
+def test_a_part_that_fails_is_repeated_alone(azurite_connection: str, prefix: str) -> None:
+    """Large blobs are not begun anew: every other part travels once."""
+    transport = Transport()
+    blobs = Blobs(Account.from_connection_string(azurite_connection), transport)
+    failing = iter([False, True, True, False, True])
+    calls: list[str] = []
+    send = transport.send
+
+    def flaky(service: str, origin: Any, verb: str, path: str, head: bytes, *args: Any, **kwargs: Any) -> Any:
+        if b"comp=block&" in head or b"x-ms-range" in head:
+            calls.append(verb)
+            if next(failing, False):
+                raise Unanswered("the connection broke")
+        return send(service, origin, verb, path, head, *args, **kwargs)
+
+    transport.send = flaky  # type: ignore[method-assign]
+    store = AzureStore(blobs, sleep=lambda _: None)
+    data = os.urandom(4 * PART + 1)
+    store.upload(CONTAINER, prefix, io.BytesIO(data))
+    assert len(calls) == 5 + 3
+    calls.clear()
+    failing = iter([False, False, True])
+    sink = io.BytesIO()
+    store.download(CONTAINER, prefix, sink)
+    assert sink.getvalue() == data
+    assert len(calls) == 1 + 4 + 1
+    transport.close()
+
+
+def test_a_blob_that_is_replaced_while_it_is_read(blobs: Blobs, prefix: str) -> None:
+    store = AzureStore(blobs, sleep=lambda _: None)
+    store.upload(CONTAINER, prefix, io.BytesIO(bytes(3 * PART)))
+
+    class Sink(io.BytesIO):
+        def write(self, data: Any) -> int:
+            if not self.tell():
+                blobs.put(CONTAINER, prefix, b"other")
+            return super().write(data)
+
+    with pytest.raises(StoreFailed, match="replaced while it was read"):
+        store.download(CONTAINER, prefix, Sink())
