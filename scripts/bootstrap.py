@@ -77,12 +77,16 @@ def _build(root: Path, environment: dict[str, str], *, keep: bool) -> None:
 
 
 def _link(root: Path) -> None:
-    """Make the client importable from any folder, as an installed package is."""
+    """Make the client importable from any folder, and its command callable, as those of an installed package are."""
     (packages,) = (root / ".venv" / "lib").glob("python3.*/site-packages")
     for name in CLIENT:
         link = packages / name
         link.unlink(missing_ok=True)
         link.symlink_to(root / name)
+    command = root / ".venv" / "bin" / "millstream"
+    lines = (f"#!{root / '.venv' / 'bin' / 'python'}", "import sys", "from millstream.cli import main")
+    command.write_text("\n".join([*lines, "sys.exit(main(sys.argv[1:]))", ""]))
+    command.chmod(0o755)
 
 
 def _entry(package: str, lock: str) -> str:
