@@ -182,19 +182,6 @@ def _ignore_the_end(memory: ProcessMemory, plan: Plan, run: str, batch: list[Com
     return tuple(sorted(steps))
 
 
-def _one_tells_for_all(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
-    """If one result of a batch is in storage, all of them are taken to be."""
-
-    def clarify(memory: ProcessMemory, plan: Plan, run: str, batch: list[Completion], at: int) -> Task[Any]:
-        yield from complete._recheck(batch[at])
-        if batch[at].fate is Fate.COMMITTED:
-            for completion in batch:
-                completion.fate = Fate.COMMITTED
-        return (yield from sound(memory, plan, run, batch, at))
-
-    return clarify
-
-
 def _trust_for_ever(memory: ProcessMemory, run: str, parents: int) -> Task[Any]:
     """Believes a remembered head however old it is."""
     known = memory.head(run)
