@@ -174,6 +174,10 @@ class Api:
         """`wish` must hold a request_id, which makes this repeatable."""
         return self._send("POST", "models", wish, views.ModelView)
 
+    def register_step_model(self, run_id: str, step_id: str, wish: Mapping[str, Any]) -> views.ModelView:
+        """`wish` must hold a request_id, which makes this repeatable."""
+        return self._send("POST", f"runs/{_name(run_id)}/steps/{_name(step_id)}/models", wish, views.ModelView)
+
     def put_compute(self, name: str, wish: Mapping[str, Any]) -> views.ComputeDetailView:
         """Make a compute, or change what is kept of it."""
         return self._send("PUT", f"computes/{_name(name)}", wish, views.ComputeDetailView)

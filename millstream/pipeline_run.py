@@ -206,6 +206,10 @@ class PipelineRun(ServiceRun):
     def _step_run(self, view: StepView) -> StepRun:
         return StepRun(self.experiment, f"{self.id}_{view.id}", self.id, view.id, _view=view)
 
+    def _owner_of(self, name: str) -> tuple[str, str, str]:
+        step, _, path = name.partition("/")
+        return self.id, step, path
+
     def _artifacts(self) -> dict[str, RemoteFile]:
         steps = self.api.outputs(self.id).steps
         return {f"{step}/{file.path}": file for step, left in steps.items() for file in left.artifacts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from orchestrator.core.names import shown, suggestion
 if TYPE_CHECKING:
     from millstream.api import Api
     from millstream.experiment import Experiment
+    from millstream.model import Model
 
 LOG_FILE = "user_logs/std_log.txt"
 FINISHED = {"Completed": "Finished"}
@@ -27,7 +29,6 @@ UNAVAILABLE = {
     **dict.fromkeys(("log", "log_list", "log_row", "log_table", "log_image"), _LOGGING),
     **dict.fromkeys(("log_confusion_matrix", "log_accuracy_table", "log_predictions", "log_residuals"), _LOGGING),
     **dict.fromkeys(("upload_file", "upload_files", "upload_folder"), "files are uploaded by the script of a step"),
-    "register_model": "models are registered by the script of a step: Run.get_context().register_model(...)",
     "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
     "create_children": "the child runs of a pipeline run are its steps",
@@ -89,6 +90,46 @@ class ServiceRun(Run):
 
     def get_properties(self) -> dict[str, str]:
         return self.properties
+
+    def register_model(
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        model_framework: str | None = None,
+        model_framework_version: str | None = None,
+        description: str | None = None,
+        datasets: Any = None,
+        sample_input_dataset: Any = None,
+        sample_output_dataset: Any = None,
+        resource_configuration: Any = None,
+    ) -> Model:
+        """Register a file or folder of a run that has ended, as a model's next version.
+
+        `model_path` is its name in `get_file_names`, by default the model's own. `datasets`, samples and resources are
+        accepted and left aside.
+        Raises UnknownThing, Conflict.
+        """
+        del datasets, sample_input_dataset, sample_output_dataset, resource_configuration
+        from millstream.model import Model
+
+        run, step, path = self._owner_of(model_path or model_name)
+        wish = {
+            "name": model_name,
+            "path": path,
+            "request_id": str(uuid.uuid4()),
+            "tags": {str(key): str(value) for key, value in (tags or {}).items()},
+            "properties": {str(key): str(value) for key, value in (properties or {}).items()},
+            "description": description or "",
+            "framework": model_framework,
+            "framework_version": model_framework_version,
+        }
+        return Model(self.experiment.workspace, _view=self.api.register_step_model(run, step, wish))
+
+    def _owner_of(self, name: str) -> tuple[str, str, str]:
+        """(pipeline run, step id, path in the step) of a file or folder of the run."""
+        raise NotImplementedError
 
     def flush(self, timeout_seconds: float = 300) -> None:
         """Nothing: nothing waits here."""

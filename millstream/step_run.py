@@ -159,6 +159,9 @@ class StepRun(ServiceRun):
     def _committed(self) -> StepOutputsView:
         return self.api.outputs(self.pipeline_run_id, self.step_id).steps.get(self.step_id, StepOutputsView())
 
+    def _owner_of(self, name: str) -> tuple[str, str, str]:
+        return self.pipeline_run_id, self.step_id, name
+
     def _artifacts(self) -> dict[str, RemoteFile]:
         return {file.path: file for file in self._committed().artifacts}
 

@@ -60,7 +60,6 @@ ABSENT: Final[dict[str, Reasons]] = {
         "as_upload": "use PipelineData(output_mode='upload')",
         "is_sas": "the service speaks to storage; the client has no credentials",
     },
-    "PipelineData": {"as_dataset": "read the files in the script"},
 }
 
 IGNORED: Final[dict[str, Reasons]] = {

@@ -6,7 +6,7 @@ the last attempt is the one that the run keeps.
 
     m|<name>                                  the latest version of a name
     v|<name>|<99999999 - version>             a version, latest first; its document lies in a blob named by content
-    r|<run>|<step>|<position>|<name>          which version a registration became, and by which attempt
+    r|<run>|<step>|<position>|<name>[|<request>]   which version a registration became, and by which attempt
 """
 
 from __future__ import annotations
@@ -75,11 +75,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which attempt (from 1) of which step of which run registers. Without a step, `run` is a request's own name."""
+    """Which attempt (from 1) of which step of which run registers. Without a step, `run` is a request's own name.
+
+    `request` tells registrations apart that were asked for from outside, after the step had ended.
+    """
 
     run: str
     step: str
     attempt: int
+    request: str = ""
+
+    def key(self, position: int, name: str) -> str:
+        """The row that says which version a registration became."""
+        own = f"|{self.request}" if self.request else ""
+        return f"r|{self.run}|{self.step}|{position:04d}|{name}{own}"
 
 
 def registering(world: Runner, perform: Callable[[Job, Lease], StepResult | None]) -> Callable[[Perform], Any]:
@@ -109,7 +118,7 @@ def register(origin: Origin, result: StepResult) -> Task[tuple[Model, ...]]:
 
 
 def _register(origin: Origin, position: int, wish: ModelRegistration, result: StepResult) -> Task[Model]:
-    key = f"r|{origin.run}|{origin.step}|{position:04d}|{wish.name}"
+    key = origin.key(position, wish.name)
     now = yield from Now()
     for attempt in range(_TRIES):
         if attempt:

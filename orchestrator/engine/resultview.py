@@ -74,6 +74,12 @@ def outputs_view(
     return views
 
 
+def result_of(memory: ProcessMemory, run: str, step: str) -> Task[StepResult | None]:
+    """How a step ended; None: it has not. Raises UnknownThing."""
+    results = yield from _results(memory, run, step)
+    return results[0][1] if results else None
+
+
 def sign_files(container: str, prefix: str, files: Iterable[File], seconds: float) -> Task[tuple[SignedFile, ...]]:
     """Files below `prefix` with URLs to read them."""
     signed: list[SignedFile] = []

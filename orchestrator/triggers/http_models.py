@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.catalog import experiments, model_uploads, models
+from orchestrator.catalog import experiments, model_uploads, models, run_models
 from orchestrator.catalog.experiments import Experiment
 from orchestrator.catalog.models import Model
 from orchestrator.catalog.snapshots import ManifestEntry
@@ -87,18 +87,23 @@ class ModelUploadBody(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[ModelFileUpload, ...]
 
 
-class RegisterRequest(Strict, frozen=True, kw_only=True):
-    """`path` is the file among `files`, or the folder of them, that is the model. The wish is known by `request_id`."""
+class RegisterFromStepRequest(Strict, frozen=True, kw_only=True):
+    """`path` is the file, or the folder of files, that is the model. The wish is known by `request_id`."""
 
     name: str
     path: str
-    files: tuple[ManifestEntry, ...]
     request_id: RunId
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     properties: dict[str, str] = msgspec.field(default_factory=dict)
     description: str = ""
     framework: str | None = None
     framework_version: str | None = None
+
+
+class RegisterRequest(RegisterFromStepRequest, frozen=True, kw_only=True):
+    """`path` is the file among `files`, or the folder of them, that is the model. The wish is known by `request_id`."""
+
+    files: tuple[ManifestEntry, ...]
 
 
 @route("GET", "experiments", summary="List experiments", role=Role.READER, answers={200: ExperimentList})
@@ -123,8 +128,7 @@ def list_models(service: Service, asked: Asked, query: ModelsQuery) -> Reply:
 def get_model(service: Service, asked: Asked, query: ModelQuery) -> Reply:
     """The latest version, or the one asked for."""
     model = service.world.run(models.get(asked.path["name"], query.version or None))
-    files = service.world.run(sign_files(SYSTEM, model.prefix, model.files, service.settings.url_seconds))
-    return Reply(body=ModelBody(**_fields(model), files=files))
+    return Reply(body=_body(service, model))
 
 
 @route(
@@ -156,7 +160,28 @@ def upload_model(service: Service, asked: Asked, body: ModelUploadRequest) -> Re
 def register_model(service: Service, asked: Asked, body: RegisterRequest) -> Reply:
     """Make files that were uploaded the next version of a model. Sent again, it answers with the same version."""
     del asked
-    wish = ModelRegistration(
+    model = service.world.run(model_uploads.publish(_wish(body), body.files, body.request_id))
+    return Reply(body=_body(service, model))
+
+
+@route(
+    "POST",
+    "runs/{run_id}/steps/{step_id}/models",
+    summary="Register a model of a step",
+    role=Role.SUBMITTER,
+    answers={200: ModelBody},
+    errors=(404, 409),
+    example={"name": "iris", "path": "outputs/model.pkl", "request_id": "7a1f0c9e"},
+)
+def register_step_model(service: Service, asked: Asked, body: RegisterFromStepRequest) -> Reply:
+    """Make files that a step left the next version of a model. Sent again, it answers with the same version."""
+    run, step = asked.path["run_id"], asked.path["step_id"]
+    model = service.world.run(run_models.publish(service.memory, run, step, _wish(body), body.request_id))
+    return Reply(body=_body(service, model))
+
+
+def _wish(body: RegisterFromStepRequest) -> ModelRegistration:
+    return ModelRegistration(
         name=body.name,
         path=body.path,
         tags=body.tags,
@@ -165,9 +190,11 @@ def register_model(service: Service, asked: Asked, body: RegisterRequest) -> Rep
         framework=body.framework,
         framework_version=body.framework_version,
     )
-    model = service.world.run(model_uploads.publish(wish, body.files, body.request_id))
+
+
+def _body(service: Service, model: Model) -> ModelBody:
     files = service.world.run(sign_files(SYSTEM, model.prefix, model.files, service.settings.url_seconds))
-    return Reply(body=ModelBody(**_fields(model), files=files))
+    return ModelBody(**_fields(model), files=files)
 
 
 def _fields(model: Model) -> dict[str, Any]:
@@ -175,4 +202,4 @@ def _fields(model: Model) -> dict[str, Any]:
     return {**kept, "id": f"{model.name}:{model.version}"}
 
 
-ROUTES = (list_experiments, list_models, get_model, upload_model, register_model)
+ROUTES = (list_experiments, list_models, get_model, upload_model, register_model, register_step_model)

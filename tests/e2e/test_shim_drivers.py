@@ -55,6 +55,11 @@ parser.add_argument("--folder")
 folder = parser.parse_args().folder
 print("used", sorted(os.listdir(folder)), os.environ["AZUREML_DATAREFERENCE_clean"] == folder)
 """,
+    "leave.py": """
+from pathlib import Path
+Path("outputs").mkdir(exist_ok=True)
+Path("outputs/left.txt").write_text("left")
+""",
     "single.py": """
 import os, sys
 from azureml.core import Run
@@ -190,6 +195,12 @@ print([child.name for child in run.get_children()], run.get_details()["status"],
 again = run.publish_pipeline(name="again", description="", version="2")
 second = PipelineRun(Experiment(ws, "runs"), again.submit(ws, "runs").id)
 print(second.wait_for_completion(show_output=False, raise_on_error=False), len(list(Run.list(Experiment(ws, "runs")))))
+left = Experiment(ws, "runs").submit(Pipeline(ws, [PythonScriptStep("leave.py", source_directory="src")]))
+left.wait_for_completion(show_output=False)
+(leaver,) = left.find_step_run("leave.py")
+first = leaver.register_model("left", "outputs/left.txt", tags={"by": "hand"})
+second = left.register_model(model_name="left", model_path="leave/outputs/left.txt")
+print(first.id, first.run == leaver, first.tags, second.id, open(second.download("got")).read())
 tagged = list(ws.experiments["runs"].get_runs(tags={"a": "b"}))
 print([e.name for e in Experiment.list(ws) if e.name == "runs"], tagged == [run])
 """
@@ -255,6 +266,7 @@ def test_models_of_files_and_what_is_known_of_runs(service: Service, project: Pa
     assert "{'author': 'me'} {'a': 'b'} 1 True" in shown
     assert "['one'] Failed None" in shown
     assert "Failed 2" in shown
+    assert "left:1 True {'by': 'hand'} left:2 left" in shown
     assert shown[-1] == "['runs'] True"
 
 

@@ -105,3 +105,12 @@ def test_properties_are_added_to_a_run(api: Api) -> None:
     assert api.call("PATCH", f"runs/{run}", {"properties": {"a": "1"}}).json["properties"] == {"a": "1"}
     assert api.call("PATCH", f"runs/{run}", {"properties": {"a": "2"}}).status == 409
     assert api.call("PATCH", f"runs/{run}", {"properties": {"": "2"}}).json["error"]["field"] == "properties"
+
+
+def test_a_step_that_has_not_succeeded_has_no_models(api: Api) -> None:
+    run = api.call("POST", "runs", {"experiment_name": "e", "definition": definition()}).json["id"]
+    step = definition()["steps"][0]["id"]
+    body = {"name": "iris", "path": "outputs/x", "request_id": "r1"}
+    assert api.call("POST", f"runs/{run}/steps/{step}/models", body).json["error"]["field"] == "step_id"
+    assert api.call("POST", f"runs/{run}/steps/none/models", body).status == 404
+    assert api.call("POST", f"runs/{run}/steps/{step}/models", {**body, "path": "../x"}).status == 400
