@@ -18,6 +18,7 @@ from steps.inputs import Bringer
 from steps.kinds import kind
 from steps.log import StepLog
 from steps.outputs import Found
+from steps.progress import Progress
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
 from steps.spool import Reported
@@ -43,6 +44,8 @@ class Equipment:
     def close(self) -> None:
         self.server.close()
         self.pool.close()
+        if self.pool.objects is not None:
+            self.pool.objects.close()
         self.work.close()
 
 
@@ -94,7 +97,18 @@ class Attempt:
         try:
             yield folders
         finally:
+            self._leave_to_node(folders)
             work.remove(folders)
+
+    def _leave_to_node(self, folders: Folders) -> None:
+        """What was read and written need not be brought to the next step on this node."""
+        own = self._equipment
+        if own.pool.objects is None or own.settings.keep_work_dirs:
+            return
+        own.pool.objects.take_back(folders.root)
+        outputs = [item for found in self._found for item in found.pushes]
+        for item, file in zip(outputs, self._stored or (), strict=False):
+            own.pool.objects.take(item.source, file)
 
     def _work(self, folders: Folders) -> None:
         """Raises StepFailure, Stopped, OSError."""
@@ -137,13 +151,16 @@ class Attempt:
         """The end of the log, outputs and artifacts travel together. Raises StorageFailed, Stopped, OSError."""
         pushes = [item for found in self._found for item in found.pushes] + self._artifacts
 
+        progress = Progress(self._log, "Outputs")
+
         def store(item: Push | None) -> File | None:
             if item is not None:
-                return push(self._equipment.store, item, self._stop)
+                return push(self._equipment.store, item, self._stop, progress)
             self._log.finish()
             return None
 
         files = self._equipment.pool.map(store, [None, *pushes])
+        progress.end()
         self._stored = [file for file in files if file is not None]
         if self._failure is None:
             own = self._equipment

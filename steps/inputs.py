@@ -17,6 +17,7 @@ from steps.datastores import container_of
 from steps.failures import InputMissing, InputUnusable, InvalidStep, StorageFailed
 from steps.log import StepLog
 from steps.paths import UnsafeName, below
+from steps.progress import Progress
 from steps.stop import Stop
 from steps.store import BlobMissing, Listed, Store, StoreFailed
 from steps.transfer import Fetch, Pool, fetch, fetch_all
@@ -52,7 +53,11 @@ class Bringer:
         """
         plain = [port for port in job.step.inputs if not job.inputs[port.name].dataset_id]
         plans = self.pool.map(lambda port: self._plan(port, job.inputs[port.name], folders, stop), plain)
-        fetch_all(self.pool, self.store, [item for plan in plans for item in plan.fetches], stop)
+        fetches = [item for plan in plans for item in plan.fetches]
+        sizes = [item.expected.size for item in fetches if item.expected is not None]
+        progress = Progress(log, "Inputs", total=sum(sizes) if len(sizes) == len(fetches) else None)
+        fetch_all(self.pool, self.store, fetches, stop, progress)
+        progress.end()
         made = {port.name: plan.brought() for port, plan in zip(plain, plans, strict=True)}
         for port in job.step.inputs:
             data = job.inputs[port.name]

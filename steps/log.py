@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 
 from steps.store import Store, StoreFailed
@@ -24,10 +25,11 @@ class StepLog:
     """Bytes in, at most `limit` of them and some notes of ours out, to the blob `container`/`name`.
 
     A log that is finished before its first flush costs one transaction, an empty one none. After the limit only the end
-    of the script's output is kept, and appended when the log is finished. One thread at a time.
+    of the script's output is kept, and appended when the log is finished. Thread-safe.
     """
 
     def __init__(self, store: Store, container: str, name: str, *, limit: int) -> None:
+        self._lock = threading.RLock()
         self._store = store
         self._container = container
         self._name = name
@@ -43,26 +45,28 @@ class StepLog:
 
     def write(self, data: bytes) -> None:
         """What the script printed."""
-        room = max(0, self._limit - self._taken)
-        self._taken += len(data)
-        self._tail += data[-TAIL_BYTES:]
-        del self._tail[:-TAIL_BYTES]
-        if room:
-            self._put(data[:room])
-        if len(data) > room:
-            if not self._left_out:
-                self._put(f"\n[millstream] The log is cut here, after {self._limit} bytes.\n".encode())
-            self._left_out += len(data) - room
-            self._cut_tail += data[room:][-TAIL_BYTES:]
-            del self._cut_tail[:-TAIL_BYTES]
+        with self._lock:
+            room = max(0, self._limit - self._taken)
+            self._taken += len(data)
+            self._tail += data[-TAIL_BYTES:]
+            del self._tail[:-TAIL_BYTES]
+            if room:
+                self._put(data[:room])
+            if len(data) > room:
+                if not self._left_out:
+                    self._put(f"\n[millstream] The log is cut here, after {self._limit} bytes.\n".encode())
+                self._left_out += len(data) - room
+                self._cut_tail += data[room:][-TAIL_BYTES:]
+                del self._cut_tail[:-TAIL_BYTES]
 
     def note(self, text: str) -> None:
         """A line of our own."""
-        start = b"\n" if self._tail and not self._tail.endswith(b"\n") else b""
-        line = start + f"[millstream] {text}\n".encode(errors="backslashreplace")
-        self._tail += line[-TAIL_BYTES:]
-        del self._tail[:-TAIL_BYTES]
-        self._put(line)
+        with self._lock:
+            start = b"\n" if self._tail and not self._tail.endswith(b"\n") else b""
+            line = start + f"[millstream] {text}\n".encode(errors="backslashreplace")
+            self._tail += line[-TAIL_BYTES:]
+            del self._tail[:-TAIL_BYTES]
+            self._put(line)
 
     def _put(self, data: bytes) -> None:
         if data and not self._pending:
@@ -85,20 +89,21 @@ class StepLog:
 
     def flush(self) -> bool:
         """Store what is pending. False when storage would not take it: it stays pending, and is due again later."""
-        if not self._pending:
+        with self._lock:
+            if not self._pending:
+                self._due = math.inf
+                return True
+            data = bytes(self._pending)
+            try:
+                self._store.append(self._container, self._name, data, self._stored)
+            except StoreFailed as error:
+                log.warning("log_flush_failed blob=%s: %s", self._name, error)
+                self._due = time.monotonic() + self._interval()
+                return False
+            self._stored += len(data)
+            del self._pending[: len(data)]
             self._due = math.inf
             return True
-        data = bytes(self._pending)
-        try:
-            self._store.append(self._container, self._name, data, self._stored)
-        except StoreFailed as error:
-            log.warning("log_flush_failed blob=%s: %s", self._name, error)
-            self._due = time.monotonic() + self._interval()
-            return False
-        self._stored += len(data)
-        del self._pending[: len(data)]
-        self._due = math.inf
-        return True
 
     @property
     def stored(self) -> tuple[str | None, int]:
@@ -110,14 +115,15 @@ class StepLog:
 
         A log that cannot be stored does not undo what its script did: it is left incomplete.
         """
-        if missing := self._left_out - len(self._cut_tail):
-            self._put(f"[millstream] {missing} bytes left out.\n".encode())
-        self._put(bytes(self._cut_tail))
-        self._left_out = 0
-        self._cut_tail.clear()
-        for _ in range(_TRIES):
-            if not self._pending or self._finish_once():
-                return
+        with self._lock:
+            if missing := self._left_out - len(self._cut_tail):
+                self._put(f"[millstream] {missing} bytes left out.\n".encode())
+            self._put(bytes(self._cut_tail))
+            self._left_out = 0
+            self._cut_tail.clear()
+            for _ in range(_TRIES):
+                if not self._pending or self._finish_once():
+                    return
 
     def _finish_once(self) -> bool:
         if self._stored:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from orchestrator.core.result import File
-from steps.failures import InputDamaged, InputMissing, InputUnusable, StorageFailed, node_failure
+from steps.failures import DiskFull, InputDamaged, InputMissing, InputUnusable, StorageFailed, node_failure
+from steps.objects import Objects
+from steps.progress import Progress
 from steps.stop import Stop
 from steps.store import BlobMissing, Listed, Store, StoreFailed
 
@@ -42,9 +45,10 @@ class Push:
 
 
 class Pool:
-    """Threads for transfers, shared by all attempts of a worker."""
+    """Threads for transfers, shared by all attempts of a worker, and the contents that need not be transferred."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, objects: Objects | None = None) -> None:
+        self.objects = objects
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="millstream-transfer")
         # An attempt with thousands of files must not queue them all before another attempt's one.
         self._window = threads * 2
@@ -89,10 +93,15 @@ class _Hashing:
     over.
     """
 
-    def __init__(self, file: BinaryIO, stop: Stop) -> None:
+    def __init__(self, file: BinaryIO, stop: Stop, progress: Progress | None) -> None:
         self._file = file
         self._stop = stop
+        self._progress = progress
         self._reset()
+
+    def expect(self, size: int) -> None:
+        """So that a disk that is too small is found out at once."""
+        os.posix_fallocate(self._file.fileno(), 0, size)
 
     def _reset(self) -> None:
         self._hash = hashlib.sha256()
@@ -101,15 +110,19 @@ class _Hashing:
     def read(self, size: int = -1) -> bytes:
         self._stop.check()
         data = self._file.read(size)
-        self._hash.update(data)
-        self.size += len(data)
+        self._count(data)
         return data
 
     def write(self, data: bytes) -> int:
         self._stop.check()
+        self._count(data)
+        return self._file.write(data)
+
+    def _count(self, data: bytes) -> None:
         self._hash.update(data)
         self.size += len(data)
-        return self._file.write(data)
+        if self._progress is not None:
+            self._progress.add(len(data))
 
     def tell(self) -> int:
         return self._file.tell()
@@ -124,41 +137,63 @@ class _Hashing:
         return File(path=path, size=self.size, sha256=self._hash.hexdigest())
 
 
-def fetch(store: Store, item: Fetch, stop: Stop) -> Listed:
+def fetch(
+    store: Store, item: Fetch, stop: Stop, *, objects: Objects | None = None, progress: Progress | None = None
+) -> Listed:
     """Bring a file, whole or not at all. Returns what storage says of it.
 
-    Raises InputMissing, InputDamaged, InputUnusable, DiskFull, NodeFailed, StorageFailed, Stopped.
+    objects: where contents that are known are taken from first, and to whom they are lent. Raises InputMissing,
+    InputDamaged, InputUnusable, DiskFull, NodeFailed, StorageFailed, Stopped.
     """
     stop.check()
+    try:
+        return _fetch(store, item, stop, objects, progress)
+    except DiskFull:
+        if objects is None or not objects.make_room():
+            raise
+        return _fetch(store, item, stop, objects, progress)
+
+
+def _fetch(store: Store, item: Fetch, stop: Stop, objects: Objects | None, progress: Progress | None) -> Listed:
+    expected = item.expected
     with _local_errors(item.target):
         item.target.parent.mkdir(parents=True, exist_ok=True)
-        with item.target.open("xb") as file:
-            sink = _Hashing(file, stop)
-            try:
-                found = store.download(item.container, item.name, cast(BinaryIO, sink))
-                file.flush()
-            except BaseException:
-                item.target.unlink()
-                raise
-    _verify(item, sink)
+        if expected is not None and objects is not None and objects.copy_to(item.target, expected, stop.check):
+            objects.lend(item.target, expected)
+            return Listed(item.name, expected.size)
+        found = _download(store, item, stop, progress)
+        if expected is not None and objects is not None:
+            objects.lend(item.target, expected)
+    return found
+
+
+def _download(store: Store, item: Fetch, stop: Stop, progress: Progress | None) -> Listed:
+    with item.target.open("xb") as file:
+        sink = _Hashing(file, stop, progress)
+        try:
+            found = store.download(item.container, item.name, cast(BinaryIO, sink))
+            file.flush()
+            _verify(item, sink)
+        except BaseException:
+            item.target.unlink()
+            raise
     return found
 
 
 def _verify(item: Fetch, sink: _Hashing) -> None:
     expected = item.expected
     if expected is not None and sink.file(expected.path) != expected:
-        item.target.unlink()
         raise InputDamaged(
             f"The blob {item.container}/{item.name} is not what its step committed: {sink.size} bytes with sha256 "
             f"{sink.file('').sha256}, not {expected.size} with {expected.sha256}."
         )
 
 
-def push(store: Store, item: Push, stop: Stop) -> File:
+def push(store: Store, item: Push, stop: Stop, progress: Progress | None = None) -> File:
     """Store a file. Raises StorageFailed, Stopped, OSError."""
     stop.check()
     with _opened(item.source) as file:
-        source = _Hashing(file, stop)
+        source = _Hashing(file, stop, progress)
         try:
             store.upload(item.container, item.name, cast(BinaryIO, source))
         except StoreFailed as error:
@@ -175,8 +210,8 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
 
 
-def fetch_all(pool: Pool, store: Store, items: Sequence[Fetch], stop: Stop) -> None:
-    pool.map(lambda item: fetch(store, item, stop), items)
+def fetch_all(pool: Pool, store: Store, items: Sequence[Fetch], stop: Stop, progress: Progress | None = None) -> None:
+    pool.map(lambda item: fetch(store, item, stop, objects=pool.objects, progress=progress), items)
 
 
 def push_all(pool: Pool, store: Store, items: Sequence[Push], stop: Stop) -> list[File]:

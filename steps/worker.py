@@ -19,6 +19,7 @@ from steps.failures import Stopped
 from steps.fork_server import ForkServer
 from steps.heartbeat import Beater
 from steps.inputs import Bringer
+from steps.objects import Objects
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
 from steps.stop import Stop
@@ -48,7 +49,7 @@ class StepWorker:
         )
         cache = settings.cache_dir
         common = environment.base(settings, settings.runtime_path or runtime_path.prepare(cache / "runtime"))
-        pool = Pool(settings.transfer_threads)
+        pool = Pool(settings.transfer_threads, Objects(cache / "objects", limit=settings.data_cache_bytes))
         self._equipment = Equipment(
             settings=settings,
             store=storage,

@@ -107,12 +107,48 @@ def test_a_folder_of_many_files_and_a_large_one(worker: StepWorker, store: Azure
     assert text(blobs, counted) == "201 20000000\n"
 
 
-def test_an_input_changed_after_its_commit_is_refused(worker: StepWorker, store: AzureStore, blobs: Blobs) -> None:
+def test_an_input_changed_after_its_commit_is_refused(
+    worker: StepWorker, store: AzureStore, blobs: Blobs, tmp_path: Path
+) -> None:
     made = run(worker, store, "import sys\nopen(sys.argv[1], 'w').write('good')", arguments=TO_OUT, outputs=OUT)
     blobs.put(DATA, made.outputs["out"].prefix, b"evil")
-    result = run(worker, store, "", input_ports=PORTS, inputs=handed_on(made.outputs["out"]))
+    with working(store, settings(tmp_path)) as elsewhere:
+        result = run(elsewhere, store, "", input_ports=PORTS, inputs=handed_on(made.outputs["out"]))
     assert result.error is not None
     assert result.error.code == "InputDamaged"
+
+
+def test_nothing_travels_twice_to_a_node(
+    worker: StepWorker, store: AzureStore, blobs: Blobs, calls: list[Call], tmp_path: Path
+) -> None:
+    """Neither what a step of this node wrote nor what one read, unless a script has changed it: bytes of data, counted."""
+    source = "import os, sys\nos.mkdir(sys.argv[1])\nfor n in range(3):\n    open(f'{sys.argv[1]}/{n}', 'wb').write(os.urandom(3_000_000))"
+    out = run(worker, store, source, arguments=TO_OUT, outputs=OUT).outputs["out"]
+    spoil = "import glob, sys\nfor f in glob.glob(sys.argv[1] + '/*'):\n    open(f, 'r+b').write(b'spoilt')"
+    read = "import glob, hashlib, sys\nfor f in sorted(glob.glob(sys.argv[1] + '/*')):\n    print(hashlib.sha256(open(f, 'rb').read()).hexdigest())"
+    sums = "".join(f"{file.sha256}\n" for file in out.files)
+
+    def received(worker: StepWorker, source: str) -> int:
+        snapshot = put_snapshot(store, {"script.py": source})
+        it = job(
+            snapshot,
+            run=uuid.uuid4().hex,
+            arguments=(FromInput(name="data"),),
+            input_ports=PORTS,
+            inputs=handed_on(out),
+        )
+        calls.clear()
+        result = perform(worker, it)
+        assert result.error is None
+        assert source != read or text(blobs, result) == sums
+        return sum(call.received for call in calls if f"/{DATA}/" in call.path and call.verb == "GET")
+
+    size = sum(file.size for file in out.files)
+    assert [received(worker, script) for script in (read, spoil, read)] == [0, 0, 0]
+    with working(store, settings(tmp_path)) as other:
+        assert [received(other, script) for script in (spoil, read, read, spoil, read)] == [size, size, 0, 0, 0]
+    with working(store, settings(tmp_path)) as restarted:
+        assert received(restarted, read) == 0
 
 
 def test_what_a_step_costs(worker: StepWorker, store: AzureStore, calls: list[Call]) -> None:

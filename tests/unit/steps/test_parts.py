@@ -38,7 +38,8 @@ def test_an_error_comes_in_its_turn_and_gives_all_room_back(parts: Parts) -> Non
     def fail() -> int:
         raise ValueError("third")
 
-    results = parts.each(iter([partial(int, 1), partial(int, 2), fail, partial(int, 4), partial(int, 5)]))
+    calls: list[Callable[[], int]] = [partial(int, 1), partial(int, 2), fail, partial(int, 4), partial(int, 5)]
+    results = parts.each(iter(calls))
     assert [next(results), next(results)] == [1, 2]
     with pytest.raises(ValueError, match="third"):
         next(results)
