@@ -50,8 +50,14 @@ if TYPE_CHECKING:
     from millstream.experiment import Experiment as Experiment
     from millstream.file_dataset import FileDataset as FileDataset
     from millstream.model import Model as Model
+    from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
+    from millstream.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
+    from millstream.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
+    from millstream.output_config import OutputTabularDatasetConfig as OutputTabularDatasetConfig
     from millstream.parameter import PipelineParameter as PipelineParameter
     from millstream.pipeline import Pipeline as Pipeline
+    from millstream.pipeline_dataset import PipelineOutputFileDataset as PipelineOutputFileDataset
+    from millstream.pipeline_dataset import PipelineOutputTabularDataset as PipelineOutputTabularDataset
     from millstream.pipeline_run import PipelineRun as PipelineRun
     from millstream.published import PublishedPipeline as PublishedPipeline
     from millstream.run_configuration import DockerConfiguration as DockerConfiguration
@@ -106,8 +112,15 @@ _HOMES = {
     "millstream.experiment": ("Experiment",),
     "millstream.file_dataset": ("FileDataset",),
     "millstream.model": ("Model",),
+    "millstream.output_config": (
+        "LinkFileOutputDatasetConfig",
+        "LinkTabularOutputDatasetConfig",
+        "OutputFileDatasetConfig",
+        "OutputTabularDatasetConfig",
+    ),
     "millstream.parameter": ("PipelineParameter",),
     "millstream.pipeline": ("Pipeline",),
+    "millstream.pipeline_dataset": ("PipelineOutputFileDataset", "PipelineOutputTabularDataset"),
     "millstream.pipeline_run": ("PipelineRun",),
     "millstream.published": ("PublishedPipeline",),
     "millstream.run_configuration": ("DockerConfiguration", "RunConfiguration"),

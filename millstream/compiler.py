@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from millstream.data import PipelineData
+from millstream import wiring
+from millstream.dataset import AbstractDataset
+from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.graph import Graph
+from millstream.parameter import PipelineParameter
 from millstream.steps import PipelineStep
-from millstream.wiring import InPort
+from millstream.wiring import InPort, Produced
 from orchestrator.core.definition import (
+    DatasetSource,
     DatastoreSource,
     Definition,
     Input,
-    Output,
     Parameter,
+    ParameterSource,
+    Source,
     Step,
     StepSource,
 )
@@ -85,7 +90,7 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         arguments=tuple(step.wiring.arguments),
         environment=step.environment,
         inputs=tuple(_input(port, graph) for port in step.wiring.inputs),
-        outputs=tuple(_output(data, default_datastore) for data in step.wiring.outputs),
+        outputs=tuple(handle.output(default_datastore) for handle in step.wiring.outputs),
         run_after=tuple(graph.id_of(earlier) for earlier in graph.after[id(step)]),
         allow_reuse=step.allow_reuse,
         version=step.version,
@@ -94,21 +99,28 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
     )
 
 
+def datasets_of(graph: Graph) -> list[AbstractDataset]:
+    """The datasets that the steps read, and those that parameters stand for by default, each once."""
+    found = [port.source for step in graph.steps for port in step.wiring.inputs]
+    found += [parameter.default_value for step in graph.steps for parameter in step.wiring.parameters]
+    plain = [item.dataset if isinstance(item, DatasetConsumptionConfig) else item for item in found]
+    return list({item.content_id: item for item in plain if isinstance(item, AbstractDataset)}.values())
+
+
 def _input(port: InPort, graph: Graph) -> Input:
-    source = port.source
-    if isinstance(source, PipelineData):
-        producer = graph.producer_of(source)
-        edge: StepSource | DatastoreSource = StepSource(step=graph.id_of(producer), output=source.output_name)
-    else:
-        edge = DatastoreSource(datastore=source.datastore_name, path=source.path_on_datastore)
-    return Input(name=port.name, source=edge, mode=port.mode, path_on_compute=port.path_on_compute)
-
-
-def _output(data: PipelineData, default_datastore: str) -> Output:
-    return Output(
-        name=data.output_name,
-        datastore=data.datastore_name or default_datastore,
-        mode=data.output_mode,
-        path_on_compute=data.output_path_on_compute,
-        is_directory=data.is_directory,
+    return Input(
+        name=port.name, source=_source(port.source, graph), mode=port.mode, path_on_compute=port.path_on_compute
     )
+
+
+def _source(source: wiring.Source, graph: Graph) -> Source:
+    match source:
+        case Produced(port, view):
+            producer = graph.id_of(graph.producer_of(port))
+            return StepSource(step=producer, output=port.output_name, view=view)
+        case AbstractDataset():
+            return DatasetSource(id=source.content_id)
+        case PipelineParameter():
+            return ParameterSource(name=source.name)
+        case _:
+            return DatastoreSource(datastore=source.datastore_name, path=source.path_on_datastore)

@@ -14,6 +14,7 @@ import sys
 
 from millstream.run_context import late
 from millstream.script_run import ScriptRun
+from millstream.step_data import Inputs, Outputs
 
 TYPE_CHECKING = False  # as in run_context
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class SubmittedRun(ScriptRun):
         self.attempt = info["attempt"]
         self.pipeline_run_id = info["run_id"]
         self.parameters = info["parameters"]
-        self.input_datasets = info["inputs"]
-        self.output_datasets = info["outputs"]
+        self.input_datasets = Inputs(info["inputs"], info.get("datasets", {}))
+        self.output_datasets = Outputs(info["outputs"], info.get("links", []), self._emit)
         self._experiment = info["experiment"]
         self._tags = dict(info["tags"])
         self._spool = os.environ[SPOOL]

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from millstream.arguments import refuse_unknown
 from millstream.explained import Explained
 from millstream.tokens import data_token, data_variable
+from orchestrator.core.definition import Output, Registration
 from orchestrator.core.names import DATA_PATH, PATH, PORT, shown
 
 if TYPE_CHECKING:
     from millstream.datastore import Datastore
+    from millstream.output_config import OutputFileDatasetConfig
+    from millstream.pipeline_dataset import PipelineOutputFileDataset
     from millstream.steps import PipelineStep
 
 INPUT_MODES = ("mount", "download")
@@ -45,7 +48,7 @@ class DataReference:
             data_reference_name or port_name(self.path_on_datastore or self.datastore_name), "data_reference_name"
         )
         self.mode = _mode(mode, INPUT_MODES, "A DataReference")
-        self.path_on_compute = _compute_path(path_on_compute)
+        self.path_on_compute = compute_path(path_on_compute)
         self.overwrite = overwrite
 
     @property
@@ -68,11 +71,21 @@ class DataReference:
         del overwrite
         return self._in_mode("download", path_on_compute)
 
+    def as_upload(self, path_on_compute: str | None = None, overwrite: bool = False) -> OutputFileDatasetConfig:
+        """An output: the folder that the script writes is copied to this place of the datastore, when it has ended.
+
+        The script finds it under the name of the reference. List it among the outputs of the step.
+        """
+        from millstream.output_config import OutputFileDatasetConfig
+
+        place = (self.datastore, self.path_on_datastore)
+        return OutputFileDatasetConfig(self.name, place, path_on_compute).as_upload(overwrite)
+
     def _in_mode(self, mode: str, path_on_compute: str | None) -> DataReference:
         return DataReference(self.datastore, self.data_reference_name, self.path_on_datastore, mode, path_on_compute)
 
     def __str__(self) -> str:
-        return data_token(self.name)
+        return data_token(self.name, self)
 
     def __repr__(self) -> str:
         return f"DataReference({self.name!r}: {self.path_on_datastore!r} in {self.datastore_name!r})"
@@ -106,16 +119,39 @@ class PipelineData(Explained):
         self.output_name = PORT.check(output_name or name, "output_name")
         self.datastore = datastore
         self.output_mode = _mode(output_mode, OUTPUT_MODES, "A PipelineData")
-        self.output_path_on_compute = _compute_path(output_path_on_compute)
+        self.output_path_on_compute = compute_path(output_path_on_compute)
         self.output_overwrite = output_overwrite
         self.data_type = data_type
         self.is_directory = is_directory
         self.pipeline_output_name = pipeline_output_name
         self.producer: PipelineStep | None = None
+        self.registration: Registration | None = None
 
     @property
     def datastore_name(self) -> str | None:
         return self.datastore if self.datastore is None or isinstance(self.datastore, str) else self.datastore.name
+
+    @property
+    def port(self) -> PipelineData:
+        """What identifies the output: itself."""
+        return self
+
+    def output(self, default_datastore: str) -> Output:
+        """The port, as in the definition."""
+        return Output(
+            name=self.output_name,
+            datastore=self.datastore_name or default_datastore,
+            mode=self.output_mode,
+            path_on_compute=self.output_path_on_compute,
+            is_directory=self.is_directory,
+            register=self.registration,
+        )
+
+    def as_dataset(self) -> PipelineOutputFileDataset:
+        """This data as a dataset of files: to be registered, parsed, or taken in under v1's variables for datasets."""
+        from millstream.pipeline_dataset import PipelineOutputFileDataset
+
+        return PipelineOutputFileDataset(self)
 
     def as_mount(self, input_name: str | None = None) -> InputPortBinding:
         return self.create_input_binding(input_name, "mount")
@@ -142,7 +178,7 @@ class PipelineData(Explained):
         return data_variable(self.output_name)
 
     def __str__(self) -> str:
-        return data_token(self.name)
+        return data_token(self.name, self)
 
     def __repr__(self) -> str:
         return f"PipelineData({self.name!r})"
@@ -168,11 +204,11 @@ class InputPortBinding:
         self.name = PORT.check(name, "name")
         self.bind_object = bind_object
         self.bind_mode = _mode(bind_mode, INPUT_MODES, "An input")
-        self.path_on_compute = _compute_path(path_on_compute)
+        self.path_on_compute = compute_path(path_on_compute)
         self.overwrite = overwrite
 
     def __str__(self) -> str:
-        return data_token(self.name)
+        return data_token(self.name, self)
 
     def __repr__(self) -> str:
         return f"InputPortBinding({self.name!r}, {self.bind_object!r})"
@@ -188,8 +224,8 @@ def port_name(text: str) -> str:
     return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:128] or "data"
 
 
-def _compute_path(path: str | None) -> str | None:
-    """Relative to the working folder; unlike in a datastore, a leading / would mean another place."""
+def compute_path(path: str | None) -> str | None:
+    """A path relative to the working folder; unlike in a datastore, a leading / would mean another place."""
     if path is None:
         return None
     return PATH.check(path.replace("\\", "/").rstrip("/").removeprefix("./"), "path_on_compute")

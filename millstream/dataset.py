@@ -100,6 +100,11 @@ class AbstractDataset:
         return documents.address(self.document) if self._saved else None
 
     @property
+    def content_id(self) -> str:
+        """The id that it has or will have."""
+        return documents.address(self.document)
+
+    @property
     def name(self) -> str | None:
         return self._registered.name if self._registered else None
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from millstream.dataset import AbstractDataset
 
 MODES = ("direct", "mount", "download", "hdfs")
+UNNAMED = "_unnamed_input"
+"""The name of an input that is named after its place in the step that takes it in."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetConsumptionConfig:
-    """`dataset` is a dataset, or a PipelineParameter whose default is one.
+    """`dataset` is a dataset, a PipelineParameter whose default is one, or an output that is one.
 
     `mode` "direct": the script gets the dataset by `Run.get_context().input_datasets[name]`; "mount", "download": its
     files lie in a folder before the script starts, at `path_on_compute` in the working folder if that is given.
@@ -58,4 +60,4 @@ class DatasetConsumptionConfig:
         return replace(self, name=name)
 
     def __str__(self) -> str:
-        return data_token(self.name)
+        return data_token(self.name, self)

@@ -9,8 +9,11 @@ from functools import cached_property
 from typing import Any
 
 from millstream.data import PipelineData
+from millstream.output_config import OutputDatasetConfig
+from millstream.pipeline_dataset import PipelineOutputAbstractDataset
 from millstream.sequence import StepSequence
 from millstream.steps import PipelineStep
+from millstream.wiring import Port, Produced
 from orchestrator.core.errors import InvalidDefinition, Problem
 from orchestrator.core.names import shown
 
@@ -38,8 +41,8 @@ class Graph:
     def id_of(self, step: PipelineStep) -> str:
         return self.ids[id(step)]
 
-    def producer_of(self, data: PipelineData) -> PipelineStep:
-        return self.producers[id(data)]
+    def producer_of(self, port: Port) -> PipelineStep:
+        return self.producers[id(port)]
 
 
 def build(items: Any, *, closure: bool = True) -> Graph:
@@ -83,10 +86,11 @@ def _spread(item: Any, given: _Given) -> tuple[list[PipelineStep], list[Pipeline
         case list() | tuple():
             ends = [_spread(member, given) for member in item]
             return [s for heads, _ in ends for s in heads], [s for _, tails in ends for s in tails]
-        case PipelineData():
-            if item.producer is None:
-                raise InvalidDefinition([_no_producer(item, "the pipeline")])
-            return _spread(item.producer, given)
+        case PipelineData() | OutputDatasetConfig() | PipelineOutputAbstractDataset():
+            port = item.pipeline_data if isinstance(item, PipelineOutputAbstractDataset) else item.port
+            if port.producer is None:
+                raise InvalidDefinition([_no_producer(port, "the pipeline")])
+            return _spread(port.producer, given)
         case _:
             raise TypeError(f"A pipeline is made of steps, lists of steps and StepSequences, not {item!r}.")
 
@@ -104,7 +108,7 @@ def _spread_sequence(sequence: StepSequence, given: _Given) -> tuple[list[Pipeli
 
 
 def _producers(steps: Iterable[PipelineStep]) -> dict[int, PipelineStep]:
-    return {id(output): step for step in steps for output in step.wiring.outputs}
+    return {id(output.port): step for step in steps for output in step.wiring.outputs}
 
 
 def _close(
@@ -139,10 +143,11 @@ def _needs(
 ) -> Iterator[PipelineStep]:
     """The steps that `step` waits for."""
     for port in step.wiring.inputs:
-        if isinstance(port.source, PipelineData):
-            producer = producers.get(id(port.source), port.source.producer)
+        if isinstance(port.source, Produced):
+            made = port.source.port
+            producer = producers.get(id(made), made.producer)
             if producer is None:
-                problems.append(_no_producer(port.source, f"step {shown(step.name)}"))
+                problems.append(_no_producer(made, f"step {shown(step.name)}"))
             else:
                 yield producer
     yield from _order_of(step, given)
@@ -162,21 +167,21 @@ def _check_outputs(steps: list[PipelineStep]) -> None:
     problems: list[Problem] = []
     for step in steps:
         for output in step.wiring.outputs:
-            owner = owners.setdefault(id(output), step)
+            owner = owners.setdefault(id(output.port), step)
             if owner is not step:
-                message = f"{shown(output.name)} is an output of step {shown(owner.name)} as well."
-                fix = "Give each step a PipelineData of its own."
+                message = f"{shown(output.output_name)} is an output of step {shown(owner.name)} as well."
+                fix = "Give each step an output of its own."
                 problems.append(Problem("TwoProducers", f"step {shown(step.name)}", message, fix))
     if problems:
         raise InvalidDefinition(problems)
 
 
-def _no_producer(data: PipelineData, where: str) -> Problem:
+def _no_producer(port: Port, where: str) -> Problem:
     return Problem(
         "MissingProducer",
         where,
-        f"No step has {shown(data.name)} among its outputs.",
-        "List it in the outputs of the step that writes it.",
+        f"No step has {shown(port.name or 'an output without a name')} among its outputs.",
+        "List it in the outputs, or in the arguments if it is an OutputFileDatasetConfig, of the step that writes it.",
     )
 
 

@@ -4,37 +4,58 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.data_path import DataPath
 from millstream.tokens import parameter_token
-from orchestrator.core.definition import Parameter, ParameterValue
+from orchestrator.core.definition import DataPathValue, DatasetValue, Parameter, ParameterValue
 from orchestrator.core.names import PARAMETER, shown
-from orchestrator.core.parameters import TYPES, type_of
+from orchestrator.core.parameters import DATA_TYPES, TYPES, type_of
 
 
 class PipelineParameter:
-    """A named value with a default, which decides its type: int, float, bool or str.
+    """A named value with a default, which decides its type: int, float, bool, str, a DataPath or a dataset.
 
-    Use it among the `arguments` or in the `params` of a step.
+    Use it among the `arguments` or in the `params` of a step. One that stands for data is an input: give a DataPath as
+    `(parameter, DataPathComputeBinding())`, a dataset as `DatasetConsumptionConfig(name, parameter)`.
     """
 
     def __init__(self, name: str, default_value: Any) -> None:
         self.name = PARAMETER.check(name, "name")
         if hasattr(default_value, "item") and getattr(default_value, "shape", None) == ():
             default_value = default_value.item()
-        if not isinstance(default_value, (bool, int, float, str)):
+        self.default_value = default_value
+        value = value_of(default_value)
+        if not isinstance(value, (bool, int, float, str, DataPathValue, DatasetValue)):
             raise ValueError(  # noqa: TRY004 - v1's
                 f"PipelineParameter {shown(name)}: the default is a {type(default_value).__name__}. Use a number, a "
-                "text, True or False."
+                "text, True or False, a DataPath or a dataset."
             )
-        if TYPES[type_of(default_value)](default_value) is None:
+        if TYPES[type_of(value)](value) is None:
             raise ValueError(f"PipelineParameter {shown(name)}: {default_value!r} cannot be kept as JSON.")
-        self.default_value: ParameterValue = default_value
+        self._value: ParameterValue = value
 
     @property
     def declaration(self) -> Parameter:
-        return Parameter(name=self.name, type=type_of(self.default_value), default=self.default_value)
+        return Parameter(name=self.name, type=type_of(self._value), default=self._value)
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it stands for data."""
+        return self.declaration.type in DATA_TYPES
 
     def __str__(self) -> str:
-        return parameter_token(self.name)
+        return parameter_token(self.name, self)
 
     def __repr__(self) -> str:
         return f"PipelineParameter({self.name!r}, {self.default_value!r})"
+
+
+def value_of(given: Any) -> Any:
+    """A value of a parameter as the service takes it; what is no data stays as it is."""
+    from millstream.dataset import AbstractDataset
+    from millstream.dataset_consumption import DatasetConsumptionConfig
+
+    if isinstance(given, DatasetConsumptionConfig):
+        given = given.dataset
+    if isinstance(given, DataPath):
+        return DataPathValue(datastore=given.datastore_name, path=given.path_on_datastore)
+    return DatasetValue(id=given.content_id) if isinstance(given, AbstractDataset) else given

@@ -102,6 +102,7 @@ class Pipeline(Explained):
         given = pipeline_parameters if pipeline_parameters is not None else kwargs.get("pipeline_params")
         values = submission.given_parameters(compiled.definition, given)
         submission.upload_sources(compiled, self.workspace)
+        submission.save_given(self.workspace, given)
         properties = dict(kwargs.get("properties") or {})
         if parent_run_id:
             properties["azureml.parentrunid"] = parent_run_id

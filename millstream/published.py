@@ -118,6 +118,7 @@ class PublishedPipeline(Explained):
         from millstream.pipeline import texts
         from millstream.pipeline_run import PipelineRun
 
+        submission.save_given(workspace, pipeline_parameters)
         declared = Definition(name=self.name, parameters=workspace.api.pipeline(self.id).parameters, steps=())
         wish = {
             "pipeline_id": self.id,

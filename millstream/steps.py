@@ -55,7 +55,7 @@ class PipelineStep:
         self.wishes: dict[str, Any] = environment.wishes() if isinstance(environment, Environment) else {}
         self.predecessors: list[PipelineStep] = []
         for output in self.wiring.outputs:
-            output.producer = self
+            output.port.producer = self
 
     def run_after(self, step: PipelineStep | Iterable[PipelineStep]) -> None:
         """Start this step when `step` (or every step of a list) has succeeded, without taking data from it."""

@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from millstream import snapshot as sources
-from millstream.compiler import compile_pipeline, folder_of, folders_of
+from millstream.compiler import compile_pipeline, datasets_of, folder_of, folders_of
 from millstream.console import say
+from millstream.dataset import AbstractDataset
+from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.graph import Graph
+from millstream.output_config import OutputDatasetConfig
+from millstream.parameter import value_of
 from millstream.snapshot import Snapshot
 from millstream.views import RunView
 from millstream.workspace import Workspace
@@ -39,6 +43,7 @@ class Draft:
 class Compiled:
     definition: Definition
     snapshots: tuple[Snapshot, ...]
+    datasets: tuple[AbstractDataset, ...]
     warnings: tuple[Problem, ...]
 
 
@@ -54,9 +59,9 @@ def check_structure(draft: Draft) -> None:
     snapshots = dict.fromkeys(folders_of(draft.graph, draft.default_folder), "0" * 64)
     definition = _compiled(draft, store, snapshots)
     computes = {step.compute for step in definition.steps}
-    stores = {output.datastore for step in definition.steps for output in step.outputs} | {
-        getattr(port.source, "datastore", store) for step in definition.steps for port in step.inputs
-    }
+    stores = {output.datastore for step in definition.steps for output in step.outputs}
+    stores |= {getattr(port.source, "datastore", store) for step in definition.steps for port in step.inputs}
+    stores |= {getattr(parameter.default, "datastore", store) for parameter in definition.parameters}
     problems = validate(definition, computes=computes, datastores=stores)
     errors = [problem for problem in problems if problem.severity == "error"] + missing_sources(draft)
     if errors:
@@ -84,20 +89,35 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
     computes, datastores = _names(workspace)
     warnings = check(definition, computes=computes, datastores=datastores)
     _say_recorded(definition)
-    return Compiled(definition, tuple(taken.values()), warnings)
+    for step in draft.graph.steps:
+        for output in step.wiring.outputs:
+            if isinstance(output, OutputDatasetConfig):
+                output.warn_of_lost_copies()
+    return Compiled(definition, tuple(taken.values()), tuple(datasets_of(draft.graph)), warnings)
 
 
 def upload_sources(compiled: Compiled, workspace: Workspace) -> None:
+    """The source folders, and the documents of datasets that are not saved yet."""
+    for dataset in compiled.datasets:
+        dataset.save(workspace)
     for snapshot in {snapshot.id: snapshot for snapshot in compiled.snapshots}.values():
         sources.upload(workspace.api, snapshot)
 
 
 def given_parameters(definition: Definition, given: Mapping[str, Any] | None) -> dict[str, ParameterValue]:
     """The values to send: those that were given, in the declared types. Raises InvalidRequest for an unknown name."""
-    values, warnings = resolve_parameters(definition, given or {})
+    values, warnings = resolve_parameters(definition, {name: value_of(value) for name, value in (given or {}).items()})
     for warning in warnings:
         raise InvalidRequest(f"{warning.message.partition(';')[0]}. {warning.fix}", field=warning.field)
     return {name: values[name] for name in given or {}}
+
+
+def save_given(workspace: Workspace, given: Mapping[str, Any] | None) -> None:
+    """Save the datasets among the values for parameters."""
+    for value in (given or {}).values():
+        dataset = value.dataset if isinstance(value, DatasetConsumptionConfig) else value
+        if isinstance(dataset, AbstractDataset):
+            dataset.save(workspace)
 
 
 def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> RunView:

@@ -1,7 +1,8 @@
 """From what a user hands to a step (handles in inputs, outputs and arguments) to its ports and tagged arguments.
 
 v1 has a rule of its own for each kind of handle. Here there is one: a handle may be listed, or stand among the
-arguments, or both; what is not listed as an output is an input.
+arguments, or both. PipelineData that is not listed as an output is an input; an OutputDatasetConfig is an output, and
+what its `as_input()` returns an input.
 """
 
 from __future__ import annotations
@@ -11,14 +12,42 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from millstream.data import DataReference, InputPortBinding, PipelineData
+from millstream.data import DataReference, InputPortBinding, PipelineData, port_name
+from millstream.data_path import DataPath, DataPathComputeBinding
+from millstream.dataset import AbstractDataset
+from millstream.dataset_consumption import UNNAMED, DatasetConsumptionConfig
+from millstream.file_dataset import FileDataset, input_name
+from millstream.output_config import OutputDatasetConfig, OutputPort
 from millstream.parameter import PipelineParameter
-from millstream.tokens import refuse_tokens
+from millstream.pipeline_dataset import PipelineOutputAbstractDataset
+from millstream.tokens import parts_of
+from orchestrator.core.dataset import DatasetView
 from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal, Text
 from orchestrator.core.names import shown, variable_of
 
-Source = PipelineData | DataReference
-Handle = PipelineData | DataReference | InputPortBinding
+Port = PipelineData | OutputPort
+"""What identifies an output."""
+OutputHandle = PipelineData | OutputDatasetConfig
+_SINGLE = (
+    PipelineData,
+    DataReference,
+    InputPortBinding,
+    OutputDatasetConfig,
+    PipelineOutputAbstractDataset,
+    DatasetConsumptionConfig,
+    AbstractDataset,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What a step writes, and, if it is taken as a dataset, how it is read."""
+
+    port: Port
+    view: DatasetView | None = None
+
+
+Source = Produced | DataReference | DataPath | AbstractDataset | PipelineParameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +56,8 @@ class InPort:
 
     name: str
     source: Source
-    mode: str
-    path_on_compute: str | None
+    mode: str = "mount"
+    path_on_compute: str | None = None
 
 
 @dataclass(slots=True)
@@ -37,27 +66,39 @@ class Wiring:
 
     what: str
     inputs: list[InPort] = field(default_factory=list)
-    outputs: list[PipelineData] = field(default_factory=list)
+    outputs: list[OutputHandle] = field(default_factory=list)
     arguments: list[Argument] = field(default_factory=list)
     parameters: list[PipelineParameter] = field(default_factory=list)
 
-    def add_output(self, item: Any) -> None:
-        if not isinstance(item, PipelineData):
-            raise TypeError(f"{self.what}: an output must be PipelineData, not {_described(item)}.")
-        if item in self.outputs:
-            return
-        if any(item.output_name == other.output_name for other in self.outputs):
-            raise ValueError(f"{self.what}: two outputs are named {shown(item.output_name)}. Rename one of them.")
-        self.outputs.append(item)
-
-    def add_input(self, item: Any) -> InPort:
-        """The port for a handle, made if there is none yet."""
-        port = self._port(item)
-        if isinstance(port.source, PipelineData) and port.source in self.outputs:
-            raise ValueError(
-                f"{self.what}: {shown(port.source.name)} is both an input and an output. A step cannot read what it "
-                "writes; use another PipelineData for one of them."
+    def add_output(self, item: Any, place: int = 0) -> OutputHandle:
+        """The handle of an output; `place`: where in its list it stands, for one without a name."""
+        handle = item.pipeline_data if isinstance(item, PipelineOutputAbstractDataset) else item
+        if not isinstance(handle, PipelineData | OutputDatasetConfig):
+            raise TypeError(
+                f"{self.what}: an output must be PipelineData or an OutputFileDatasetConfig, not {_described(item)}."
             )
+        known = next((other for other in self.outputs if other.port is handle.port), None)
+        if known is not None:
+            return known
+        if isinstance(handle, OutputDatasetConfig):
+            handle.port.name = handle.port.name or self._free(f"output_{place}")
+            self.parameters.extend(handle.parameters)
+        if any(handle.output_name == other.output_name for other in self.outputs):
+            raise ValueError(f"{self.what}: two outputs are named {shown(handle.output_name)}. Rename one of them.")
+        self.outputs.append(handle)
+        return handle
+
+    def add_input(self, item: Any, place: int = 0) -> InPort:
+        """The port for a handle, made if there is none yet."""
+        port = self._port(item, place)
+        source = port.source
+        if isinstance(source, Produced) and any(source.port is output.port for output in self.outputs):
+            raise ValueError(
+                f"{self.what}: {shown(source.port.output_name)} is both an input and an output. A step cannot read "
+                "what it writes; use another PipelineData for one of them."
+            )
+        if isinstance(source, PipelineParameter):
+            self.parameters.append(source)
         known = next((other for other in self.inputs if other.name == port.name), None)
         if known is None:
             self.inputs.append(port)
@@ -65,49 +106,143 @@ class Wiring:
         if not same_source(known.source, port.source):
             raise ValueError(
                 f"{self.what}: two inputs are named {shown(port.name)}. Rename one: PipelineData by .as_input('name'), "
-                "a DataReference by its data_reference_name."
+                "a DataReference by its data_reference_name, a dataset by .as_named_input('name')."
             )
         return known
 
-    def add_argument(self, item: Any) -> None:
-        match item:
-            case PipelineParameter():
-                self.parameters.append(item)
-                self.arguments.append(FromParameter(name=item.name))
-            case PipelineData() if item in self.outputs:
-                self.arguments.append(FromOutput(name=item.output_name))
-            case PipelineData() | DataReference() | InputPortBinding():
-                self.arguments.append(FromInput(name=self.add_input(item).name))
-            case _:
-                self.arguments.append(Literal(value=literal(item, f"{self.what}, arguments")))
+    def add_argument(self, item: Any, place: int = 0) -> None:
+        where = f"{self.what}, arguments"
+        self.arguments.append(self._handle(item, place) or self.text(literal(item, where), where, place))
 
-    def _port(self, item: Any) -> InPort:
+    def _handle(self, item: Any, place: int) -> Literal | FromParameter | FromInput | FromOutput | None:
+        """The argument that a handle is; None: it is none."""
+        match item:
+            case PipelineParameter() if not item.is_data:
+                self.parameters.append(item)
+                return FromParameter(name=item.name)
+            case PipelineOutputAbstractDataset() if self._writes(item.pipeline_data):
+                return FromOutput(name=item.pipeline_data.output_name)
+            case PipelineData() if self._writes(item):
+                return FromOutput(name=item.output_name)
+            case OutputDatasetConfig():
+                return FromOutput(name=self.add_output(item, place).output_name)
+            case FileDataset():
+                return FromInput(name=self.add_input(item.as_mount(), place).name)
+            case tuple() | PipelineParameter() | DataPath():
+                return FromInput(name=self.add_input(item, place).name)
+            case _ if isinstance(item, _SINGLE):
+                return FromInput(name=self.add_input(item, place).name)
+            case _:
+                return None
+
+    def _writes(self, port: Port) -> bool:
+        return any(output.port is port for output in self.outputs)
+
+    def text(self, text: str, where: str, place: int = 0) -> Literal | Text:
+        """A text in which the texts of handles stand for the handles."""
+        parts = parts_of(text, where)
+        if all(isinstance(part, str) for part in parts):
+            return Literal(value=text)
+        made = (self._handle(part, place) or Literal(value=part) for part in parts)
+        return Text(parts=tuple(made))
+
+    def _free(self, name: str) -> str:
+        """The name, or the next that no port of the step has."""
+        taken = {port.name for port in self.inputs} | {output.output_name for output in self.outputs}
+        names = (name if number == 1 else f"{name}_{number}" for number in range(1, len(taken) + 2))
+        return next(one for one in names if one not in taken)
+
+    def _port(self, item: Any, place: int) -> InPort:
+        port = self._plain_port(item, place)
+        # v1: an input that has the name of an output of the step is renamed.
+        taken = any(port.name == output.output_name for output in self.outputs)
+        if not taken:
+            return port
+        return InPort(
+            name=f"INPUT_{port.name}", source=port.source, mode=port.mode, path_on_compute=port.path_on_compute
+        )
+
+    def _plain_port(self, item: Any, place: int) -> InPort:
         match item:
             case InputPortBinding():
-                source, name, mode, place = item.bind_object, item.name, item.bind_mode, item.path_on_compute
+                bound = item.bind_object
+                source = Produced(bound) if isinstance(bound, PipelineData) else bound
+                return InPort(name=item.name, source=source, mode=item.bind_mode, path_on_compute=item.path_on_compute)
             case PipelineData():
-                source, name, mode, place = item, item.name, "mount", None
+                return InPort(name=item.name, source=Produced(item))
             case DataReference():
-                source, name, mode, place = item, item.name, item.mode, item.path_on_compute
+                return InPort(name=item.name, source=item, mode=item.mode, path_on_compute=item.path_on_compute)
+            case PipelineOutputAbstractDataset():
+                source = Produced(item.pipeline_data, item.view)
+                return InPort(name=item.input_name, source=source, mode=item.mode, path_on_compute=item.path_on_compute)
+            case OutputDatasetConfig():
+                return self._consumption(item.as_input(), place)
+            case DatasetConsumptionConfig():
+                return self._consumption(item, place)
+            case AbstractDataset():
+                return InPort(name=input_name(item), source=item, mode="direct")
+            case (PipelineParameter() | DataPath() as data, DataPathComputeBinding() as binding):
+                return self._data_path(data, binding)
+            case PipelineParameter(is_data=True) if item.declaration.type == "datapath":
+                return self._data_path(item, DataPathComputeBinding())
+            case PipelineParameter(is_data=True):
+                return InPort(name=port_name(item.name), source=item, mode="direct")
+            case DataPath():
+                return self._data_path(item, DataPathComputeBinding())
             case _:
                 raise TypeError(
-                    f"{self.what}: an input must be PipelineData, a DataReference or a binding of one of them, not "
-                    f"{_described(item)}."
+                    f"{self.what}: an input must be PipelineData, a DataReference, a dataset, a DataPath or what their "
+                    f"methods make of them, not {_described(item)}."
                 )
-        # v1: an input that has the name of an output of the step is renamed.
-        taken = any(name == output.output_name for output in self.outputs)
-        return InPort(name=f"INPUT_{name}" if taken else name, source=source, mode=mode, path_on_compute=place)
+
+    def _data_path(self, data: PipelineParameter | DataPath, binding: DataPathComputeBinding) -> InPort:
+        if isinstance(data, PipelineParameter):
+            name = port_name(data.name)
+        else:
+            name = port_name(data.name or data.path_on_datastore or data.datastore_name)
+        return InPort(name=name, source=data, mode=binding.mode, path_on_compute=binding.path_on_compute)
+
+    def _consumption(self, item: DatasetConsumptionConfig, place: int) -> InPort:
+        """A dataset under its name. For Spark there is nothing of its own, so "hdfs" is direct."""
+        name = item.name
+        if name == UNNAMED:
+            source = _consumed(item.dataset, self.what)
+            known = next((port for port in self.inputs if same_source(port.source, source)), None)
+            name = known.name if known is not None else self._free(f"input_{place}")
+        mode = "direct" if item.mode == "hdfs" else item.mode
+        return InPort(
+            name=name, source=_consumed(item.dataset, self.what), mode=mode, path_on_compute=item.path_on_compute
+        )
+
+
+def _consumed(dataset: Any, what: str) -> Source:
+    match dataset:
+        case OutputDatasetConfig():
+            return Produced(dataset.port, dataset.view)
+        case PipelineOutputAbstractDataset():
+            return Produced(dataset.pipeline_data, dataset.view)
+        case AbstractDataset() | PipelineParameter(is_data=True):
+            return dataset
+        case DatasetConsumptionConfig():
+            return _consumed(dataset.dataset, what)
+        case _:
+            raise TypeError(f"{what}: {_described(dataset)} is no dataset.")
 
 
 def wire(what: str, *, inputs: Any, outputs: Any, arguments: Any) -> Wiring:
     """Raises TypeError and ValueError, naming the step, for what cannot be a port or an argument."""
     wiring = Wiring(what)
-    for item in _items(outputs, f"{what}, outputs"):
-        wiring.add_output(item)
-    for item in _items(inputs, f"{what}, inputs"):
-        wiring.add_input(item)
-    for item in _items(arguments, f"{what}, arguments"):
-        wiring.add_argument(item)
+    # What is written is known first, so that no handle is an input by mistake.
+    for place, item in enumerate(_items(outputs, f"{what}, outputs")):
+        wiring.add_output(item, place)
+    wanted = _items(arguments, f"{what}, arguments")
+    for place, item in enumerate(wanted):
+        if isinstance(item, OutputDatasetConfig):
+            wiring.add_output(item, place)
+    for place, item in enumerate(_items(inputs, f"{what}, inputs")):
+        wiring.add_input(item, place)
+    for place, item in enumerate(wanted):
+        wiring.add_argument(item, place)
     return wiring
 
 
@@ -122,15 +257,23 @@ def environment_of(
             wiring.parameters.append(value)
             made[name] = FromParameter(name=value.name)
         else:
-            made[name] = Literal(value=literal(value, f"{what}, {name}"))
+            made[name] = wiring.text(literal(value, f"{what}, {name}"), f"{what}, {name}")
     return made
 
 
 def same_source(one: Source, other: Source) -> bool:
-    """Whether two handles mean the same data. DataReferences are compared by what they say, for as_mount() copies."""
-    if isinstance(one, DataReference) and isinstance(other, DataReference):
-        return (one.datastore_name, one.path_on_datastore) == (other.datastore_name, other.path_on_datastore)
-    return one is other
+    """Whether two handles mean the same data: references, paths and datasets are compared by what they say."""
+    match one, other:
+        case DataReference(), DataReference():
+            return (one.datastore_name, one.path_on_datastore) == (other.datastore_name, other.path_on_datastore)
+        case AbstractDataset(), AbstractDataset():
+            return one.content_id == other.content_id
+        case PipelineParameter(), PipelineParameter():
+            return one.declaration == other.declaration
+        case Produced(), Produced():
+            return one.port is other.port and one.view == other.view
+        case _:
+            return one == other
 
 
 def literal(value: Any, where: str) -> str:
@@ -140,15 +283,17 @@ def literal(value: Any, where: str) -> str:
     if not isinstance(value, (str, int, float, PurePath)):
         raise TypeError(
             f"{where}: {_described(value)} cannot be an argument. Use texts, numbers, paths, PipelineParameter, "
-            "PipelineData and DataReference; put the elements of a list in one by one."
+            "PipelineData, DataReference and datasets; put the elements of a list in one by one."
         )
-    return refuse_tokens(str(value), where)
+    return str(value)
 
 
 def _items(given: Any, where: str) -> Sequence[Any]:
     if given is None:
         return ()
-    if isinstance(given, (PipelineData, DataReference, InputPortBinding)):
+    if isinstance(given, _SINGLE):
+        return (given,)
+    if isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], DataPathComputeBinding):
         return (given,)
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(f"{where}: give a list, not {_described(given)}.")

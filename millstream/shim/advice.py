@@ -11,7 +11,6 @@ _NO_MODULES = "Keep the step in a function of your own that returns a PythonScri
 _TRIALS = "Make a PythonScriptStep for each trial, with its values among the arguments."
 _ONE_SERVICE = "Millstream is one service, and links no others."
 _NETWORKS = "Networks are set up with the Functions app."
-_LINK = "Copy the data, or read it where it lies with a DataReference."
 
 NAMES: Final[dict[str, str]] = {
     "AdlaStep": f"The service behind it is retired. {_SCRIPT}",
@@ -21,6 +20,7 @@ NAMES: Final[dict[str, str]] = {
     "AzureMLTokenAuthentication": "Use InteractiveLoginAuthentication, which gives the service's token.",
     "ArmTokenAuthentication": "Use TokenAuthentication.",
     "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
+    "DatasetRegistration": "Use the register() of what as_dataset() returns.",
     "DataTransferStep": "Use a PythonScriptStep that copies from its input to its output.",
     "DatabricksStep": "Use a PythonScriptStep that calls the Databricks API.",
     "HyperDriveStep": _TRIALS,
@@ -30,7 +30,6 @@ NAMES: Final[dict[str, str]] = {
     "InferenceConfig": _SERVING,
     "KustoStep": _SCRIPT,
     "LinkedService": _ONE_SERVICE,
-    "LinkTabularOutputDatasetConfig": _LINK,
     "Module": _NO_MODULES,
     "ModuleStep": _NO_MODULES,
     "ModuleVersion": _NO_MODULES,

@@ -51,7 +51,11 @@ _TABULAR_DATASET = _at("millstream", "TabularDataset")
 _DATA_TYPE = _at("millstream", "DataType")
 _DATA_PATH = _at("millstream", "DataPath")
 _CONSUMPTION = _at("millstream", "DatasetConsumptionConfig")
-_OUTPUTS = _at("millstream", "OutputFileDatasetConfig LinkFileOutputDatasetConfig")
+_OUTPUTS = _at("millstream", "OutputFileDatasetConfig LinkFileOutputDatasetConfig LinkTabularOutputDatasetConfig")
+_PIPELINE_DATASETS = _at(
+    "millstream.pipeline_dataset",
+    "PipelineOutputAbstractDataset PipelineOutputFileDataset PipelineOutputTabularDataset",
+)
 
 TABLE: dict[str, dict[str, str]] = {
     "azureml": {},
@@ -146,6 +150,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT},
     "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
     "azureml.pipeline.core.pipeline_run": _at("millstream.pipeline_run", "PipelineRun"),
+    "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,
     "azureml.pipeline.core.schedule": {},
     "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP},

@@ -149,11 +149,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     ),
     "None as an argument": ({"arguments": [None]}, TypeError, r"None \(NoneType\) cannot be an argument"),
     "list as an argument": ({"arguments": [["a"]]}, TypeError, "one by one"),
-    "handle in a text": ({"arguments": [f"--in={CLEAN}"]}, ValueError, "an argument of its own"),
-    "parameter in a text": (
-        {"arguments": ["--reg=" + str(PipelineParameter("p", 1))]},
+    "handle in a text that nobody made": (
+        {"arguments": ["--in=$AZUREML_DATAREFERENCE_elsewhere"]},
         ValueError,
-        r"\$AML_PARAMETER_p inside",
+        "an argument of its own",
+    ),
+    "parameter in a text that nobody made": (
+        {"arguments": ["--reg=$AML_PARAMETER_elsewhere"]},
+        ValueError,
+        r"\$AML_PARAMETER_elsewhere inside",
     ),
     "handle in params": ({"params": {"x": CLEAN}}, TypeError, "cannot be an argument"),
     "input and output at once": ({"inputs": [CLEAN], "outputs": [CLEAN]}, ValueError, "both an input and an output"),
