@@ -16,7 +16,7 @@ from collections.abc import Callable
 from orchestrator.adapters.driver import Clock, World
 from orchestrator.adapters.limits import check_commit, check_send
 from orchestrator.adapters.memory_queues import MemoryQueues
-from orchestrator.adapters.memory_tables import MemoryTables
+from orchestrator.adapters.memory_tables import ROWS_A_PAGE, MemoryTables
 from orchestrator.ports import Commit, Get, Query, ReadBlob, Send, WriteBlob
 
 
@@ -46,11 +46,11 @@ class ManualClock:
 class MemoryAccount:
     """Tables, queues and the documents of the system container. Thread-safe.
 
-    server_now: the service's clock, epoch seconds.
+    server_now: the service's clock, epoch seconds. rows_a_page: of a query; the service may end a page earlier, too.
     """
 
-    def __init__(self, *, server_now: Callable[[], float] = time.time) -> None:
-        self.tables = MemoryTables(server_now)
+    def __init__(self, *, server_now: Callable[[], float] = time.time, rows_a_page: int = ROWS_A_PAGE) -> None:
+        self.tables = MemoryTables(server_now, rows_a_page=rows_a_page)
         self.queues = MemoryQueues(server_now)
         self.blobs: dict[str, bytes] = {}
 

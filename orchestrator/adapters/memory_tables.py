@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count, islice
 from math import floor
@@ -40,8 +40,9 @@ class _Partition:
 class MemoryTables:
     """Thread-safe. `server_now` is the service's clock: it alone dates rows and gives their age."""
 
-    def __init__(self, server_now: Callable[[], float]) -> None:
+    def __init__(self, server_now: Callable[[], float], *, rows_a_page: int = ROWS_A_PAGE) -> None:
         self._now = server_now
+        self._rows_a_page = rows_a_page
         self._lock = threading.Lock()
         self._partitions: dict[tuple[str, str], _Partition] = {}
         self._versions = count(1)
@@ -53,20 +54,28 @@ class MemoryTables:
             return self._row(get.pk, get.rk, stored, None) if stored else None
 
     def query(self, query: Query) -> tuple[Row, ...]:
-        """All pages at one moment; `pages` gives them one at a time."""
-        return tuple(row for page in self.pages(query) for row in page)
+        """All pages, one after another."""
+        rows: list[Row] = []
+        first: str | None = query.first
+        while first is not None:
+            page, first = self.page(query, first, taken=len(rows))
+            rows += page
+        return tuple(rows)
 
-    def pages(self, query: Query) -> Iterator[tuple[Row, ...]]:
-        """Page after page, each read when it is asked for. There is at least one, perhaps empty."""
-        first, left = query.first, query.limit
-        while True:
-            size = ROWS_A_PAGE if left is None else min(left, ROWS_A_PAGE)
-            page = self._page(query, first, size)
-            yield page
-            left = None if left is None else left - len(page)
-            if len(page) < size or left == 0:
-                return
-            first = page[-1].rk + "\0"
+    def page(self, query: Query, first: str, *, taken: int = 0) -> tuple[tuple[Row, ...], str | None]:
+        """The page of the query that begins at row key `first`, and where the next one begins: None at the end.
+
+        taken: how many rows the pages before it had.
+        """
+        left = None if query.limit is None else query.limit - taken
+        size = self._rows_a_page if left is None else min(left, self._rows_a_page)
+        with self._lock:
+            partition = self._partitions.get((query.table, query.pk), _Partition())
+            start, end = bisect_left(partition.order, first), bisect_left(partition.order, query.last)
+            keys = islice(partition.order, start, min(end, start + size))
+            page = tuple([self._row(query.pk, rk, partition.rows[rk], query.select) for rk in keys])
+        over = start + size >= end or size == left
+        return page, None if over else page[-1].rk + "\0"
 
     def commit(self, commit: Commit) -> tuple[str, ...]:
         """Raises Refused, with nothing applied. The limits are the caller's to check."""
@@ -82,13 +91,6 @@ class MemoryTables:
         with self._lock:
             partition = self._partitions.get((table, pk), _Partition())
             return {rk: partition.rows[rk].props for rk in partition.order}
-
-    def _page(self, query: Query, first: str, size: int) -> tuple[Row, ...]:
-        with self._lock:
-            partition = self._partitions.get((query.table, query.pk), _Partition())
-            start, end = bisect_left(partition.order, first), bisect_left(partition.order, query.last)
-            keys = islice(partition.order, start, min(end, start + size))
-            return tuple([self._row(query.pk, rk, partition.rows[rk], query.select) for rk in keys])
 
     def _row(self, pk: str, rk: str, stored: _Stored, select: tuple[str, ...] | None) -> Row:
         # The service's Date header has whole seconds, so ages are that coarse in every world.

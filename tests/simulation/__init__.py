@@ -1,4 +1,4 @@
-"""The engine in a seeded world of failing hosts: see ARCHITECTURE.md, "Simulation".
+"""The engine, as it is, in a seeded world of failing hosts and faulty storage. Many of them: scripts/simulate.
 
 loop       simulated time
 storage    tables, queues and blobs in memory, watched by the checker, counted by kind

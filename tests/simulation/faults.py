@@ -80,9 +80,9 @@ class Storm:
         self.reorder = random.choice((0.0, 0.1, 0.5))
         self.early = random.choice((0.0, 0.0, 0.05))
         self.deaths = ("killed", "killed", "worker", "ghost")
-        lossy = random.choice((0.0, 0.01, 0.05))
+        lossy = random.choice((0.0, 0.02, 0.05))
         deadly = random.choice((0.0, 0.003, 0.02))
-        icy = random.choice((0.0, 0.003, 0.02))
+        icy = random.choice((0.0, 0.01, 0.03))
         # A world repeats a refused request four times: of 20 % refused, 0.16 % reach the engine; of 67 %, 20 % do.
         self._chances: tuple[tuple[Fault, float], ...] = (
             (Fault.KILL_BEFORE, deadly / 2),

@@ -26,6 +26,7 @@ from orchestrator.ports import (
     Query,
     Refused,
     Release,
+    Row,
     Send,
     Unanswered,
     WriteBlob,
@@ -276,14 +277,39 @@ class Process:
 
     def _apply(self, activity: Activity, effect: Effect[Any], fault: Fault | None) -> None:
         """The service acts on the request, whatever has become of who sent it."""
+        if isinstance(effect, Query):
+            self._read_page(activity, effect, fault, effect.first, (), self._loop.now)
+            return
         answer, error = self._act(effect)
+        self._answer(activity, effect, fault, answer, error, self._loop.now)
+
+    def _read_page(
+        self, activity: Activity, query: Query, fault: Fault | None, first: str, rows: tuple[Row, ...], began: float
+    ) -> None:
+        """Page after page, each as it is at its own moment."""
+        page, following = self.around.storage.page(query, first, len(rows))
+        rows += page
+        if following is None:
+            self._answer(activity, query, fault, rows, None, began)
+        else:
+            more = partial(self._read_page, activity, query, fault, following, rows, began)
+            self._loop.after(2 * self.around.delay(), more)
+
+    def _answer(
+        self,
+        activity: Activity,
+        effect: Effect[Any],
+        fault: Fault | None,
+        answer: Any,
+        error: Exception | None,
+        applied_at: float,
+    ) -> None:
         if fault is Fault.KILL_AFTER:
             self._kill()
             return
         if fault is Fault.FREEZE_AFTER:
             self.freeze(self.around.random.uniform(60, 400))
-        arrive = partial(self._arrive, activity, effect, answer, error, self._loop.now)
-        self._loop.after(self.around.delay(), arrive)
+        self._loop.after(self.around.delay(), partial(self._arrive, activity, effect, answer, error, applied_at))
 
     def _act(self, effect: Effect[Any], *, late: bool = False) -> tuple[Any, Exception | None]:
         try:

@@ -13,6 +13,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
+from orchestrator.adapters.memory_tables import ROWS_A_PAGE
 from orchestrator.core.errors import UnknownThing
 from orchestrator.core.plan import bits
 from orchestrator.core.run import RunInfo
@@ -62,6 +63,7 @@ class Setting:
     polling: float = 1.0
     preempted: float = 0.0
     batch: int = 16
+    rows_a_page: int = ROWS_A_PAGE
     retry_after: float = 5.0
     restart_after: tuple[float, float] = (1.0, 60.0)
     latency: tuple[float, float] = (0.002, 0.010)
@@ -100,7 +102,7 @@ class Simulation:
         self.setting = setting
         self.loop = Loop()
         random = self.random = Random(seed)
-        storage = Storage(self.loop, setting.engine, setting.faults, random)
+        storage = Storage(self.loop, setting.engine, setting.faults, random, rows_a_page=setting.rows_a_page)
         self.storage = storage
         self.around = Surroundings(
             loop=self.loop,

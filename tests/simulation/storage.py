@@ -15,7 +15,7 @@ from orchestrator.adapters.memory import MemoryAccount
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
 from orchestrator.engine.memory import EngineSettings
-from orchestrator.ports import Commit, Effect, Get, Query, ReadBlob, Refused, Send, WriteBlob
+from orchestrator.ports import Commit, Effect, Get, Query, ReadBlob, Refused, Row, Send, WriteBlob
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Faults
 from tests.simulation.kinds import kind_of
@@ -27,11 +27,13 @@ EPOCH = 1_800_000_000.0
 class Storage:
     """`on_visible` is called with the queue and the moment whenever a message will be there to be received."""
 
-    def __init__(self, loop: Loop, settings: EngineSettings, faults: Faults, random: Random) -> None:
+    def __init__(
+        self, loop: Loop, settings: EngineSettings, faults: Faults, random: Random, *, rows_a_page: int
+    ) -> None:
         self._loop = loop
         self._random = random
         self.faults = faults
-        self.account = MemoryAccount(server_now=self.server_now)
+        self.account = MemoryAccount(server_now=self.server_now, rows_a_page=rows_a_page)
         self.checker = Checker(self.account, settings)
         self.counts: Counter[str] = Counter()
         self.on_visible: Callable[[str, float], None] = lambda queue, delay: None
@@ -48,8 +50,6 @@ class Storage:
             return self._commit(effect, late)
         if isinstance(effect, Get):
             return self.account.tables.get(effect)
-        if isinstance(effect, Query):
-            return self.account.tables.query(effect)
         if isinstance(effect, Send):
             return self._put(effect)
         if isinstance(effect, ReadBlob):
@@ -58,6 +58,11 @@ class Storage:
             self.account.blobs[effect.name] = effect.data
             return None
         raise TypeError(f"not a storage operation: {effect}")
+
+    def page(self, query: Query, first: str, taken: int) -> tuple[tuple[Row, ...], str | None]:
+        """One page of a query, now."""
+        self.counts[kind_of(query)] += 1
+        return self.account.tables.page(query, first, taken=taken)
 
     def _commit(self, commit: Commit, late: bool) -> tuple[str, ...]:
         check_commit(commit)

@@ -14,7 +14,7 @@ from tests.simulation.simulation import Setting
 def stormy(seed: int) -> Setting:
     """The world of this seed: the same at every call."""
     random = Random(f"weather {seed}")
-    if random.random() < 0.3:
+    if random.random() < 0.5:
         crowds = [random_crowd(random) for _ in range(random.choice((1, 2, 4)))]
         setting = _world(random, crowds, hosts=random.randint(3, 6))
         return replace(setting, batch=random.choice((1, 4)), polling=0.02)
@@ -31,10 +31,11 @@ def _world(random: Random, graphs: Sequence[Graph], *, hosts: int) -> Setting:
         storm=random.uniform(100, 1000),
         start_spread=random.choice((0.0, 30.0, 300.0)),
         double_starts=random.choice((0.0, 0.5)),
-        cancel_at=[random.choice((None, None, None, random.uniform(0, 100))) for _ in graphs],
+        cancel_at=[random.choice((None, None, random.uniform(0, 100))) for _ in graphs],
         double_sweeps=random.choice((0.0, 0.3)),
         polling=random.choice((0.02, 0.1, 2.0)),
         batch=random.choice((1, 4, 16)),
+        rows_a_page=random.choice((2, 5, 1000)),
         latency=random.choice(((0.002, 0.010), (0.002, 0.010), (0.005, 0.200))),
         preempted=random.choice((0.0, 0.05)),
     )
