@@ -205,7 +205,8 @@ class PortDataReference(Explained):
 
     @property
     def path_on_datastore(self) -> str:
-        return self._view.prefix
+        """Where the step wanted its output, or, if it did not say, where the service keeps it."""
+        return self._view.destination or self._view.prefix
 
     _path_on_datastore = path_on_datastore
 
@@ -261,8 +262,9 @@ class PortDataReference(Explained):
         return self.step_run._committed().outputs[self.name]
 
     def _place(self, folder: Path, file: RemoteFile, flatten: bool) -> Path:
-        whole = f"{self._view.prefix}/{file.path}" if file.path else self._view.prefix
-        inner = file.path or self._view.prefix.rpartition("/")[2]
+        path = self.path_on_datastore
+        whole = f"{path}/{file.path}" if file.path else path
+        inner = file.path or path.rpartition("/")[2]
         return below(folder, inner if flatten else whole)
 
     def __repr__(self) -> str:

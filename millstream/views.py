@@ -189,6 +189,8 @@ class OutputView(View, frozen=True, kw_only=True):
     prefix: str
     is_file: bool
     files: tuple[RemoteFile, ...]
+    destination: str | None = None
+    dataset: str | None = None
 
 
 class StepOutputsView(View, frozen=True, kw_only=True):

@@ -41,8 +41,11 @@ class DatasetBringer:
         if data.dataset is None:
             raise InputMissing(f"Input {self.port.name!r}: there is no dataset with the id {data.dataset_id!r}.")
         with self._failing():
-            if data.dataset.type == "tabular" or self.port.mode == "direct":
+            if self.port.mode == "direct":
                 return self._direct(data.dataset_id, data.dataset)
+            if data.dataset.type == "tabular":
+                # v1 refuses this, or leaves the script without a path. A folder with a CSV file is what is meant.
+                return self._folder(data.dataset.then(ds.AsFiles(format="csv")))
             return self._folder(data.dataset)
 
     def viewed(self, data: InputData, brought: Brought) -> Brought:
@@ -65,7 +68,8 @@ class DatasetBringer:
         target = self.chosen or self.place
         with Reading(self.access) as reading:
             found = list(files(document, reading))
-            tally = _tally(leaf.blob for leaf in found)
+            made = any(isinstance(operation, ds.AsFiles) for operation in document.operations)
+            tally = _tally(_blobs(document, self.access) if made else (leaf.blob for leaf in found))
             if _is_one_file(document, found):
                 (path,) = bring(found, target.parent if self.chosen else target, reading)
                 if self.chosen:
@@ -110,6 +114,11 @@ class DatasetBringer:
             raise InputUnusable(f"{what}: {error.message}") from error
         except Unavailable as error:
             raise StorageFailed(f"{what}: {error.message}") from error
+        except ModuleNotFoundError as error:
+            raise InvalidStep(
+                f"{what}: a table is written to files by the package {error.name!r}, which the service does not have. "
+                'Take the dataset in the mode "direct".'
+            ) from error
         except OSError as error:
             raise node_failure(error, f"{what} could not be laid out") from error
         finally:
