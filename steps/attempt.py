@@ -16,6 +16,7 @@ from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
 from steps.inputs import Bringer
 from steps.kinds import kind
+from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.outputs import Found
 from steps.progress import Progress
@@ -127,6 +128,13 @@ class Attempt:
             server=own.server,
             common_environment=own.environment,
             log=self._log,
+            live_metrics=LiveMetrics(
+                own.store,
+                own.settings.container,
+                self._job.prefix,
+                folders.spool,
+                limit=own.settings.spool_bytes,
+            ),
             stop=self._stop,
             inputs=inputs,
             outputs=paths,

@@ -12,6 +12,7 @@ from steps import environment, execution
 from steps.brought import Brought
 from steps.failures import TimedOut
 from steps.fork_server import Command, ForkServer
+from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.settings import WorkerSettings
 from steps.stop import Stop
@@ -35,6 +36,7 @@ class StepContext:
     server: ForkServer
     common_environment: Mapping[str, str]
     log: StepLog
+    live_metrics: LiveMetrics
     stop: Stop
     inputs: Mapping[str, Brought]
     outputs: Mapping[str, Path]
@@ -67,7 +69,7 @@ class StepContext:
             script=script,
             fresh=not self.settings.fork_server,
         )
-        end = execution.run(self.server, order, self.log, self.stop)
+        end = execution.run(self.server, order, self.log, self.live_metrics, self.stop)
         self.bare_seconds = end.seconds
         execution.judge(end, timeout)
         self.exit_code = 0

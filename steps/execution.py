@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from steps.failures import ScriptFailed, ScriptKilled, TimedOut
 from steps.fork_server import Child, Command, End, ForkServer
+from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.stop import Stop
 
@@ -24,7 +25,7 @@ _AWAY_SECONDS = 30.0
 _F_SETPIPE_SZ = 1031
 
 
-def run(server: ForkServer, command: Command, log: StepLog, stop: Stop) -> End:
+def run(server: ForkServer, command: Command, log: StepLog, live: LiveMetrics, stop: Stop) -> End:
     """Run the command to the end of its whole process tree. Raises StartFailed, ScriptKilled, Stopped."""
     stop.check()
     with _pipe() as (source, sink):
@@ -34,7 +35,7 @@ def run(server: ForkServer, command: Command, log: StepLog, stop: Stop) -> End:
             os.close(sink)
         try:
             with stop.calling(child.stop):
-                end = _follow(child, source, log)
+                end = _follow(child, source, log, live)
         except EOFError:
             raise ScriptKilled("The process that watches over the script was killed; the script was ended.") from None
         finally:
@@ -82,7 +83,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
         os.close(source)
 
 
-def _follow(child: Child, source: int, log: StepLog) -> End:
+def _follow(child: Child, source: int, log: StepLog, live: LiveMetrics) -> End:
     """Move output to the log until the tree has ended and its output is read. Raises EOFError: the keeper is dead."""
     poller = select.poll()
     poller.register(child, select.POLLIN)
@@ -90,8 +91,8 @@ def _follow(child: Child, source: int, log: StepLog) -> End:
     end: End | None = None
     is_open, is_reading, until = True, True, 0.0
     while end is None or (is_open and time.monotonic() < until):
-        wait = log.wait() if end is None else max(0.0, until - time.monotonic())
-        for descriptor, _ in poller.poll(None if wait is None else wait * 1000 + 1):
+        wait = _wait(log, live) if end is None else max(0.0, until - time.monotonic())
+        for descriptor, _ in poller.poll(wait * 1000 + 1):
             if descriptor == source:
                 is_open = _move(source, log)
             else:
@@ -101,6 +102,8 @@ def _follow(child: Child, source: int, log: StepLog) -> End:
                     until = time.monotonic() + DRAIN_SECONDS
         if log.wait() == 0.0 and end is None:
             log.flush()
+        if live.wait() == 0.0 and end is None:
+            live.look()
         if is_reading != (is_open and not log.full()):
             is_reading = not is_reading
             poller.register(source, select.POLLIN) if is_reading else poller.unregister(source)
@@ -108,6 +111,11 @@ def _follow(child: Child, source: int, log: StepLog) -> End:
         count = "a process" if end.strays == 1 else f"{end.strays} processes"
         log.note(f"The script left {count} behind; ended, too.")
     return end
+
+
+def _wait(log: StepLog, live: LiveMetrics) -> float:
+    wait = log.wait()
+    return live.wait() if wait is None else min(wait, live.wait())
 
 
 def _move(source: int, log: StepLog) -> bool:

@@ -21,6 +21,11 @@ _INTERVALS = ((300, 1.0), (3600, 2.0), (6 * 3600, 5.0), (math.inf, 15.0))
 _TRIES = 3
 
 
+def interval(age: float) -> float:
+    """Seconds between appends to the blob of an attempt of this age."""
+    return next(seconds for until, seconds in _INTERVALS if age < until)
+
+
 class StepLog:
     """Bytes in, at most `limit` of them and some notes of ours out, to the blob `container`/`name`.
 
@@ -76,8 +81,7 @@ class StepLog:
             self._due = min(self._due, time.monotonic())
 
     def _interval(self) -> float:
-        age = time.monotonic() - self._opened
-        return next(interval for until, interval in _INTERVALS if age < until)
+        return interval(time.monotonic() - self._opened)
 
     def wait(self) -> float | None:
         """Seconds until `flush` should be called; None: not before something is written."""

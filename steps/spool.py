@@ -9,6 +9,7 @@ A line that is not understood is told in the log and harms nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,15 @@ def read(path: Path, *, limit: int) -> Reported:
     if faults > MOST_COMPLAINTS:
         reported.complaints.append(f"... and {faults - MOST_COMPLAINTS} more such lines.")
     return reported
+
+
+def metrics(lines: bytes) -> list[Metric]:
+    """The metrics among whole lines of a spool; what is not understood is told at the end, by `read`."""
+    reported = Reported()
+    for line in lines.splitlines():
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            reported._add(line)
+    return reported.metrics
 
 
 def _lines(path: Path, limit: int, reported: Reported) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,9 @@ from typing import Any
 
 import msgspec
 
+LIVE_METRICS = "metrics.jsonl"
+"""The blob below an attempt's prefix that has the metrics of its script so far, a `Metric` a line."""
+
 
 class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pass
@@ -113,6 +116,9 @@ class StepResult(_Value, frozen=True, kw_only=True):
     started_at: float = 0.0
     ended_at: float = 0.0
     bare_seconds: float = 0.0
+
+
+decode_metrics = msgspec.json.Decoder(Metric).decode_lines
 
 
 def encode(result: StepResult) -> bytes:

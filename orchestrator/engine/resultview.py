@@ -7,14 +7,17 @@ from dataclasses import dataclass
 
 import msgspec
 
-from orchestrator.core.result import File, Metric, OutputData, StepResult
+from orchestrator.core.result import LIVE_METRICS, File, Metric, OutputData, StepResult, decode_metrics
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result
 from orchestrator.engine.stepview import position_of
 from orchestrator.engine.view import look
-from orchestrator.files import SYSTEM, SignDownload
+from orchestrator.files import SYSTEM, ReadPart, SignDownload
 from orchestrator.ports import Task
+
+MOST_LIVE_METRICS = 8 * 1024 * 1024
+"""Bytes that are read of what a running script has logged."""
 
 
 class SignedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +30,18 @@ class SignedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OutputView(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies under an output port: blobs below `prefix` of the datastore, or, if `is_file`, the blob `prefix`."""
+    """What lies under an output port: blobs below `prefix` of the datastore, or, if `is_file`, the blob `prefix`.
+
+    `destination`: where else in the datastore copies of them were put. `dataset`: the id of the dataset that the output
+    is, if it is a link and has no files.
+    """
 
     datastore: str
     prefix: str
     is_file: bool
     files: tuple[SignedFile, ...]
+    destination: str | None = None
+    dataset: str | None = None
 
 
 class StepOutputs(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +60,27 @@ class Signing:
 
 
 def metrics_view(memory: ProcessMemory, run: str) -> Task[dict[str, tuple[Metric, ...]]]:
-    """Step id -> the metrics it logged, for steps that have ended. Raises UnknownThing."""
-    results = yield from _results(memory, run, None)
-    return {step: result.metrics for step, result in results if result.metrics}
+    """Step id -> the metrics it logged, or, while it runs, has logged until a moment ago. Raises UnknownThing."""
+    seen = yield from look(memory, run, claims=True)
+    found: dict[str, tuple[Metric, ...]] = {}
+    for position, (claim, _) in sorted(seen.claims.items()):
+        step = seen.plan.step(position).id
+        if claim.state in (ClaimState.DONE, ClaimState.FAILED):
+            metrics = (yield from decode_result(claim)).metrics
+        elif claim.state is ClaimState.RUNNING:
+            metrics = yield from _live_metrics(f"runs/{run}/{step}/{claim.attempt}-{claim.owner}")
+        else:
+            continue
+        if metrics:
+            found[step] = metrics
+    return found
+
+
+def _live_metrics(prefix: str) -> Task[tuple[Metric, ...]]:
+    part = yield from ReadPart(container=SYSTEM, name=f"{prefix}/{LIVE_METRICS}", start=0, limit=MOST_LIVE_METRICS)
+    if part is None:
+        return ()
+    return tuple(decode_metrics(part.data[: part.data.rfind(b"\n") + 1]))
 
 
 def outputs_view(
@@ -96,7 +123,14 @@ def _output(data: OutputData, signing: Signing) -> Task[OutputView]:
     files: tuple[SignedFile, ...] = ()
     if container is not None:
         files = yield from sign_files(container, data.prefix, data.files, signing.seconds)
-    return OutputView(datastore=data.datastore, prefix=data.prefix, is_file=data.is_file, files=files)
+    return OutputView(
+        datastore=data.datastore,
+        prefix=data.prefix,
+        is_file=data.is_file,
+        files=files,
+        destination=data.destination or None,
+        dataset=data.dataset or None,
+    )
 
 
 def _results(memory: ProcessMemory, run: str, step: str | None) -> Task[list[tuple[str, StepResult]]]:

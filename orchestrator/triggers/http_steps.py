@@ -103,7 +103,7 @@ def get_log(service: Service, asked: Asked, query: LogQuery) -> Reply:
     errors=(404,),
 )
 def get_metrics(service: Service, asked: Asked) -> Reply:
-    """Of the steps that have ended."""
+    """Of the steps that have ended, and of those that run what they have logged until a moment ago."""
     return Reply(body=MetricsBody(steps=service.world.run(metrics_view(service.memory, asked.path["run_id"]))))
 
 

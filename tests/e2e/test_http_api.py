@@ -114,6 +114,21 @@ def test_a_log_is_followed_while_the_script_runs(service: Service, tmp_path: Any
     assert service.call("GET", f"{path}?offset=-5").body == b"line\n"
 
 
+def test_metrics_of_a_step_that_runs(service: Service, tmp_path: Any) -> None:
+    gate = tmp_path / "gate"
+    source = 'from millstream import Run\nRun.get_context().log("loss", 0.5)\n' + WAIT.format(path=str(gate))
+    run = service.submit([script_step("train", service.upload({"step.py": source}))])
+
+    def logged() -> list[Any]:
+        return [metric["value"] for metric in service.ask("GET", f"runs/{run}/metrics")["steps"].get("train", [])]
+
+    assert eventually(logged, 10.0) == [0.5]
+    assert service.steps(run)["train"]["status"] == "Running"
+    gate.touch()
+    assert service.wait(run)["status"] == "Completed"
+    assert logged() == [0.5]
+
+
 def test_a_cancelled_run_ends_its_script(service: Service, tmp_path: Any) -> None:
     waiting = service.upload({"step.py": WAIT.format(path=str(tmp_path / "never"))})
     run = service.submit([script_step("a", waiting), script_step("b", waiting, run_after=["a"])])
