@@ -159,7 +159,7 @@ class Attempt:
         """The end of the log, outputs and artifacts travel together. Raises StorageFailed, Stopped, OSError."""
         pushes = [item for found in self._found for item in found.pushes] + self._artifacts
 
-        progress = Progress(self._log, "Outputs")
+        progress = Progress(self._log, "Outputs", len(pushes))
 
         def store(item: Push | None) -> File | None:
             if item is not None:

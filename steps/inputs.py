@@ -55,7 +55,7 @@ class Bringer:
         plans = self.pool.map(lambda port: self._plan(port, job.inputs[port.name], folders, stop), plain)
         fetches = [item for plan in plans for item in plan.fetches]
         sizes = [item.expected.size for item in fetches if item.expected is not None]
-        progress = Progress(log, "Inputs", total=sum(sizes) if len(sizes) == len(fetches) else None)
+        progress = Progress(log, "Inputs", len(fetches), total=sum(sizes) if len(sizes) == len(fetches) else None)
         fetch_all(self.pool, self.store, fetches, stop, progress)
         progress.end()
         made = {port.name: plan.brought() for port, plan in zip(plain, plans, strict=True)}

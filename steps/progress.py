@@ -13,24 +13,33 @@ EVERY = 5.0
 
 
 class Progress:
-    """Counts the bytes of a transfer and tells the log now and then. Thread-safe."""
+    """Counts the bytes and files of a transfer and tells the log now and then. Thread-safe."""
 
     def __init__(
-        self, log: StepLog, what: str, *, total: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        log: StepLog,
+        what: str,
+        files: int,
+        *,
+        total: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
         self._what = what
+        self._files = files
         self._total = total
         self._clock = clock
         self._lock = threading.Lock()
         self._begun = clock()
         self._told = self._begun
         self._done = 0
+        self._done_files = 0
 
-    def add(self, size: int) -> None:
-        """So many more bytes have been moved."""
+    def add(self, size: int, files: int = 0) -> None:
+        """So many more bytes have been moved, and so many more files to their end."""
         with self._lock:
             self._done += size
+            self._done_files += files
             now = self._clock()
             if now - self._told < EVERY:
                 return
@@ -50,4 +59,7 @@ class Progress:
     def _text(self, now: float) -> str:
         speed = self._done / 1e6 / max(now - self._begun, 1e-3)
         of = "" if self._total is None else f" of {self._total / 1e6:,.0f}"
-        return f"{self._what}: {self._done / 1e6:,.0f}{of} MB after {now - self._begun:.0f} s, {speed:,.0f} MB/s."
+        return (
+            f"{self._what}: {self._done_files:,} of {self._files:,} files, {self._done / 1e6:,.0f}{of} MB "
+            f"after {now - self._begun:.0f} s, {speed:,.1f} MB/s."
+        )

@@ -160,8 +160,12 @@ def _fetch(store: Store, item: Fetch, stop: Stop, objects: Objects | None, progr
         item.target.parent.mkdir(parents=True, exist_ok=True)
         if expected is not None and objects is not None and objects.copy_to(item.target, expected, stop.check):
             objects.lend(item.target, expected)
+            if progress is not None:
+                progress.add(expected.size, files=1)
             return Listed(item.name, expected.size)
         found = _download(store, item, stop, progress)
+        if progress is not None:
+            progress.add(0, files=1)
         if expected is not None and objects is not None:
             objects.lend(item.target, expected)
     return found
@@ -198,6 +202,8 @@ def push(store: Store, item: Push, stop: Stop, progress: Progress | None = None)
             store.upload(item.container, item.name, cast(BinaryIO, source))
         except StoreFailed as error:
             raise StorageFailed(f"{item.path or item.name} could not be stored: {error}") from error
+        if progress is not None:
+            progress.add(0, files=1)
         return source.file(item.path)
 
 
