@@ -85,11 +85,16 @@ def with_placeholders() -> dict[str, Any]:
 
 
 def simplify_requests(schemas: dict[str, Any]) -> None:
-    """The generator cannot draw what is none of several tagged objects, so requests get one kind of argument only."""
+    """The generator cannot draw what is none of several tagged objects, so requests get one kind of each only."""
     step, definition = copy.deepcopy(schemas["Step"]), copy.deepcopy(schemas["Definition"])
     argument = {"$ref": "#/components/schemas/FromParameter"}
     step["properties"]["arguments"]["items"] = step["properties"]["environment"]["additionalProperties"] = argument
     definition["properties"]["steps"]["items"] = {"$ref": "#/components/schemas/SimpleStep"}
+    for name in ("DatasetDocument", "DatasetView"):
+        dataset = schemas[name]["properties"]
+        dataset["operations"]["items"] = {"$ref": "#/components/schemas/Take"}
+        dataset["format"] = {"$ref": "#/components/schemas/DelimitedFormat"}
+    schemas["DatasetDocument"]["properties"]["sources"]["items"] = {"$ref": "#/components/schemas/DatastoreFiles"}
     schemas |= {"SimpleStep": step, "SimpleDefinition": definition}
     for request in ("PublishRequest", "StartRequest"):
         text = json.dumps(schemas[request]).replace('/Definition"', '/SimpleDefinition"')
