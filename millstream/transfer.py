@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import quote
 
 from millstream.errors import TransferError
 from millstream.transport import Response, Transport
@@ -17,7 +19,12 @@ from millstream.views import UploadTarget
 from orchestrator.core.names import PATH
 
 AT_ONCE = 8
+LARGE = 64 * 1024 * 1024
+"""Bytes from which on a file travels in blocks, AT_ONCE of them at a time; one that fails is sent or fetched alone."""
+BLOCK = 8 * 1024 * 1024
+MOST_BLOCKS = 50_000
 THERE_ALREADY = (409, 412)
+CHANGED = 412
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +47,41 @@ def send(transport: Transport, body: IO[bytes], target: UploadTarget, name: str)
 
 
 def send_all(transport: Transport, files: Iterable[tuple[Path, UploadTarget]]) -> int:
-    """Send files, several at once. Returns how many were written. Raises TransferError, OSError."""
+    """Send files, several at once; large ones one after another, in blocks. Returns how many were written.
+
+    Raises TransferError, OSError.
+    """
 
     def one(path: Path, target: UploadTarget) -> bool:
         with path.open("rb") as body:
             return send(transport, body, target, str(path))
 
-    return sum(_together([partial(one, path, target) for path, target in files]))
+    given = [(path, target, path.stat().st_size) for path, target in files]
+    small: int = sum(_together([partial(one, path, target) for path, target, size in given if size < LARGE]))
+    return small + sum(_send_blocks(transport, *item) for item in given if item[2] >= LARGE)
+
+
+def _send_blocks(transport: Transport, path: Path, target: UploadTarget, size: int) -> bool:
+    """As `send`. The blob appears with the list of its blocks, which is sent last."""
+    block_size = max(BLOCK, -(-size // MOST_BLOCKS))
+    ids = [base64.b64encode(b"%06d" % number).decode() for number in range(-(-size // block_size))]
+
+    def block(number: int) -> None:
+        with path.open("rb") as source:
+            source.seek(number * block_size)
+            data = source.read(block_size)
+        url = f"{target.url}&comp=block&blockid={quote(ids[number], safe='')}"
+        _check(transport.request("PUT", url, body=data), f"{path} could not be uploaded")
+
+    _together([partial(block, number) for number in range(len(ids))])
+    listed = "".join(f"<Latest>{name}</Latest>" for name in ids)
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
+    headers = {name: value for name, value in target.headers.items() if name.lower() != "x-ms-blob-type"}
+    response = transport.request("PUT", f"{target.url}&comp=blocklist", headers=headers, body=body)
+    if response.status in THERE_ALREADY:
+        return False
+    _check(response, f"{path} could not be uploaded")
+    return True
 
 
 def fetch_all(transport: Transport, files: Iterable[Fetch]) -> int:
@@ -61,13 +96,37 @@ def fetch(transport: Transport, file: Fetch) -> None:
     try:
         with part.open("xb") as raw:
             sink = _Hashing(raw)
-            response = transport.request("GET", file.url, sink=sink)
-            _check(response, f"{file.target.name} could not be downloaded")
+            if file.size >= LARGE:
+                _fetch_blocks(transport, file, sink)
+            else:
+                response = transport.request("GET", file.url, sink=sink)
+                _check(response, f"{file.target.name} could not be downloaded")
             _verify(sink, file)
         part.replace(file.target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _fetch_blocks(transport: Transport, file: Fetch, sink: _Hashing) -> None:
+    """All blocks of one version of the blob, as many at once as files are otherwise."""
+    what = f"{file.target.name} could not be downloaded"
+    etag: dict[str, str] = {}
+
+    def block(start: int) -> bytes:
+        end = min(start + BLOCK, file.size) - 1
+        response = transport.request("GET", file.url, headers={"Range": f"bytes={start}-{end}", **etag})
+        if response.status == CHANGED:
+            raise TransferError(f"{what}: it was replaced meanwhile. Download it again.")
+        _check(response, what)
+        etag["If-Match"] = response.headers["etag"]
+        return response.body
+
+    sink.write(block(0))
+    for start in range(BLOCK, file.size, BLOCK * AT_ONCE):
+        starts = range(start, min(start + BLOCK * AT_ONCE, file.size), BLOCK)
+        for data in _together([partial(block, at) for at in starts]):
+            sink.write(data)
 
 
 def below(folder: Path, path: str) -> Path:
