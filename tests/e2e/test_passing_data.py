@@ -51,7 +51,7 @@ def workspace(service: Service) -> Workspace:
 
 @pytest.fixture(scope="module")
 def store(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Datastore:
-    """With raw/a.csv, raw/sub/b.csv, raw/note.txt and raw/cats.zip."""
+    """With a.csv, sub/b.csv, note.txt and cats.zip below passing/."""
     folder = tmp_path_factory.mktemp("raw")
     (folder / "sub").mkdir()
     (folder / "a.csv").write_text(CSV)
@@ -61,7 +61,7 @@ def store(workspace: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Dat
         archive.writestr("x/1.jpg", "cat")
         archive.writestr("x/readme.txt", "no cat")
     store = workspace.get_default_datastore()
-    store.upload(folder, "raw", overwrite=True, show_progress=False)
+    store.upload(folder, "passing", overwrite=True, show_progress=False)
     return store
 
 
@@ -128,7 +128,7 @@ for name in sys.argv[2:]:
 
 @pytest.mark.parametrize("where", ["arguments", "inputs", "both"])
 def test_a_registered_table_by_name(workspace: Workspace, store: Datastore, steps: Steps, where: str) -> None:
-    table = Dataset.Tabular.from_delimited_files(DataPath(store, "raw/a.csv"))
+    table = Dataset.Tabular.from_delimited_files(DataPath(store, "passing/a.csv"))
     table.register(workspace, "raw_dataset", create_new_version=True)
     raw = Dataset.get_by_name(workspace, "raw_dataset").as_named_input("raw_data")
     ways: dict[str, dict[str, Any]] = {
@@ -141,16 +141,18 @@ def test_a_registered_table_by_name(workspace: Workspace, store: Datastore, step
 
 
 def test_a_bare_registered_dataset(workspace: Workspace, store: Datastore, steps: Steps) -> None:
-    bare = Dataset.File.from_files((store, "raw/*.csv")).register(workspace, "bare_files", create_new_version=True)
+    bare = Dataset.File.from_files((store, "passing/*.csv")).register(workspace, "bare_files", create_new_version=True)
     script = "from millstream import Run\nprint(Run.get_context().input_datasets['bare_files'].to_path())"
     assert log(steps.run(steps("read", script, inputs=[bare])), "read") == ["['/a.csv']"]
 
 
 def test_files_of_a_dataset(workspace: Workspace, store: Datastore, steps: Steps) -> None:
-    whole = Dataset.File.from_files((store, "raw/**/*.csv")).as_named_input("whole").as_mount()
-    one = Dataset.File.from_files((store, "raw/note.txt")).as_named_input("one").as_download()
-    cats = Dataset.File.from_files(paths=(store, "raw/cats.zip"), archive_options=ArchiveOptions(entry_glob="**/*.jpg"))
-    none = Dataset.File.from_files((store, "raw/*.none")).as_named_input("none").as_mount()
+    whole = Dataset.File.from_files((store, "passing/**/*.csv")).as_named_input("whole").as_mount()
+    one = Dataset.File.from_files((store, "passing/note.txt")).as_named_input("one").as_download()
+    cats = Dataset.File.from_files(
+        paths=(store, "passing/cats.zip"), archive_options=ArchiveOptions(entry_glob="**/*.jpg")
+    )
+    none = Dataset.File.from_files((store, "passing/*.none")).as_named_input("none").as_mount()
     run = steps.run(
         steps("whole", WALK, arguments=[whole]),
         steps("one", WALK, arguments=[one]),
@@ -164,7 +166,7 @@ def test_files_of_a_dataset(workspace: Workspace, store: Datastore, steps: Steps
 
 
 def test_train_and_test_as_two_named_inputs(store: Datastore, steps: Steps) -> None:
-    iris = Dataset.Tabular.from_delimited_files(DataPath(store, "raw/a.csv"))
+    iris = Dataset.Tabular.from_delimited_files(DataPath(store, "passing/a.csv"))
     train, test = iris.take_sample(0.5, seed=42).random_split(percentage=0.8, seed=42)
     script = """
 from millstream import Run
@@ -178,7 +180,7 @@ print(*map(len, parts), not set(parts[0]["a"]) & set(parts[1]["a"]))
 
 
 def test_a_table_that_is_downloaded_is_a_folder_of_text(store: Datastore, steps: Steps) -> None:
-    part = Dataset.Tabular.from_delimited_files(DataPath(store, "raw/a.csv")).take(3)
+    part = Dataset.Tabular.from_delimited_files(DataPath(store, "passing/a.csv")).take(3)
     script = """
 import csv, os, sys
 folder = sys.argv[1]
@@ -267,16 +269,16 @@ def test_pipeline_data_that_is_one_file_and_becomes_a_dataset(workspace: Workspa
 
 
 def test_a_data_path_parameter(workspace: Workspace, store: Datastore, steps: Steps) -> None:
-    parameter = PipelineParameter("where", DataPath(store, "raw/sub"))
+    parameter = PipelineParameter("where", DataPath(store, "passing/sub"))
     binding = DataPathComputeBinding(mode="mount")
     step = steps("read", WALK, arguments=[(parameter, binding)], inputs=[(parameter, DataPathComputeBinding())])
     assert log(steps.run(step), "read") == ["folder", "b.csv"]
-    other = steps.run(step, pipeline_parameters={"where": DataPath(store, "raw/note.txt")})
+    other = steps.run(step, pipeline_parameters={"where": DataPath(store, "passing/note.txt")})
     assert log(other, "read") == ["file"]
     published = Pipeline(workspace, [step]).publish("with a path")
     body = {
         "ExperimentName": "rest",
-        "DataPathAssignments": {"where": {"DataStoreName": store.name, "RelativePath": "raw/a.csv"}},
+        "DataPathAssignments": {"where": {"DataStoreName": store.name, "RelativePath": "passing/a.csv"}},
     }
     headers = {"Authorization": f"Bearer {TOKEN}"}
     answer = requests.post(published.endpoint, headers=headers, json=body, timeout=30)
@@ -286,8 +288,8 @@ def test_a_data_path_parameter(workspace: Workspace, store: Datastore, steps: St
 
 
 def test_a_dataset_parameter(workspace: Workspace, store: Datastore, steps: Steps) -> None:
-    small = Dataset.Tabular.from_delimited_files(DataPath(store, "raw/a.csv")).take(2)
-    whole = Dataset.Tabular.from_delimited_files(DataPath(store, "raw/a.csv"))
+    small = Dataset.Tabular.from_delimited_files(DataPath(store, "passing/a.csv")).take(2)
+    whole = Dataset.Tabular.from_delimited_files(DataPath(store, "passing/a.csv"))
     parameter = PipelineParameter("data", small)
     step = steps("read", TABLE, arguments=[DatasetConsumptionConfig("raw_data", parameter)])
     assert log(steps.run(step), "read")[0].startswith("2 ")
@@ -313,7 +315,7 @@ from millstream import Run
 run = Run.get_context()
 run.output_datasets["chosen"].link(run.input_datasets["raw"].take(1))
 """
-    raw = Dataset.File.from_files((store, "raw/**/*.csv")).as_named_input("raw")
+    raw = Dataset.File.from_files((store, "passing/**/*.csv")).as_named_input("raw")
     steps("first", script, inputs=[raw], outputs=[link])
     run = steps.run(steps("second", WALK, arguments=[link.as_input("data")]))
     assert log(run, "second") == ["folder", "a.csv"]
@@ -321,17 +323,21 @@ run.output_datasets["chosen"].link(run.input_datasets["raw"].take(1))
 
 
 def test_handles_inside_texts(store: Datastore, steps: Steps) -> None:
-    raw, out, n = DataReference(store, "raw", "raw/note.txt"), OutputFileDatasetConfig("out"), PipelineParameter("n", 3)
+    raw, out, n = (
+        DataReference(store, "raw", "passing/note.txt"),
+        OutputFileDatasetConfig("out"),
+        PipelineParameter("n", 3),
+    )
     script = "import sys, os\nname, path = sys.argv[1].split('=')\nprint(name, open(path).read(), sys.argv[2])"
     run = steps.run(steps("read", script, arguments=[f"--in={raw}", f"{n}-{n}", out], inputs=[raw]))
     assert log(run, "read") == ["--in note 3-3"]
 
 
 def test_data_that_is_not_there(workspace: Workspace, store: Datastore, steps: Steps) -> None:
-    missing = Dataset.File.from_files((store, "raw/none.csv")).as_named_input("data").as_mount()
+    missing = Dataset.File.from_files((store, "passing/none.csv")).as_named_input("data").as_mount()
     text = steps.fail(steps("read", WALK, arguments=[missing]))
     assert "InputMissing" in text
-    assert "raw/none.csv" in text
+    assert "passing/none.csv" in text
     nowhere = Dataset.File.from_files((Datastore(workspace, "nowhere"), "x")).as_named_input("data").as_mount()
     with pytest.raises(Exception, match="nowhere"):
         steps.run(steps("nowhere", WALK, arguments=[nowhere]))
@@ -345,7 +351,7 @@ def test_archives_and_paths_that_climb(store: Datastore, steps: Steps, tmp_path:
     store.upload_files([tmp_path / "climbs.zip"], target_path="bad", show_progress=False)
     bad = Dataset.File.from_files((store, "bad/climbs.zip"), archive_options=ArchiveOptions())
     assert "climbs.txt" in steps.fail(steps("read", WALK, arguments=[bad.as_named_input("bad").as_mount()]))
-    for make in (lambda: DataPath(store, "raw/../other"), lambda: Dataset.File.from_files((store, "../x"))):
+    for make in (lambda: DataPath(store, "passing/../other"), lambda: Dataset.File.from_files((store, "../x"))):
         with pytest.raises(Exception, match=r"\.\."):
             make()
     out = OutputFileDatasetConfig("out", (store, "a/../b"))
