@@ -19,6 +19,12 @@ _AZURE = "the workspace is a Functions app: manage it with Azure's own tools"
 _STORES = "datastores are configured in the service: MILLSTREAM_DATASTORES in docs/settings.md"
 _NO_END = "published pipelines stay: publish another one, and call its endpoint"
 _KEPT = "experiments stay as long as their runs"
+_TABLES = "use Dataset.Tabular, whose datasets have take, take_sample and to_pandas_dataframe"
+_FRAMES = "use Dataset.Tabular.register_pandas_dataframe"
+_VERSIONS = "register another version: Dataset.get_by_name takes one"
+_PROFILE = "use TabularDataset.get_profile, or to_pandas_dataframe().describe()"
+_UNREGISTER = "use unregister_all_versions"
+_CHANGED = "list the files: they tell when they were changed"
 _GRAPH = "use Pipeline.graph of the pipeline that was published"
 
 ABSENT: Final[dict[str, Reasons]] = {
@@ -51,6 +57,27 @@ ABSENT: Final[dict[str, Reasons]] = {
         "get_default_keyvault": "the service keeps no secrets for steps",
         "get_mlflow_tracking_uri": "log with Run.get_context()",
         "set_default_datastore": _STORES,
+    },
+    "Dataset": {
+        **dict.fromkeys(
+            ("from_delimited_files", "from_json_files", "from_parquet_files", "from_sql_query", "auto_read_files"),
+            _TABLES,
+        ),
+        **dict.fromkeys(("from_excel_files", "from_pandas_dataframe"), _FRAMES),
+        **dict.fromkeys(("head", "sample", "to_pandas_dataframe", "to_spark_dataframe"), _TABLES),
+        **dict.fromkeys(("definition", "definition_version", "get_definition", "get_definitions"), _VERSIONS),
+        **dict.fromkeys(("update_definition", "create_snapshot", "delete_snapshot", "get_snapshot"), _VERSIONS),
+        **dict.fromkeys(("get_all_snapshots", "diff", "compare_profiles"), _VERSIONS),
+        **dict.fromkeys(("generate_profile", "get_profile"), _PROFILE),
+        **dict.fromkeys(("archive", "deprecate", "reactivate", "state", "is_visible"), _UNREGISTER),
+        "from_binary_files": "use Dataset.File.from_files",
+        "Scenario": "it was never public",
+    },
+    "FileDataset": {"data_changed_time": _CHANGED},
+    "TabularDataset": {
+        "data_changed_time": _CHANGED,
+        "get_profile_runs": _PROFILE,
+        "submit_profile_run": _PROFILE,
     },
     "Datastore": {
         **dict.fromkeys(("register_azure_blob_container", "register_azure_file_share", "register_hdfs"), _STORES),
@@ -86,6 +113,14 @@ IGNORED: Final[dict[str, Reasons]] = {
 _MADE = "made by the service, not by hand"
 
 WITHOUT: Final[dict[str, dict[str, Reasons]]] = {
+    "Dataset": {
+        "register": {
+            "exist_ok": "use create_new_version",
+            "update_if_exist": "use create_new_version",
+            "visible": "all datasets are visible",
+        },
+        "update": {"name": "register it under the other name", "visible": "all datasets are visible"},
+    },
     "ScriptRun": {"__init__": dict.fromkeys(("experiment", "run_id", "outputs"), "Run.get_context() makes it")},
     "PipelineRun": {"wait_for_completion": {"wait_post_processing": "a run has ended when all of it is stored"}},
     "PublishedPipeline": {

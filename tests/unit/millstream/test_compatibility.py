@@ -6,7 +6,6 @@ It is renewed by running this file with MILLSTREAM_RENEW_DOCS=1.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,6 @@ from millstream.shim.members import ABSENT, IGNORED, WITHOUT
 from tests.compatibility import Class, classes, has, look_up, page, place_of
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "v1-compatibility.md"
-LATER = re.compile(r".*Dataset.*")
-"""Classes whose missing members need no reasons yet."""
-
 THERE = [known for known in classes() if known.ours]
 
 
@@ -31,7 +27,7 @@ def test_the_document_is_fresh() -> None:
 class TestClass:
     def test_what_is_missing_has_an_alternative(self, known: Class) -> None:
         silent = [member.name for member in known.members if member.state == "not there" and not member.note]
-        assert LATER.fullmatch(known.name) or silent == []
+        assert silent == []
 
     def test_what_has_an_alternative_is_missing(self, known: Class) -> None:
         assert known.ours is not None
@@ -46,7 +42,7 @@ class TestClass:
             for parameter in member.lacking
             if parameter not in (look_up(WITHOUT, place_of(known.ours, member.name), member.name) or {})
         }
-        assert LATER.fullmatch(known.name) or silent == set()
+        assert silent == set()
 
     def test_properties_are_properties_and_methods_methods(self, known: Class) -> None:
         assert known.ours is not None
@@ -57,12 +53,12 @@ class TestClass:
             if member.name != "__init__"
             if callable(getattr(place_of(known.ours, member.name), member.name, None)) != (member.kind != "property")
         ]
-        assert LATER.fullmatch(known.name) or wrong == []
+        assert wrong == []
 
 
 def test_every_class_that_is_missing_has_an_alternative() -> None:
     silent = [known.name for known in classes() if not known.ours and known.note.startswith("Nothing")]
-    assert [name for name in silent if not LATER.fullmatch(name)] == []
+    assert silent == []
 
 
 @pytest.mark.parametrize("table", [ABSENT, IGNORED, WITHOUT])
@@ -78,5 +74,5 @@ def test_the_tables_speak_of_members_that_v1_has(table: dict[str, dict[str, obje
 
 
 def test_most_of_what_is_there_works() -> None:
-    members = [member for known in THERE for member in known.members if not LATER.fullmatch(known.name)]
+    members = [member for known in THERE for member in known.members]
     assert sum(member.state != "not there" for member in members) / len(members) > 0.6
