@@ -44,6 +44,7 @@ worker = StepWorker(
         cancel_check_seconds=settings.cancel_check,
         function_timeout_seconds=settings.function_timeout,
         log_bytes=settings.log_bytes,
+        data_cache_bytes=settings.data_cache_bytes,
         snapshot_bytes=settings.snapshot_bytes,
         snapshot_files=settings.snapshot_files,
         keep_work_dirs=settings.keep_work_dirs,

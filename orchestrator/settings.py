@@ -125,6 +125,12 @@ class Settings:
     log_bytes: int = _setting(
         "MILLSTREAM_LOG_BYTES", types.count, "The most of a step's output that is kept.", 10_000_000
     )
+    data_cache_bytes: int = _setting(
+        "MILLSTREAM_DATA_CACHE_BYTES",
+        types.count,
+        "What a node keeps of the data that steps read and wrote, but never more than a quarter of its free disk.",
+        10_000_000_000,
+    )
     fork_server: bool = _setting(
         "MILLSTREAM_FORK_SERVER", types.flag, "Start scripts by forking a warm interpreter where the system can.", True
     )

@@ -26,7 +26,6 @@ from orchestrator.core.result import File
 
 log = logging.getLogger("millstream.steps")
 
-MOST_BYTES = 10_000_000_000
 _CHUNK = 1024 * 1024
 _SHARE_OF_DISK = 4
 _BLOCK = 4096
@@ -44,11 +43,11 @@ class _Known(NamedTuple):
 class Objects:
     """The cache in `folder`, shared with other processes. Thread-safe. Least recently used goes first.
 
-    limit: bytes; None: MOST_BYTES, but not more than a quarter of the disk space that is free or the cache's own. It
-    may be exceeded by a sixteenth.
+    limit: bytes, but never more than a quarter of the disk space that is free or the cache's own. It may be exceeded by
+    a sixteenth.
     """
 
-    def __init__(self, folder: Path, *, limit: int | None = None) -> None:
+    def __init__(self, folder: Path, *, limit: int) -> None:
         self._folder = folder
         self._limit = limit
         self._lock = threading.Lock()
@@ -130,7 +129,7 @@ class Objects:
         with self._lock:
             if self._unseen is not None:
                 self._unseen += size
-                if self._unseen < (self._limit or MOST_BYTES) // _OFTEN:
+                if self._unseen < self._limit // _OFTEN:
                     return
             self._unseen = 0
         self._trimmer.submit(self.trim)
@@ -168,9 +167,7 @@ class Objects:
             os.close(lock)
 
     def _allowed(self, used: int) -> int:
-        if self._limit is not None:
-            return self._limit
-        return min(MOST_BYTES, (shutil.disk_usage(self._folder).free + used) // _SHARE_OF_DISK)
+        return min(self._limit, (shutil.disk_usage(self._folder).free + used) // _SHARE_OF_DISK)
 
     def _place(self, sha256: str) -> Path:
         return self._folder / sha256[:2] / sha256

@@ -30,7 +30,7 @@ class WorkerSettings:
     other means than its interpreter. runtime_path: a folder with `millstream` for scripts; None: made in cache_dir.
     fork_server: start scripts in forks of a warm process instead of fresh interpreters. function_timeout_seconds: when
     the host would kill this whole process; None: never. grace_seconds: between SIGTERM and SIGKILL.
-    data_cache_bytes: what is kept of data that steps read and wrote; None: depends on the disk (`steps.objects`).
+    data_cache_bytes: what is kept of data that steps read and wrote.
     threads_per_step: cap for numeric libraries in a script; None: theirs. web_bytes: the most that one file of the web
     may have, as the input of a step.
     """
@@ -55,6 +55,6 @@ class WorkerSettings:
     snapshot_bytes: int = 300 * MEBIBYTE
     snapshot_files: int = 2000
     snapshot_cache_bytes: int = 2048 * MEBIBYTE
-    data_cache_bytes: int | None = None
+    data_cache_bytes: int = 10_000_000_000
     web_bytes: int = 50_000 * MEBIBYTE
     keep_work_dirs: bool = False
