@@ -78,6 +78,8 @@ class DataReference:
         """
         from millstream.output_config import OutputFileDatasetConfig
 
+        if not self.path_on_datastore:
+            raise ValueError(f"DataReference {shown(self.name)}: as_upload needs a path_on_datastore to upload to.")
         place = (self.datastore, self.path_on_datastore)
         return OutputFileDatasetConfig(self.name, place, path_on_compute).as_upload(overwrite)
 

@@ -281,6 +281,8 @@ def test_a_reference_that_is_written() -> None:
     (output,) = compiled(step(arguments=[out], outputs=[out])).steps[0].outputs
     assert (output.name, output.path_on_compute, output.datastore) == ("results", "written", "other")
     assert output.destination == (Literal(value="kept/here"),)
+    with pytest.raises(ValueError, match="needs a path_on_datastore"):
+        DataReference("other", "whole").as_upload()
 
 
 @pytest.mark.parametrize(
