@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -18,6 +19,15 @@ from pathlib import Path
 LOCK = "requirements-dev.txt"
 # What `pip install millstream` would bring: the client, and the part of the service that it shares.
 CLIENT = ("millstream", "orchestrator")
+# A shell starts it, because the line after #! may hold no space and a clone's path may; Python sees a string there.
+_COMMAND = """\
+#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
+import sys
+from millstream.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def main(root: Path, stamp: str) -> int:
@@ -84,8 +94,7 @@ def _link(root: Path) -> None:
         link.unlink(missing_ok=True)
         link.symlink_to(root / name)
     command = root / ".venv" / "bin" / "millstream"
-    lines = (f"#!{root / '.venv' / 'bin' / 'python'}", "import sys", "from millstream.cli import main")
-    command.write_text("\n".join([*lines, "sys.exit(main(sys.argv[1:]))", ""]))
+    command.write_text(_COMMAND.format(python=shlex.quote(str(root / ".venv" / "bin" / "python"))))
     command.chmod(0o755)
 
 

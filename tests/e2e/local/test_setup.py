@@ -17,6 +17,11 @@ _SHOW = """#!/usr/bin/env bash
 source "$(dirname -- "${BASH_SOURCE[0]}")/_setup"
 "$PYTHON_BIN" -c 'import h11, sys; print(sys.prefix)'
 """
+_CLIENT = """
+def main(arguments):
+    print(*arguments)
+    return 3
+"""
 
 
 class Clone:
@@ -29,6 +34,9 @@ class Clone:
             shutil.copy(ROOT / "scripts" / name, folder / "scripts" / name)
         lock = (ROOT / "requirements-dev.txt").read_text()
         (folder / "requirements-dev.txt").write_text(_entry("uv", lock) + _entry("h11", lock))
+        (folder / "millstream").mkdir()
+        (folder / "millstream" / "__init__.py").touch()
+        (folder / "millstream" / "cli.py").write_text(_CLIENT)
         # The downloads of the real clone; everything else is its own.
         (ROOT / ".cache").mkdir(exist_ok=True)
         (folder / ".cache").symlink_to(ROOT / ".cache")
@@ -59,6 +67,9 @@ def test_it_sets_up_once_and_anew_where_it_must(clone: Clone, tmp_path: Path) ->
     prefix = clone.folder / ".venv"
     assert first.stdout.splitlines()[-1] == str(prefix)
     assert clone.show().stdout.splitlines() == [str(prefix)]
+
+    asked = subprocess.run([prefix / "bin" / "millstream", "runs", "a b"], capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (3, "runs a b\n"), asked.stderr
 
     (prefix / "stamp").unlink()  # as after an interruption
     repaired = clone.show()
