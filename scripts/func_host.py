@@ -45,6 +45,7 @@ class FuncHost:
             env=self._environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,
         )
         deadline = time.monotonic() + _START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -64,6 +65,11 @@ class FuncHost:
             self._process.wait()
             return False
         return True
+
+
+def _heed_ctrl_c() -> None:
+    """In the child: `stop` ends it by SIGINT, which whatever a shell has started in the background ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _free_port() -> int:

@@ -68,7 +68,8 @@ class Keeper:
     def _let_go(self) -> None:
         """In the script's process: nothing of the keeper stays."""
         signal.set_wakeup_fd(-1)
-        for default in (signal.SIGCHLD, *_IGNORED):
+        # SIGQUIT, like SIGINT, is ignored by whatever a shell has started in the background, and so down to here.
+        for default in (signal.SIGCHLD, signal.SIGQUIT, *_IGNORED):
             signal.signal(default, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.close(self._wake)

@@ -105,8 +105,8 @@ from azureml.pipeline.steps import PythonScriptStep
 
 ws = Workspace.from_config()
 store = ws.get_default_datastore()
-store.upload(src_dir="many", target_path="many", overwrite=True, show_progress=False)
-files = Dataset.File.from_files(path=(store, "many/**"))
+store.upload(src_dir="many", target_path="split", overwrite=True, show_progress=False)
+files = Dataset.File.from_files(path=(store, "split/**"))
 train, test = files.random_split(percentage=0.6, seed=42)
 step = PythonScriptStep("split.py", source_directory="src", compute_target="function",
                         arguments=["--training-folder", train.as_named_input("train").as_download()],

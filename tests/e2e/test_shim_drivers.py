@@ -38,7 +38,7 @@ folder = os.environ["AZUREML_DATAREFERENCE_model_output"]
 print("found", os.listdir(folder))
 os.makedirs("outputs", exist_ok=True)
 shutil.copy(os.path.join(folder, "model.pkl"), "outputs/model.pkl")
-run.register_model(model_name="iris", model_path="outputs/model.pkl", tags={"area": "iris"})
+run.register_model(model_name="iris-of-the-shim", model_path="outputs/model.pkl", tags={"area": "iris"})
 """,
     "clean.py": """
 import os, sys
@@ -241,7 +241,7 @@ def test_the_iris_pipeline(service: Service, project: Path) -> None:
     assert "Creating a new compute target" in shown
     assert "Note: Step train.py asks for packages or an image" in shown
     assert "train.py Finished {'rows': 3}" in shown
-    model = service.ask("GET", "models/iris")
+    model = service.ask("GET", "models/iris-of-the-shim")
     assert (model["version"], model["tags"]) == (1, {"area": "iris"})
     again = run_driver(service, project, IRIS)
     assert "Found existing compute target" in again

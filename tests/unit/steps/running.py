@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -93,8 +94,15 @@ def plainly(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        preexec_fn=_heed_the_keyboard,
     )
     return Ran(done.stdout, done.returncode)
+
+
+def _heed_the_keyboard() -> None:
+    """What a shell starts in the background ignores these signals; the tests may have been started so."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def is_alive(pid: int) -> bool:
