@@ -14,9 +14,9 @@ from steps.settings import WorkspaceIdentity
 from steps.workdir import Folders
 from tests.unit.steps.jobs import job, settings
 
-FOLDERS = Folders(Path("/work/x"))
-PATHS = {"data": Brought(value=Path("/work/x/inputs/data"), read=ReadData(files=0, size=0, fingerprint=""))}
-OUT = {"model": Path("/work/x/outputs/model")}
+FOLDERS = Folders(Path("/job/x"))
+PATHS = {"data": Brought(value=Path("/job/x/inputs/data"), read=ReadData(files=0, size=0, fingerprint=""))}
+OUT = {"model": Path("/job/x/outputs/model")}
 
 
 def test_the_allow_list_lets_nothing_else_through() -> None:
@@ -61,15 +61,15 @@ def test_the_variables_of_a_v1_step() -> None:
     assert own["AZUREML_ARM_WORKSPACE_NAME"] == "ws"
     assert own["AZUREML_ARM_PROJECT_NAME"] == "exp"
     assert own["AZUREML_OUTPUT_DIRECTORY"] == "./outputs"
-    assert own["AZUREML_DATAREFERENCE_data"] == "/work/x/inputs/data"
-    assert own["AZUREML_DATAREFERENCE_model"] == "/work/x/outputs/model"
+    assert own["AZUREML_DATAREFERENCE_data"] == "/job/x/inputs/data"
+    assert own["AZUREML_DATAREFERENCE_model"] == "/job/x/outputs/model"
     assert {name: value for name, value in own.items() if name.startswith("AML_PARAMETER_")} == {
         "AML_PARAMETER_reg_rate": "0.1",
         "AML_PARAMETER_flag": "True",
         "AML_PARAMETER_n": "3",
     }
     assert (own["MINE"], own["FROM"]) == ("x", "3")
-    assert (own["HOME"], own["TMPDIR"]) == ("/work/x", "/work/x/tmp")
+    assert (own["HOME"], own["TMPDIR"]) == ("/job/x", "/job/x/tmp")
 
 
 def test_ids_are_stable() -> None:
@@ -109,8 +109,8 @@ def test_arguments_are_resolved_and_never_parsed() -> None:
         "$(rm -rf /); 'a b'",
         "",
         "1e-05",
-        "/work/x/inputs/data",
-        "/work/x/outputs/model",
+        "/job/x/inputs/data",
+        "/job/x/outputs/model",
     )
 
 
@@ -145,9 +145,9 @@ def test_the_step_info() -> None:
         "step_name": "Train",
         "attempt": 1,
         "parameters": {"p": 1.5, "b": True},
-        "inputs": {"data": "/work/x/inputs/data"},
+        "inputs": {"data": "/job/x/inputs/data"},
         "links": [],
         "datasets": {},
-        "outputs": {"model": "/work/x/outputs/model"},
+        "outputs": {"model": "/job/x/outputs/model"},
         "tags": {},
     }
