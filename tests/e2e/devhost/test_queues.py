@@ -165,7 +165,8 @@ def test_a_timeout_kills_the_neighbours_and_nobody_releases_them(
     host = start_host("queues", **names(name), **knobs)  # functionTimeout is 3 s
     queues.put(f"{name}-in", task("sleep-once", "late", seconds=60))
     late = wait_starts(host, "late", 1)[0]
-    eventually(lambda: time.time() - late["time"] > 1.2, 5)
+    # Late enough that a slow poll and a slow start of the new worker do not reach the ghost's own timeout.
+    eventually(lambda: time.time() - late["time"] > 2.4, 5)
     queues.put(f"{name}-in", task("sleep-once", "ghost", seconds=60))
     ghost = wait_starts(host, "ghost", 1)[0]
     late_again = wait_starts(host, "late", 2)[1]
