@@ -159,6 +159,7 @@ class Bearer:
         try:
             self._token = self._provider()
         except Exception:
+            # The provider is the caller's and may raise anything. A token that is still good outlives its failure.
             if not usable:
                 raise
             return token
