@@ -8,7 +8,11 @@ from orchestrator.core.definition import ParameterValue
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The request behind a run. `source` says who asked: "sdk", "http", "schedule" ...; times are epoch seconds."""
+    """The request behind a run. `source` says who asked: "sdk", "http", "schedule" ...; times are epoch seconds.
+
+    `rerun_of`: the ended run of the same definition whose finished steps are kept. `parent_run`: the run of which this
+    one is a child.
+    """
 
     id: str
     experiment: str
@@ -22,6 +26,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keep_going: bool = False
     source: str = "sdk"
     submitted_at: float = 0.0
+    rerun_of: str = ""
+    parent_run: str = ""
 
 
 def encode(info: RunInfo) -> str:
