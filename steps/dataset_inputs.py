@@ -13,13 +13,13 @@ from orchestrator.core import dataset as ds
 from orchestrator.core.definition import Input
 from orchestrator.core.errors import Unavailable, UserError
 from orchestrator.core.job import InputData
+from orchestrator.core.patterns import is_pattern
 from orchestrator.datasets.access import Access, Blob
 from orchestrator.datasets.archives import Archives
 from orchestrator.datasets.errors import FileMissing
 from orchestrator.datasets.files import Reading, bring, files
 from orchestrator.datasets.leaves import Leaf, leaves
 from orchestrator.datasets.local import LocalAccess
-from orchestrator.datasets.patterns import is_pattern
 from orchestrator.datasets.web import path_of
 from steps.brought import Brought, DatasetOnDisk, Tally
 from steps.dataset_access import StoreAccess

@@ -16,9 +16,9 @@ from orchestrator.core.dataset import DatasetDocument, DatasetView, address, enc
 from orchestrator.core.dataset_rules import validate
 from orchestrator.core.definition import Output
 from orchestrator.core.job import Job
+from orchestrator.core.patterns import fits
 from orchestrator.core.result import DatasetRegistration, File, OutputData
 from orchestrator.core.rules.shape import destination_path
-from orchestrator.datasets.patterns import fits
 from steps import environment
 from steps.datastores import container_of
 from steps.environment import LINK

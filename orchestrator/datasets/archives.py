@@ -17,9 +17,9 @@ from threading import Lock
 from typing import IO, Any, BinaryIO, cast
 
 from orchestrator.core.names import PATH, shown
+from orchestrator.core.patterns import fits
 from orchestrator.datasets.access import Access, Blob
 from orchestrator.datasets.errors import Unreadable, UnsafeArchive
-from orchestrator.datasets.patterns import fits
 
 MOST_ENTRIES = 200_000
 MOST_BYTES = 200 * 10**9

@@ -11,11 +11,11 @@ from itertools import groupby, islice
 from typing import BinaryIO
 
 from orchestrator.core.dataset import DatasetDocument, DatastoreFiles, SqlQuery, WebFile
+from orchestrator.core.patterns import fits, is_pattern, literal, prefix
 from orchestrator.datasets.access import Access, Blob
 from orchestrator.datasets.archives import Archives
 from orchestrator.datasets.errors import FileMissing, NotSupported
 from orchestrator.datasets.partitions import PartitionValue, values
-from orchestrator.datasets.patterns import fits, is_pattern, literal, prefix
 from orchestrator.datasets.web import path_of
 
 ASKED_AT_ONCE = 1000

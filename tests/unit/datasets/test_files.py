@@ -24,12 +24,12 @@ from orchestrator.core.dataset_filter import (
     NullTest,
     TextTest,
 )
+from orchestrator.core.patterns import fits
 from orchestrator.datasets.access import Blob
 from orchestrator.datasets.chance import chance, key, threshold
 from orchestrator.datasets.errors import FileMissing, FilesInTheWay, UnknownColumn, Unreadable
 from orchestrator.datasets.files import Reading, bring, files
 from orchestrator.datasets.partitions import columns_of, values
-from orchestrator.datasets.patterns import fits
 from orchestrator.datasets.web import path_of
 from tests.unit.datasets.store import Store, files_of
 
