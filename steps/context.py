@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.core.job import Job
+from orchestrator.core.resolving import resolve_timeout
 from steps import environment, execution
 from steps.brought import Brought
 from steps.failures import TimedOut
@@ -76,7 +77,7 @@ class StepContext:
 
     def _timeout(self) -> float | None:
         """Seconds the process may run: the step's own limit, and what is left of the host's."""
-        own, host = self.job.step.timeout_seconds, self.settings.function_timeout_seconds
+        own, host = resolve_timeout(self.job.step, self.job.parameters), self.settings.function_timeout_seconds
         if host is None:
             return own
         left = self.begun + host - RESERVE_SECONDS - time.monotonic()

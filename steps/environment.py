@@ -17,10 +17,10 @@ from orchestrator.core.definition import (
     Literal,
     ParameterValue,
     Text,
-    parameters_used,
 )
 from orchestrator.core.job import Job
 from orchestrator.core.parameters import text_of
+from orchestrator.core.resolving import parameters_used
 from steps.brought import Brought, DatasetOnDisk
 from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity

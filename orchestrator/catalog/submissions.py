@@ -17,6 +17,7 @@ from orchestrator.core import definition as definitions
 from orchestrator.core import validation
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
+from orchestrator.core.fitting import check_fit
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
 from orchestrator.core.parameters import resolve_parameters
@@ -93,6 +94,7 @@ class Submitter:
         draft = yield from self._draft(wish)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
         self._check_datastores(values)
+        check_fit(draft.plan.particular, values)
         yield from check_values(self._memory, values)
         run_id = yield from _run_id(wish)
         now = yield from Now()

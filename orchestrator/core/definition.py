@@ -85,10 +85,10 @@ class StepSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="step
 
 
 class DatastoreSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="datastore"):
-    """A blob, or every blob below a prefix, of a datastore."""
+    """A blob, or every blob below a prefix, of a datastore. A `path` made of parts has literals and parameters."""
 
     datastore: str
-    path: str
+    path: str | Text
 
 
 class DatasetSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):
@@ -161,7 +161,8 @@ class Parameter(_Strict, frozen=True, kw_only=True):
 class Step(_Strict, frozen=True, kw_only=True):
     """A node of the graph. `id` is unique in the pipeline; `name` is what people see and need not be.
 
-    `settings` belong to the kind of step; `snapshot` is the content address of the source folder it runs from.
+    `settings` belong to the kind of step; `snapshot` is the content address of the source folder it runs from. Anywhere
+    in the settings a FromParameter may stand for the value, and a Text of literals and parameters for a text.
     """
 
     id: str
@@ -178,15 +179,7 @@ class Step(_Strict, frozen=True, kw_only=True):
     allow_reuse: bool = True
     version: str | None = None
     retry: RetryPolicy = RetryPolicy()
-    timeout_seconds: float | None = None
-
-
-def parameters_used(step: Step) -> frozenset[str]:
-    """The names of the pipeline parameters that the step refers to, for texts or for data."""
-    destinations = [part for port in step.outputs for part in port.destination]
-    texts = [part for item in (*step.arguments, *step.environment.values(), *destinations) for part in parts_of(item)]
-    named = [item.name for item in texts if isinstance(item, FromParameter)]
-    return frozenset(named + [port.source.name for port in step.inputs if isinstance(port.source, ParameterSource)])
+    timeout_seconds: float | FromParameter | None = None
 
 
 def parts_of(argument: Argument) -> tuple[Literal | FromParameter | FromInput | FromOutput, ...]:

@@ -93,6 +93,9 @@ def schema() -> bytes:
     (root, *_), components = msgspec.json.schema_components(
         [document.Definition, *kinds.values()], ref_template="#/$defs/{name}"
     )
+    for settings in kinds.values():
+        properties = components[settings.__name__]["properties"]
+        components[settings.__name__]["properties"] = {name: _or_reference(it) for name, it in properties.items()}
     components["Step"]["allOf"] = [
         {
             "if": {"properties": {"kind": {"const": name}}},
@@ -102,6 +105,11 @@ def schema() -> bytes:
     ]
     whole = tidied({"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "$defs": components})
     return msgspec.json.format(msgspec.json.encode(whole, order="sorted"), indent=2) + b"\n"
+
+
+def _or_reference(value: dict[str, Any]) -> dict[str, Any]:
+    """A setting, or what stands for it."""
+    return {"anyOf": [value, {"$ref": "#/$defs/FromParameter"}, {"$ref": "#/$defs/Text"}]}
 
 
 def page() -> str:

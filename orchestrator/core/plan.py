@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from orchestrator.core.definition import Definition, Step, StepSource
+from orchestrator.core.fitting import has_places
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -66,6 +67,11 @@ class Plan:
     @cached_property
     def roots(self) -> tuple[int, ...]:
         return tuple(position for position, parents in enumerate(self.parents) if not parents)
+
+    @cached_property
+    def particular(self) -> tuple[Step, ...]:
+        """The steps that put values of parameters where not every value may stand."""
+        return tuple(step for step in self.definition.steps if has_places(step))
 
     def descendants(self, mask: int) -> int:
         """Every step that waits, directly or through others, for one of `mask`."""

@@ -14,6 +14,7 @@ from orchestrator.core.definition import (
 from orchestrator.core.errors import Broken
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.plan import Plan
+from orchestrator.core.resolving import resolve_path, resolve_step
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
@@ -33,7 +34,7 @@ def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> T
         run=info.id,
         experiment=info.experiment,
         position=lease.position,
-        step=step,
+        step=resolve_step(step, info.parameters),
         attempt=lease.claim.attempt,
         owner=lease.claim.owner,
         parameters=info.parameters,
@@ -44,7 +45,7 @@ def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> T
 def _resolve(memory: ProcessMemory, plan: Plan, info: RunInfo, port: Input) -> Task[InputData]:
     match port.source:
         case DatastoreSource(datastore=datastore, path=path):
-            return InputData(datastore=datastore, path=path)
+            return InputData(datastore=datastore, path=resolve_path(path, info.parameters))
         case DatasetSource(id=id_):
             return (yield from _saved(memory, id_))
         case ParameterSource(name=name):

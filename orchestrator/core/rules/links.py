@@ -21,11 +21,11 @@ from orchestrator.core.definition import (
     Step,
     StepSource,
     Text,
-    parameters_used,
 )
 from orchestrator.core.errors import Problem
 from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, VARIABLE, listed, shown, suggestion
 from orchestrator.core.parameters import DATA_TYPES
+from orchestrator.core.resolving import parameters_used, references
 from orchestrator.core.rules.scene import Scene, label, present
 
 
@@ -42,7 +42,7 @@ def _source(scene: Scene, step: Step, port: Input, where: str) -> Iterator[Probl
     match port.source:
         case DatastoreSource(datastore=datastore, path=path):
             yield from _datastore(scene, datastore, f"{where}.datastore")
-            yield from present(DATA_PATH.problem(path, f"{where}.path"))
+            yield from _path(scene, step, path, f"{where}.path")
         case DatasetSource(id=id_):
             yield from present(DATASET_ID.problem(id_, f"{where}.id"))
         case ParameterSource(name=name):
@@ -51,6 +51,15 @@ def _source(scene: Scene, step: Step, port: Input, where: str) -> Iterator[Probl
             yield from _producer(scene, step, port, source, where)
             if source.view is not None:
                 yield from view_problems(source.view, f"{where}.view")
+
+
+def _path(scene: Scene, step: Step, path: str | Text, where: str) -> Iterator[Problem]:
+    """What values may make of a path of parts is seen when a run gives them: see `orchestrator.core.fitting`."""
+    if isinstance(path, str):
+        yield from present(DATA_PATH.problem(path, where))
+        return
+    known = Known(scene.parameters, frozenset(), frozenset(), scene.data_parameters)
+    yield from _reference(known, step, path, where)
 
 
 def _data_parameter(scene: Scene, step: Step, port: Input, name: str, where: str) -> Iterator[Problem]:
@@ -142,10 +151,16 @@ def computes(scene: Scene) -> Iterator[Problem]:
 
 
 def arguments(scene: Scene) -> Iterator[Problem]:
-    """Arguments and environment values refer to ports of their step and to parameters of the pipeline."""
+    """Arguments and environment values refer to ports of their step and to parameters of the pipeline; settings and
+    the timeout to parameters.
+    """
     for place, step in scene.placed():
         inputs, outputs = (frozenset(port.name for port in ports) for ports in (step.inputs, step.outputs))
         known = Known(scene.parameters, inputs, outputs, scene.data_parameters)
+        for parameter in dict.fromkeys(references(step.settings)):
+            yield from _reference(known, step, FromParameter(name=parameter), f"{place}.settings")
+        if isinstance(step.timeout_seconds, FromParameter):
+            yield from _reference(known, step, step.timeout_seconds, f"{place}.timeout_seconds")
         for index, argument in enumerate(step.arguments):
             yield from _reference(known, step, argument, f"{place}.arguments[{index}]")
         for name, value in step.environment.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from orchestrator.core.definition import Definition, Parameter, Step
+from orchestrator.core.definition import Definition, Parameter, ParameterValue, Step
 from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 from orchestrator.core.parameters import DATA_TYPES
@@ -40,6 +40,11 @@ class Scene:
     @cached_property
     def parameters_by_name(self) -> dict[str, Parameter]:
         return {parameter.name: parameter for parameter in self.definition.parameters}
+
+    @cached_property
+    def defaults(self) -> dict[str, ParameterValue]:
+        """Parameter -> its default."""
+        return {parameter.name: parameter.default for parameter in self.definition.parameters}
 
     @cached_property
     def data_parameters(self) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from orchestrator.core.dataset_rules import view_problems
-from orchestrator.core.definition import SCHEMA, Input, Literal, Output, Registration, Step
+from orchestrator.core.definition import SCHEMA, FromParameter, Input, Literal, Output, Registration, Step
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS, settings_of
 from orchestrator.core.names import (
@@ -26,6 +26,7 @@ from orchestrator.core.names import (
     variable_of,
 )
 from orchestrator.core.parameters import TYPES, default_problem
+from orchestrator.core.resolving import Values, references, resolve_settings, resolve_timeout
 from orchestrator.core.rules.scene import Scene, label, present
 
 MOST_STEPS = 10_000
@@ -156,12 +157,14 @@ def kinds(scene: Scene) -> Iterator[Problem]:
         if kind.needs_snapshot and step.snapshot is None:
             message = f"Step {label(step)} runs from a source folder, and none is given."
             yield Problem("MissingSnapshot", f"{place}.snapshot", message, "Upload the folder and give its id.")
-        yield from _settings(step, f"{place}.settings")
+        if scene.parameters.issuperset(references(step.settings)):  # otherwise links.arguments speaks
+            yield from settings_problems(step, scene.defaults, f"{place}.settings")
 
 
-def _settings(step: Step, field: str) -> Iterator[Problem]:
+def settings_problems(step: Step, values: Values, field: str) -> Iterator[Problem]:
+    """What is wrong with the settings of a step of a known kind, when its parameters have these values."""
     try:
-        settings = settings_of(step.kind, step.settings)
+        settings = settings_of(step.kind, resolve_settings(step, values))
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$")
         message = f"Step {label(step)} has wrong settings for {shown(step.kind)}: {text}."
@@ -193,17 +196,29 @@ def limits(scene: Scene) -> Iterator[Problem]:
     """Retries are 0 to 100, their delays and back-off in reason; a timeout is above 0 and at most 30 days."""
     for place, step in scene.placed():
         retry = step.retry
-        timeout = step.timeout_seconds
         yield from present(
             _between(retry.max_retries, 0, MOST_RETRIES, f"{place}.retry.max_retries"),
             _between(retry.delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.delay_seconds"),
             _between(retry.max_delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.max_delay_seconds"),
             _between(retry.backoff, 1, 100, f"{place}.retry.backoff"),
-            None if timeout is None else _between(timeout, 0, LONGEST_SECONDS, f"{place}.timeout_seconds"),
         )
-        if timeout == 0:
-            fix = "Leave it out for the service's own limit."
-            yield Problem("InvalidNumber", f"{place}.timeout_seconds", "A timeout of 0 ends a step at once.", fix)
+        limit = step.timeout_seconds
+        if not isinstance(limit, FromParameter) or limit.name in scene.parameters:
+            yield from timeout_problems(step, scene.defaults, f"{place}.timeout_seconds")
+
+
+def timeout_problems(step: Step, values: Values, field: str) -> Iterator[Problem]:
+    """What is wrong with the timeout of a step, when its parameters have these values."""
+    try:
+        timeout = resolve_timeout(step, values)
+    except TypeError as error:
+        yield Problem("InvalidNumber", field, f"{error}.", "Use a parameter that is a number.")
+        return
+    if timeout is not None:
+        yield from present(_between(timeout, 0, LONGEST_SECONDS, field))
+    if timeout == 0:
+        fix = "Leave it out for the service's own limit."
+        yield Problem("InvalidNumber", field, "A timeout of 0 ends a step at once.", fix)
 
 
 def _between(value: float, least: float, most: float, field: str) -> Problem | None:
