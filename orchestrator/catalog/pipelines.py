@@ -1,34 +1,39 @@
 """Published pipelines: a definition with a name, started again and again by its id.
 
-The id is computed from what is published, so publishing the same twice finds the first one.
-
-    p|<id>            the pipeline
-    t|<time>|<id>     the same, newest first
+The id is computed from what is published, so publishing the same twice finds the first one. The rows are those of
+`orchestrator.catalog.records`, with the letter p.
 """
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
-from orchestrator.catalog.rows import CATALOG, VERSION, newest_first, span
+from orchestrator.catalog.records import Records
+from orchestrator.catalog.rows import CATALOG
 from orchestrator.core import definition as definitions
 from orchestrator.core.definition import Definition
-from orchestrator.core.errors import TooLarge, Unavailable, UnknownThing
-from orchestrator.core.names import PIPELINE_NAME
+from orchestrator.core.errors import Conflict, InvalidRequest, TooLarge, Unavailable
+from orchestrator.core.names import PIPELINE_NAME, shown
 from orchestrator.engine.reading import definition_blob
-from orchestrator.pages import Page, read_page
-from orchestrator.ports import Commit, Get, Insert, Now, Props, Refused, Row, Task, Unanswered, WriteBlob
+from orchestrator.pages import Page
+from orchestrator.ports import Commit, Now, Refused, Task, Unanswered, WriteBlob
 
 KIND = "pipeline"
+ACTIVE, DISABLED = "Active", "Disabled"
+STATUSES: Final = (ACTIVE, DISABLED)
 LONGEST_TEXT = 4000
 _NAMESPACE = uuid.UUID("5e1f3c5a-8f0b-5d6e-9a43-6d696c6c7374")
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """A published pipeline. `definition` is the content address of its document; `published_at` in epoch seconds."""
+    """A published pipeline. `definition` is the content address of its document; `published_at` in epoch seconds.
+
+    `status` "Active" or "Disabled": a disabled one starts no runs.
+    """
 
     id: str
     name: str
@@ -38,6 +43,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     continue_on_step_failure: bool
     steps_total: int
     published_at: float
+    status: str = ACTIVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +78,8 @@ def publish(wish: Publication) -> Task[tuple[Pipeline, bool]]:
     )
     # The document first: a row never refers to a definition that is not there.
     yield from WriteBlob(name=definition_blob(address), data=document)
-    props: Props = {"v": VERSION, "pipeline": msgspec.json.encode(pipeline).decode()}
-    writes = (
-        Insert(rk=f"p|{pipeline.id}", props=props),
-        Insert(rk=f"t|{newest_first(now, pipeline.id)}", props=props),
-    )
     try:
-        yield from Commit(table=CATALOG, pk=KIND, writes=writes)
+        yield from Commit(table=CATALOG, pk=KIND, writes=_RECORDS.inserts(pipeline))
     except (Refused, Unanswered):
         there = yield from find(pipeline.id)
         if there is None:
@@ -94,42 +95,50 @@ def pipeline_id(name: str, version: str, address: str, *, keep_going: bool) -> s
 
 def find(wanted: str) -> Task[Pipeline | None]:
     """The pipeline with this id, or None."""
-    if not _is_id(wanted):
-        return None
-    row = yield from Get(table=CATALOG, pk=KIND, rk=f"p|{wanted.lower()}")
-    return None if row is None else _decode(row)
+    return (yield from _RECORDS.find(wanted))
 
 
 def get(wanted: str, field: str = "pipeline_id") -> Task[Pipeline]:
     """As `find`. Raises UnknownThing naming `field`."""
-    found = yield from find(wanted)
-    if found is None:
-        raise UnknownThing(
-            f"There is no published pipeline with the id {wanted[:80]!r}. GET /api/pipelines lists what there is.",
+    return (yield from _RECORDS.get(wanted, field))
+
+
+def set_status(wanted: str, status: str) -> Task[Pipeline]:
+    """Let it start runs, or no more. Raises UnknownThing, InvalidRequest."""
+    if status not in STATUSES:
+        raise InvalidRequest(f"{shown(status)} is no status. There is: {', '.join(STATUSES)}.", field="status")
+    return (
+        yield from _RECORDS.change(wanted, lambda there: msgspec.structs.replace(there, status=status), "pipeline_id")
+    )
+
+
+def check_active(pipeline: Pipeline, field: str = "pipeline_id") -> None:
+    """Raises Conflict if the pipeline is to start no runs."""
+    if pipeline.status != ACTIVE:
+        raise Conflict(
+            f"The published pipeline {shown(pipeline.name)} ({pipeline.id}) is {pipeline.status}, and starts no runs. "
+            "Enable it, or use another one.",
             field=field,
         )
-    return found
 
 
-def listing(*, name: str | None, limit: int, continuation: str | None) -> Task[Page[Pipeline]]:
+def listing(
+    *, name: str | None, limit: int, continuation: str | None, active_only: bool = False
+) -> Task[Page[Pipeline]]:
     """Pipelines, newest first, of one name or all."""
 
-    def wanted(row: Row) -> Pipeline | None:
-        pipeline = _decode(row)
-        return pipeline if name in (None, pipeline.name) else None
+    def wanted(pipeline: Pipeline) -> bool:
+        return name in (None, pipeline.name) and (pipeline.status == ACTIVE or not active_only)
 
-    return (yield from read_page(span(KIND, "t|"), limit=limit, continuation=continuation, decode=wanted))
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False
+    return (yield from _RECORDS.listing(wanted, limit=limit, continuation=continuation))
 
 
-_decoder = msgspec.json.Decoder(Pipeline)
-
-
-def _decode(row: Row) -> Pipeline:
-    return _decoder.decode(str(row.props["pipeline"]))
+_RECORDS = Records(
+    kind=KIND,
+    letter="p",
+    type=Pipeline,
+    identity=lambda pipeline: pipeline.id,
+    made_at=lambda pipeline: pipeline.published_at,
+    noun="published pipeline",
+    where="pipelines",
+)

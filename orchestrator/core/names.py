@@ -136,6 +136,7 @@ VARIABLE = _matching(
 SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder and use the id that the service gives.")
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)
+ENDPOINT = _line("pipeline endpoint name", 255)
 
 
 def _path_complaint(value: str) -> str | None:

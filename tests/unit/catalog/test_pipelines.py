@@ -13,7 +13,7 @@ from orchestrator.catalog import pipelines
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.core import definition as definitions
 from orchestrator.core.definition import Definition, Step
-from orchestrator.core.errors import InvalidRequest, TooLarge, Unavailable, UnknownThing
+from orchestrator.core.errors import Conflict, InvalidRequest, TooLarge, Unavailable, UnknownThing
 from orchestrator.ports import Commit, Unanswered, WriteBlob
 
 SIMPLE = Definition(name="iris", steps=(Step(id="a", name="a", kind="python_script", settings={"script": "a.py"}),))
@@ -155,3 +155,29 @@ def test_a_lost_request_is_said_to_be_lost(world: MemoryWorld) -> None:
     world.register(Commit, lose_the_request)
     with pytest.raises(Unavailable):
         world.run(pipelines.publish(Publication(definition=SIMPLE)))
+
+
+def test_a_disabled_one_is_found_but_not_among_the_active(world: MemoryWorld) -> None:
+    pipeline, _ = world.run(pipelines.publish(Publication(definition=SIMPLE)))
+    disabled = world.run(pipelines.set_status(pipeline.id, "Disabled"))
+    assert disabled == msgspec.structs.replace(pipeline, status="Disabled")
+    assert world.run(pipelines.get(pipeline.id)) == disabled
+    with pytest.raises(Conflict, match="is Disabled, and starts no runs"):
+        pipelines.check_active(disabled)
+    pages = [
+        world.run(pipelines.listing(name=None, limit=9, continuation=None, active_only=active)).items
+        for active in (True, False)
+    ]
+    assert pages == [(), (disabled,)]
+    # Published again it is the same, disabled as it is.
+    assert world.run(pipelines.publish(Publication(definition=SIMPLE))) == (disabled, False)
+    pipelines.check_active(world.run(pipelines.set_status(pipeline.id.upper(), "Active")))
+
+
+def test_there_are_no_other_statuses(world: MemoryWorld) -> None:
+    pipeline, _ = world.run(pipelines.publish(Publication(definition=SIMPLE)))
+    with pytest.raises(InvalidRequest) as caught:
+        world.run(pipelines.set_status(pipeline.id, "Deprecated"))
+    assert caught.value.field == "status"
+    with pytest.raises(UnknownThing):
+        world.run(pipelines.set_status("x", "Active"))
