@@ -182,9 +182,8 @@ class Blobs:
         query: Query = (("restype", "container"), ("comp", "list"))
         query += _given(prefix=prefix, delimiter=delimiter, marker=marker, maxresults=max_results)
         query += _given(include="metadata" if metadata else None)
-        return page_of(
-            xmltext.parse(self.service.call("GET", container_path(container), query=query, repeat=True).body)
-        )
+        answer = self.service.call("GET", container_path(container), query=query, repeat=True)
+        return page_of(xmltext.parse(answer.body), answer.date)
 
     def list_all(self, container: str, prefix: str = "", *, metadata: bool = False) -> Iterator[BlobItem]:
         """All blobs, page by page."""

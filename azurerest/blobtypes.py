@@ -49,11 +49,15 @@ class BlobItem(NamedTuple):
 
 
 class BlobPage(NamedTuple):
-    """One page of a listing. prefixes: "folders", with a delimiter. marker: of the next page, None at the end."""
+    """One page of a listing. prefixes: "folders", with a delimiter. marker: of the next page, None at the end.
+
+    date: the service's clock when it answered, epoch seconds.
+    """
 
     items: list[BlobItem]
     prefixes: list[str]
     marker: str | None
+    date: float
 
 
 class Written(NamedTuple):
@@ -104,7 +108,7 @@ def written_of(headers: dict[str, str]) -> Written:
         raise Unanswered(f"the service's answer to a write cannot be read: {fault!r}") from fault
 
 
-def page_of(root: Element) -> BlobPage:
+def page_of(root: Element, date: float) -> BlobPage:
     """From a listing. Raises Unanswered."""
     found = root.find("Blobs")
     try:
@@ -112,7 +116,7 @@ def page_of(root: Element) -> BlobPage:
     except (KeyError, ValueError) as fault:
         raise Unanswered(f"the service's listing cannot be read: {fault!r}") from fault
     prefixes = [_name(element) for element in found.iterfind("BlobPrefix")] if found is not None else []
-    return BlobPage(items, prefixes, root.findtext("NextMarker") or None)
+    return BlobPage(items, prefixes, root.findtext("NextMarker") or None, date)
 
 
 def _item(element: Element) -> BlobItem:

@@ -9,7 +9,7 @@ Rules every world keeps: a container that is not there is an empty one; reads ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.ports import Effect
 
@@ -28,20 +28,28 @@ class Signed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileItem:
-    """A blob in a listing. `size` in bytes; `last_modified` in epoch seconds."""
+    """A blob. `size` in bytes; `last_modified` in epoch seconds, whole ones, by the server's clock.
+
+    `metadata` is what its writer noted on it, names in lower case; a listing leaves it empty.
+    """
 
     name: str
     size: int
     etag: str
     last_modified: float
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePage:
-    """Blobs in name order. `marker` asks for what follows; None: that was all."""
+    """Blobs in name order. `marker` asks for what follows; None: that was all.
+
+    `at`: the server's clock when it answered, epoch seconds, whole ones; 0 if there is no such container.
+    """
 
     items: tuple[FileItem, ...]
     marker: str | None
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,7 @@ class SignDownload(Effect[str]):
 class ListFiles(Effect[FilePage]):
     """The blobs whose names begin with `prefix`, at most `limit` (1 to 5,000), from `marker` on.
 
+    Not `deep`: only those with no further "/" in their names. A page may then be short, even empty, and not the last.
     Raises InvalidRequest (field "continuation") for a marker that the service did not make.
     """
 
@@ -82,6 +91,15 @@ class ListFiles(Effect[FilePage]):
     prefix: str
     limit: int = 5000
     marker: str | None = None
+    deep: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileHead(Effect[FileItem | None]):
+    """The blob as it is now, with its metadata, or None."""
+
+    container: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from azurerest import BlobItem, Blobs, Busy, Invalid, NotFound, StorageError, Unanswered, Unreachable
+from azurerest import BlobItem, BlobProperties, Blobs, Busy, Invalid, NotFound, StorageError, Unanswered, Unreachable
 from azurerest.sas import blob_url
 from orchestrator.adapters.driver import World
 from orchestrator.core.errors import Broken, InvalidRequest, Unavailable
 from orchestrator.files import (
+    FileHead,
     FileItem,
     FilePage,
     FileSize,
@@ -45,6 +46,7 @@ class AzureFiles:
         world.register(SignUpload, self.sign_upload)
         world.register(SignDownload, self.sign_download)
         world.register(ListFiles, self.list)
+        world.register(FileHead, self.head)
         world.register(FileSize, self.size)
         world.register(ReadPart, self.read)
 
@@ -63,7 +65,13 @@ class AzureFiles:
 
     def list(self, effect: ListFiles) -> FilePage:
         try:
-            page = self._blobs.list(effect.container, effect.prefix, marker=effect.marker, max_results=effect.limit)
+            page = self._blobs.list(
+                effect.container,
+                effect.prefix,
+                delimiter=None if effect.deep else "/",
+                marker=effect.marker,
+                max_results=effect.limit,
+            )
         except NotFound:
             return FilePage(items=(), marker=None)
         except Invalid as fault:
@@ -75,7 +83,11 @@ class AzureFiles:
             ) from fault
         except StorageError as fault:
             raise _failure(fault) from fault
-        return FilePage(items=tuple(_item(item) for item in page.items), marker=page.marker)
+        return FilePage(items=tuple(_item(item) for item in page.items), marker=page.marker, at=page.date)
+
+    def head(self, effect: FileHead) -> FileItem | None:
+        found = _found(lambda: self._blobs.head(effect.container, effect.name))
+        return None if found is None else _headed(effect.name, found)
 
     def size(self, effect: FileSize) -> int | None:
         found = _found(lambda: self._blobs.head(effect.container, effect.name))
@@ -118,6 +130,11 @@ def _found(read: Callable[[], T]) -> T | None:
 
 def _item(item: BlobItem) -> FileItem:
     return FileItem(name=item.name, size=item.size, etag=item.etag, last_modified=item.last_modified.timestamp())
+
+
+def _headed(name: str, found: BlobProperties) -> FileItem:
+    modified = found.last_modified.timestamp()
+    return FileItem(name=name, size=found.size, etag=found.etag, last_modified=modified, metadata=found.metadata)
 
 
 def _failure(fault: StorageError) -> Exception:

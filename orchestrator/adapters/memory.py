@@ -50,6 +50,7 @@ class MemoryAccount:
     """
 
     def __init__(self, *, server_now: Callable[[], float] = time.time, rows_a_page: int = ROWS_A_PAGE) -> None:
+        self.server_now = server_now
         self.tables = MemoryTables(server_now, rows_a_page=rows_a_page)
         self.queues = MemoryQueues(server_now)
         self.blobs: dict[str, bytes] = {}

@@ -18,7 +18,7 @@ from orchestrator.adapters.driver import World
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.core.errors import InvalidRequest, Unavailable
-from orchestrator.files import FilePage, FileSize, ListFiles, Part, ReadPart, SignDownload, Signed, SignUpload
+from orchestrator.files import FileHead, FilePage, FileSize, ListFiles, Part, ReadPart, SignDownload, Signed, SignUpload
 from orchestrator.ports import Effect
 
 T = TypeVar("T")
@@ -205,3 +205,41 @@ def test_storage_that_is_away_is_said_to_be() -> None:
         with pytest.raises(Unavailable):
             world.run(iter(effect))
     transport.close()
+
+
+def test_what_the_server_says_of_a_blob(world: World, container: str, put: Put) -> None:
+    assert ask(world, FileHead(container=container, name="a")) is None
+    put("a", b"12345")
+    head = ask(world, FileHead(container=container, name="a"))
+    (item,) = ask(world, ListFiles(container=container, prefix="")).items
+    assert head == item
+    assert head is not None
+    assert (head.name, head.size, head.metadata) == ("a", 5, {})
+    put("a", b"12345")
+    again = ask(world, FileHead(container=container, name="a"))
+    assert again is not None
+    assert again.etag != head.etag
+    assert head.last_modified == int(head.last_modified) <= again.last_modified
+
+
+def test_a_listing_says_when_it_was_made(world: World, container: str, put: Put) -> None:
+    assert ask(world, ListFiles(container=f"{container}x", prefix="")).at == 0
+    put("a", b"")
+    page = ask(world, ListFiles(container=container, prefix=""))
+    assert page.at == int(page.at)
+    assert page.items[0].last_modified <= page.at <= page.items[0].last_modified + 30
+
+
+def test_a_listing_that_is_not_deep_leaves_out_what_lies_in_folders(world: World, container: str, put: Put) -> None:
+    for name in ("in/a", "in/sub/b", "in/z", "other"):
+        put(name, b"")
+    assert listed(ask(world, ListFiles(container=container, prefix="in/", deep=False))) == [("in/a", 0), ("in/z", 0)]
+    found: list[str] = []
+    marker: str | None = None
+    while True:
+        page = ask(world, ListFiles(container=container, prefix="in/", limit=1, marker=marker, deep=False))
+        found += [item.name for item in page.items]
+        marker = page.marker
+        if marker is None:
+            break
+    assert found == ["in/a", "in/z"]
