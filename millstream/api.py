@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -27,6 +27,9 @@ from millstream.transport import Response, Transport
 from orchestrator.core.definition import Definition
 
 T = TypeVar("T")
+
+Query = str | float | Sequence[str] | None
+"""A parameter of a query; a list repeats it, None leaves it out."""
 
 _BY_STATUS: Mapping[int, type[MillstreamError]] = {
     400: InvalidRequest,
@@ -123,8 +126,8 @@ class Api:
         """`wish` must hold a run_id, which makes this repeatable."""
         return self._send("POST", "runs", wish, views.RunView)
 
-    def runs(self, **filters: str | None) -> Iterator[views.RunLine]:
-        """Newest first. Filters: experiment, status, pipeline_id."""
+    def runs(self, **filters: Query) -> Iterator[views.RunLine]:
+        """Newest first. Filters: those of the route's query; `tag` and `property` are lists of NAME or NAME=VALUE."""
         for page in self._pages("runs", views.RunPage, filters):
             yield from page.runs
 
@@ -202,7 +205,7 @@ class Api:
         query = {"version": None if version is None else str(version)}
         return self._get(f"models/{_name(name)}", views.ModelView, query)
 
-    def _pages(self, path: str, kind: type[T], query: Mapping[str, str | None]) -> Iterator[T]:
+    def _pages(self, path: str, kind: type[T], query: Mapping[str, Query]) -> Iterator[T]:
         continuation: str | None = None
         while True:
             page: Any = self._get(path, kind, {**query, "continuation": continuation})
@@ -211,17 +214,17 @@ class Api:
             if continuation is None:
                 return
 
-    def _get(self, path: str, kind: type[T], query: Mapping[str, str | None] | None = None) -> T:
+    def _get(self, path: str, kind: type[T], query: Mapping[str, Query] | None = None) -> T:
         return _decoded(self._call("GET", path, query=query), kind)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any], kind: type[T]) -> T:
         return _decoded(self._call(method, path, body=msgspec.json.encode(body)), kind)
 
     def _call(
-        self, method: str, path: str, *, query: Mapping[str, str | None] | None = None, body: bytes | None = None
+        self, method: str, path: str, *, query: Mapping[str, Query] | None = None, body: bytes | None = None
     ) -> Response:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
-        url = f"{self.url}/api/{path}" + (f"?{urlencode(asked)}" if asked else "")
+        url = f"{self.url}/api/{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
         headers = {**self._authorization(), "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
 from millstream.arguments import refuse_unknown
@@ -85,18 +86,35 @@ class Experiment(Explained):
         include_children: bool = False,
         *,
         status: str | None = None,
-    ) -> Iterator[PipelineRun]:
-        """The runs, newest first. `tags`: a name, or names with values, that a run must have; `properties` likewise."""
-        from millstream.pipeline_run import PipelineRun
+        submitted_after: datetime | None = None,
+        submitted_before: datetime | None = None,
+    ) -> Iterator[PipelineRun | StepRun]:
+        """The runs, newest first, as they are found: stop when you have seen enough.
 
-        del type, include_children
-        wanted = {tags: None} if isinstance(tags, str) else tags or {}
-        for line in self.workspace.api.runs(experiment=self.name, status=status):
-            if wanted or properties:
-                view = self.workspace.api.run(line.id)
-                if not (_has(view.tags, wanted) and _has(view.properties, properties or {})):
-                    continue
-            yield PipelineRun(self, line.id)
+        `tags`: a name, or names with values, that a run must have; `properties` likewise, and a value None stands for
+        any. `include_children` adds the steps of each run after it, and the runs that were submitted as children of
+        others; without it those are left out. `type`: "azureml.PipelineRun" or "azureml.StepRun". `status`: Running,
+        Completed, Failed or Canceled, of pipeline runs.
+        """
+        from millstream.pipeline_run import PipelineRun
+        from millstream.step_run import StepRun
+
+        lines = self.workspace.api.runs(
+            experiment=self.name,
+            status=status,
+            tag=labels({tags: None} if isinstance(tags, str) else tags),
+            property=labels(properties),
+            submitted_after=submitted_after and submitted_after.timestamp(),
+            submitted_before=submitted_before and submitted_before.timestamp(),
+        )
+        for line in lines:
+            if line.parent_run and not include_children:
+                continue
+            run = PipelineRun(self, line.id)
+            if type in (None, PipelineRun.type):
+                yield run
+            if include_children and type in (None, StepRun.type):
+                yield from run.get_steps()
 
     def refresh(self) -> None:
         """Raises UnknownThing if the experiment has no runs."""
@@ -109,5 +127,6 @@ class Experiment(Explained):
         return f"Experiment({self.name!r})"
 
 
-def _has(labels: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
-    return all(name in labels and (value is None or labels[name] == str(value)) for name, value in wanted.items())
+def labels(wanted: Mapping[str, Any] | None) -> builtins.list[str]:
+    """Tags or properties that runs must have, as the service is asked for them; None: with any value."""
+    return [str(name) if value is None else f"{name}={value}" for name, value in (wanted or {}).items()]

@@ -113,14 +113,17 @@ class RunLine(View, frozen=True, kw_only=True):
     status: str
     pipeline_name: str = ""
     pipeline_id: str | None = None
+    source: str = ""
+    parent_run: str | None = None
+    rerun_of: str | None = None
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
     submitted_at: float = 0.0
     ended_at: float | None = None
 
 
 class RunView(RunLine, frozen=True, kw_only=True):
     parameters: dict[str, ParameterValue] = {}
-    tags: dict[str, str] = {}
-    properties: dict[str, str] = {}
     description: str = ""
     steps_total: int = 0
     steps_done: int = 0

@@ -14,6 +14,9 @@ from orchestrator.ports import Query, Row, Task
 
 T = TypeVar("T")
 
+LARGEST_BLOCK: Final = 999
+"""Rows asked for at once: with the one that follows, a page of the service."""
+
 MOST_SCANNED: Final = 5000
 """Rows looked at for one page: with a narrow filter, a page may be short or empty and still have a continuation."""
 
@@ -40,9 +43,9 @@ def read_page(span: Range, *, limit: int, continuation: str | None, decode: Call
     """At most `limit` rows that `decode` does not turn into None. Raises InvalidRequest for a wrong continuation."""
     first = span.first if continuation is None else _checked(span, continuation)
     items: list[T] = []
-    scanned = 0
+    scanned, block = 0, min(max(limit, 100), LARGEST_BLOCK)
     while scanned < MOST_SCANNED:
-        block = min(max(limit, 100), MOST_SCANNED - scanned)
+        block = min(block, MOST_SCANNED - scanned)
         rows = yield from Query(table=span.table, pk=span.pk, first=first, last=span.last, limit=block + 1)
         for row in rows[:block]:
             if len(items) == limit:
@@ -54,6 +57,7 @@ def read_page(span: Range, *, limit: int, continuation: str | None, decode: Call
         if len(rows) <= block:
             return Page(tuple(items), None)
         first = rows[block].rk
+        block = LARGEST_BLOCK  # what is looked for is rare
     return Page(tuple(items), first)
 
 

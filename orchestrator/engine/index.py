@@ -1,17 +1,24 @@
-"""The index of runs: which are unfinished (for the sweep), and all of them, newest first (for people).
+"""The index of runs: which are unfinished (for the sweep), and lists of them, newest first (for people).
 
-Rows here are made before a run's first step and follow its head; they may lag behind it, never lead it.
+    active             one row for each unfinished run
+    runs               every run
+    e|<experiment>     the runs of an experiment, so that listing them reads none of the others
+
+Rows here are made before a run's first step and follow its head; they may lag behind it, never lead it. A line of the
+lists holds what runs are filtered by, tags and properties included, so that no run is read to list it.
 """
 
 from __future__ import annotations
 
+import msgspec
+
+from orchestrator.core import run as runs
 from orchestrator.core.errors import Unavailable
 from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import read_info
-from orchestrator.engine.rows import pack, unpack
+from orchestrator.engine.rows import INFO, RUNS, pack, unpack
 from orchestrator.ports import (
     Commit,
     Delete,
@@ -36,25 +43,68 @@ _TRIES = 3
 
 def newest_first(info: RunInfo) -> str:
     """A row key that sorts later submissions before earlier ones."""
-    return f"{10**14 - int(info.submitted_at * 1000):014d}|{info.id}"
+    return f"{key_of(info.submitted_at)}|{info.id}"
+
+
+def key_of(moment: float) -> str:
+    """Where in the lists the runs of this moment (epoch seconds) begin."""
+    return f"{max(0, 10**14 - int(moment * 1000)):014d}"
+
+
+def of_experiment(name: str) -> str:
+    """The partition that lists the runs of an experiment."""
+    return f"e|{name}"
 
 
 def enter(info: RunInfo) -> Task[None]:
-    """List a run as unfinished, and among all runs. Repeating it is harmless, also after the run has ended:
+    """List a run as unfinished, and in the lists. Repeating it is harmless, also after the run has ended:
 
-    the list row is only inserted, never overwritten, and the sweep removes an active row of a terminal run.
+    lines are only inserted, never overwritten, and the sweep removes an active row of a terminal run.
     """
     yield from _ensure(ACTIVE, Upsert(rk=info.id, props={"definition": info.definition}))
-    yield from _ensure(ALL_RUNS, Insert(rk=newest_first(info), props=_props(info, RunStatus.RUNNING, 0.0)))
+    for pk in _lists(info):
+        yield from _ensure(pk, Insert(rk=newest_first(info), props=_props(info, RunStatus.RUNNING, 0.0)))
 
 
 def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
-    """Note the end of a run in the list, then take it off the unfinished ones: the sweep repeats what a crash cuts."""
-    info = yield from read_info(memory, run)
+    """Note the end of a run in the lists, then take it off the unfinished ones: the sweep repeats what a crash cuts."""
+    info = memory.infos.get(run) or (yield from _fresh_info(memory, run))
     if info is not None and not (yield from _noted(info)):
-        ended_at = yield from Now()
-        yield from _ensure(ALL_RUNS, Upsert(rk=newest_first(info), props=_props(info, status, ended_at)))
+        end: Props = {"status": status.value, "ended_at": (yield from Now())}
+        for pk in reversed(_lists(info)):  # the list of all last: it says that the end is noted
+            if not (yield from _ensure(pk, Merge(rk=newest_first(info), props=end, etag="*"))):
+                # Whoever started it died before it was listed.
+                info = (yield from _fresh_info(memory, run)) or info
+                yield from _ensure(pk, Upsert(rk=newest_first(info), props={**_props(info, status, 0.0), **end}))
     yield from leave(run)
+
+
+def relabel(memory: ProcessMemory, info: RunInfo) -> Task[None]:
+    """Copy the tags and properties of a run to the lists.
+
+    Of two that change them at once, the later may be the first to copy. So whoever has copied looks whether what he
+    copied is still what the run says, and if not, copies that.
+    """
+    for _ in range(_TRIES):
+        for pk in _lists(info):
+            yield from _ensure(pk, Merge(rk=newest_first(info), props=_labels(info), etag="*"))
+        now = yield from _fresh_info(memory, info.id)
+        if now is None or _labels(now) == _labels(info):
+            return
+        info = now
+
+
+def _lists(info: RunInfo) -> tuple[str, ...]:
+    return (ALL_RUNS, of_experiment(info.experiment))
+
+
+def _fresh_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
+    row = yield from Get(table=RUNS, pk=run, rk=INFO)
+    if row is None:
+        return None
+    info = runs.decode(str(row.props["info"]))
+    memory.infos.put(run, info)
+    return info
 
 
 def _noted(info: RunInfo) -> Task[bool]:
@@ -97,16 +147,19 @@ def leave(run: str) -> Task[None]:
     yield from _ensure(ACTIVE, Delete(rk=run))
 
 
-def _ensure(pk: str, write: Write) -> Task[None]:
-    """A write that may be repeated: refused means that it is done already, silence means to try again."""
+def _ensure(pk: str, write: Write) -> Task[bool]:
+    """A write that may be repeated: refused means that it is done already, silence means to try again.
+
+    False: it was refused.
+    """
     for _ in range(_TRIES):
         try:
             yield from Commit(table=INDEX, pk=pk, writes=(write,))
         except Refused:
-            return
+            return False
         except Unanswered:
             continue
-        return
+        return True
     raise Unavailable("Table storage did not answer. Try again.")
 
 
@@ -116,7 +169,19 @@ def _props(info: RunInfo, status: RunStatus, ended_at: float) -> Props:
         "experiment": info.experiment,
         "pipeline_name": info.pipeline_name,
         "pipeline_id": info.pipeline_id or "",
+        "source": info.source,
+        "parent_run": info.parent_run,
+        "rerun_of": info.rerun_of,
         "status": status.value,
         "submitted_at": info.submitted_at,
         "ended_at": ended_at,
+        **_labels(info),
+    }
+
+
+def _labels(info: RunInfo) -> Props:
+    """Each is at most as long as what a caller may choose freely: far below the 32,768 characters of a property."""
+    return {
+        "tags": msgspec.json.encode(info.tags).decode(),
+        "properties": msgspec.json.encode(info.properties).decode(),
     }

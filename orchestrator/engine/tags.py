@@ -11,6 +11,7 @@ from orchestrator.core import run as runs
 from orchestrator.core.errors import Conflict, TooLarge, Unavailable
 from orchestrator.core.names import RUN_ID, shown
 from orchestrator.core.run import RunInfo
+from orchestrator.engine import index
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import INFO, RUNS
 from orchestrator.engine.view import unknown_run
@@ -40,6 +41,8 @@ def change_tags(
 ) -> Task[RunInfo]:
     """Set each tag, or remove it where the value is None; others stay. Add `properties`. Safe to repeat.
 
+    The run is changed first, then its lines in the lists: whoever gets no answer repeats, and so mends the lists.
+
     Raises UnknownThing, Conflict for a property that has another value, and TooLarge when they and what else the
     caller chose would exceed `most_bytes`.
     """
@@ -57,13 +60,16 @@ def change_tags(
         changed = msgspec.structs.replace(info, tags=tags, properties={**info.properties, **properties})
         check_size(changed, most_bytes, "tags")
         if changed == info:
-            return info
+            break
         write = Merge(rk=INFO, props={"info": runs.encode(changed)}, etag=row.etag)
         try:
             yield from Commit(table=RUNS, pk=run, writes=(write,))
         except (Refused, Unanswered):
             yield from Pause(at_most=0.05)
             continue
-        memory.infos.put(run, changed)
-        return changed
-    raise Unavailable(f"The tags of run {run} change too fast just now. Try again.")
+        break
+    else:
+        raise Unavailable(f"The tags of run {run} change too fast just now. Try again.")
+    memory.infos.put(run, changed)
+    yield from index.relabel(memory, changed)
+    return changed

@@ -1,7 +1,4 @@
-"""Runs as people and programs see them: one run, and the list of all.
-
-Reading changes nothing, and costs one range query for a run.
-"""
+"""A run as people and programs see it. Reading changes nothing, and costs one range query."""
 
 from __future__ import annotations
 
@@ -22,25 +19,13 @@ from orchestrator.engine.index import ALL_RUNS, INDEX, newest_first
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, note_head
 from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, read_claim, step_of
-from orchestrator.pages import Page, Range, read_page
 from orchestrator.ports import Get, Now, Query, Row, Task
-
-
-class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A line in the list of runs. Times in epoch seconds; the status may be a moment behind the run's own."""
-
-    id: str
-    experiment: str
-    status: RunStatus
-    pipeline_name: str
-    pipeline_id: str | None
-    submitted_at: float
-    ended_at: float | None
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run. Times in epoch seconds; `definition` is the content address of what it runs.
 
+    `rerun_of` is the run whose finished steps were kept, `parent_run` the one of which this is a child.
     `warnings` are those of the request that has just started it, and empty later.
     """
 
@@ -56,6 +41,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     continue_on_step_failure: bool
     source: str
+    parent_run: str | None
+    rerun_of: str | None
     submitted_at: float
     ended_at: float | None
     steps_total: int
@@ -125,6 +112,8 @@ def view_of(
         description=info.description,
         continue_on_step_failure=info.keep_going,
         source=info.source,
+        parent_run=info.parent_run or None,
+        rerun_of=info.rerun_of or None,
         submitted_at=info.submitted_at,
         ended_at=ended_at,
         steps_total=plan.size,
@@ -135,48 +124,8 @@ def view_of(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFilter:
-    """Which runs to list; None: whatever."""
-
-    experiment: str | None = None
-    status: RunStatus | None = None
-    pipeline_id: str | None = None
-
-    def allows(self, run: RunSummary) -> bool:
-        return (
-            self.experiment in (None, run.experiment)
-            and self.status in (None, run.status)
-            and self.pipeline_id in (None, run.pipeline_id)
-        )
-
-
-def list_runs(wanted: RunFilter, *, limit: int, continuation: str | None) -> Task[Page[RunSummary]]:
-    """Runs, newest first."""
-
-    def decode(row: Row) -> RunSummary | None:
-        summary = _summary(row)
-        return summary if wanted.allows(summary) else None
-
-    span = Range(table=INDEX, pk=ALL_RUNS, first="0", last=":")
-    return (yield from read_page(span, limit=limit, continuation=continuation, decode=decode))
-
-
 def unknown_run(run: str) -> UnknownThing:
     return UnknownThing(f"There is no run {shown(run)}. GET /api/runs lists what there is.", field="run_id")
-
-
-def _summary(row: Row) -> RunSummary:
-    props = row.props
-    return RunSummary(
-        id=str(props["run"]),
-        experiment=str(props["experiment"]),
-        status=RunStatus(str(props["status"])),
-        pipeline_name=str(props["pipeline_name"]),
-        pipeline_id=str(props["pipeline_id"]) or None,
-        submitted_at=float(props["submitted_at"]),
-        ended_at=_moment(row),
-    )
 
 
 def _moment(row: Row) -> float | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
@@ -42,13 +43,26 @@ def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, mos
         raise InvalidRequest("The request body is nested too deeply.", field="body") from None
 
 
-def decode_query(given: Mapping[str, str], wanted: type[T]) -> T:
-    """The query. Raises InvalidRequest naming the parameter."""
+def decode_query(given: Mapping[str, str], wanted: type[T], url: str = "") -> T:
+    """The query. Raises InvalidRequest naming the parameter.
+
+    The host hands over one value for each name; those of a parameter that may be repeated are taken from `url`.
+    """
     query: dict[str, Any] = {name: value for name, value in given.items() if name not in _IGNORED}
+    repeated = _repeated(wanted)
+    if repeated & query.keys():
+        pairs = parse_qsl(urlsplit(url).query)
+        query |= {name: [value for key, value in pairs if key == name] for name in repeated & query.keys()}
     try:
         return msgspec.convert(query, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise invalid(error, wanted) from None
+
+
+def _repeated(wanted: Any) -> set[str]:
+    """The names of the fields that are lists."""
+    fields = msgspec.structs.fields(wanted)
+    return {spec.encode_name for spec in fields if get_origin(getattr(spec.type, "__origin__", None)) is tuple}
 
 
 def invalid(error: msgspec.ValidationError, wanted: type[Any]) -> InvalidRequest:

@@ -93,7 +93,7 @@ class Dispatcher:
             self._authorizer.authorize(request.headers).require(route.role)
         decoded: dict[str, Any] = {}
         if route.query is not None:
-            decoded["query"] = decode_query(request.query, route.query)
+            decoded["query"] = decode_query(request.query, route.query, request.url)
         if route.body is not None:
             limits = self._service.settings
             most = limits.definition_bytes if route.large else limits.body_bytes

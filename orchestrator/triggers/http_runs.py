@@ -14,9 +14,10 @@ from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID as RUN_ID_RULE
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import cancel
+from orchestrator.engine.listing import RunFilter, RunSummary, list_runs
 from orchestrator.engine.reading import load_plan
 from orchestrator.engine.tags import change_tags
-from orchestrator.engine.view import RunFilter, RunSummary, RunView, list_runs, run_view, unknown_run, view_of
+from orchestrator.engine.view import RunView, run_view, unknown_run, view_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import (
     PIPELINE_ID,
@@ -60,10 +61,27 @@ class RunList(msgspec.Struct, frozen=True, kw_only=True):
     continuation: Continuation
 
 
+Moment = Annotated[float, Meta(ge=0, le=1e11)]
+
+
 class RunsQuery(PageQuery, frozen=True, kw_only=True):
     experiment: Annotated[str, Meta(description="Only runs of this experiment.")] = ""
     status: Annotated[RunStatus | msgspec.UnsetType, Meta(description="Only runs of this status.")] = msgspec.UNSET
     pipeline_id: Annotated[str, Meta(description="Only runs of this published pipeline.")] = ""
+    source: Annotated[str, Meta(description='Only runs that this asked for: "http", "schedule" ...')] = ""
+    parent_run: Annotated[str, Meta(description="Only children of this run.")] = ""
+    tag: Annotated[
+        tuple[str, ...], Meta(description="NAME or NAME=VALUE: only runs with this tag. Repeat it for several.")
+    ] = ()
+    property: Annotated[
+        tuple[str, ...], Meta(description="NAME or NAME=VALUE: only runs with this property. Repeat it for several.")
+    ] = ()
+    submitted_after: Annotated[
+        Moment | msgspec.UnsetType, Meta(description="Only runs submitted then or later, in seconds since the epoch.")
+    ] = msgspec.UNSET
+    submitted_before: Annotated[
+        Moment | msgspec.UnsetType, Meta(description="Only runs submitted earlier, in seconds since the epoch.")
+    ] = msgspec.UNSET
 
 
 @route(
@@ -109,15 +127,39 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
 
 @route("GET", "runs", summary="List runs", role=Role.READER, answers={200: RunList})
 def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
-    """Newest first. With a rare filter a page may be short, even empty, and still have a continuation."""
+    """Newest first. With a rare filter a page may be short, even empty, and still have a continuation.
+
+    An experiment, and a time, cost only the runs that they leave; other filters look at each of these.
+    """
     del asked
     wanted = RunFilter(
         experiment=query.experiment or None,
         status=query.status or None,
         pipeline_id=query.pipeline_id or None,
+        source=query.source or None,
+        parent_run=query.parent_run or None,
+        tags=_labels(query.tag, "tag"),
+        properties=_labels(query.property, "property"),
+        submitted_after=_given(query.submitted_after),
+        submitted_before=_given(query.submitted_before),
     )
     page = service.world.run(list_runs(wanted, limit=query.limit, continuation=query.continuation or None))
     return Reply(body=RunList(runs=page.items, continuation=page.continuation))
+
+
+def _labels(given: tuple[str, ...], field: str) -> dict[str, str | None]:
+    """NAME or NAME=VALUE, several times."""
+    wanted: dict[str, str | None] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise InvalidRequest("Give a name, or a name and a value as NAME=VALUE.", field=field)
+        wanted[name] = value if equals else None
+    return wanted
+
+
+def _given(moment: float | msgspec.UnsetType) -> float | None:
+    return None if isinstance(moment, msgspec.UnsetType) else moment
 
 
 @route("GET", "runs/{run_id}", summary="Get a run", role=Role.READER, answers={200: RunView}, errors=(404,))

@@ -144,8 +144,8 @@ def _query_parameters(route: Route) -> list[Json]:
 def _query_parameter(name: str, schema: Json) -> Json:
     # The Functions host drops empty values before anybody sees them, so they mean absence.
     parameter: Json = {"name": name, "in": "query", "required": False, "allowEmptyValue": True}
-    if schema.get("default") == "":
-        del schema["default"]  # an empty text stands for absence
+    if schema.get("default") in ("", []):
+        del schema["default"]  # an empty text stands for absence, and so does an empty list
     parameter["description"] = schema.pop("description")
     return {**parameter, "schema": schema}
 

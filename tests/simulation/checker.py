@@ -25,7 +25,7 @@ from orchestrator.core.head import Head
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import bits
 from orchestrator.core.states import ClaimState, RunStatus
-from orchestrator.engine.index import ACTIVE, ALL_RUNS, INDEX
+from orchestrator.engine.index import ACTIVE, ALL_RUNS, INDEX, of_experiment
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import EngineSettings
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT
@@ -42,6 +42,10 @@ class Violation(AssertionError):
         self.invariant = invariant
 
 
+EXPERIMENT = "simulated"
+LISTS = (ALL_RUNS, of_experiment(EXPERIMENT))
+
+
 @dataclass(slots=True)
 class RunRecord:
     """What the checker knows of one run, from the writes it has seen."""
@@ -54,7 +58,7 @@ class RunRecord:
     owners: set[str] = field(default_factory=set)
     inbox: set[int] = field(default_factory=set)
     too_late: set[int] = field(default_factory=set)
-    listed: RunStatus | None = None
+    listed: dict[str, RunStatus] = field(default_factory=dict)
     acknowledged: bool = False
     cancel_wanted: bool = False
     executions: dict[int, int] = field(default_factory=dict)
@@ -248,15 +252,16 @@ class Checker:
             head = self.runs[write.rk].head
             if head is not None and not head.status.terminal:
                 raise Violation("I6", f"the unfinished run {write.rk} is taken off the sweep's list")
-        elif pk == ALL_RUNS and not isinstance(write, Delete):
+        elif pk in LISTS and not isinstance(write, Delete):
             record = self.runs[write.rk.partition("|")[2]]
             status = RunStatus(str(write.props["status"]))
             actual = record.head.status if record.head else None
             if status.terminal and status is not actual:
                 raise Violation("I4", f"{write.rk} is listed as {status}, its head says {actual}")
-            if record.listed and record.listed.terminal and status is not record.listed:
-                raise Violation("I4", f"{write.rk} is listed as {status} after {record.listed}")
-            record.listed = status
+            before = record.listed.get(pk)
+            if before and before.terminal and status is not before:
+                raise Violation("I4", f"{write.rk} is listed as {status} after {before}")
+            record.listed[pk] = status
 
     # Messages and executions
 

@@ -67,6 +67,9 @@ class Runner:
             tags={"k": "v"},
             submitted_at=self.clock.now(),
         )
+        info = msgspec.structs.replace(
+            info, **{name: fields[name] for name in fields.keys() - {"experiment", "pipeline_id"}}
+        )
         started = self.world.run(start(self.memory, info, plan, document))
         self.waiting += started.messages
         return info

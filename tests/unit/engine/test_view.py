@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.errors import InvalidRequest, UnknownThing
+from orchestrator.core.errors import UnknownThing
 from orchestrator.core.head import Head
 from orchestrator.core.job import Job
 from orchestrator.core.plan import Plan
@@ -15,7 +15,7 @@ from orchestrator.engine.cancel import cancel
 from orchestrator.engine.resultview import Signing, metrics_view, outputs_view
 from orchestrator.engine.stepview import status_of, step_view, steps_view
 from orchestrator.engine.tags import change_tags
-from orchestrator.engine.view import RunFilter, list_runs, run_view
+from orchestrator.engine.view import run_view
 from tests.unit.engine.running import FAILURE, Runner, step
 
 SIGNING = Signing(datastores={"workspaceblobstore": "data"}, seconds=60)
@@ -188,44 +188,3 @@ def test_a_large_result_is_read_from_its_blob() -> None:
     runner.start()
     runner.finish()
     assert len(runner.world.run(metrics_view(runner.memory, "run1"))["a"]) == 2000
-
-
-def start_many(runner: Runner) -> None:
-    for number in range(6):
-        runner.clock.advance(1)
-        runner.start(f"run{number}", experiment="even" if number % 2 == 0 else "odd", pipeline_id=f"p{number // 3}")
-    runner.world.run(cancel(runner.memory, "run4"))
-
-
-@pytest.mark.parametrize(
-    ("wanted", "expected"),
-    [
-        (RunFilter(), [5, 4, 3, 2, 1, 0]),
-        (RunFilter(experiment="odd"), [5, 3, 1]),
-        (RunFilter(status=RunStatus.CANCELED), [4]),
-        (RunFilter(status=RunStatus.RUNNING, experiment="even"), [2, 0]),
-        (RunFilter(pipeline_id="p0"), [2, 1, 0]),
-        (RunFilter(experiment="none"), []),
-    ],
-)
-@pytest.mark.parametrize("limit", [1, 2, 100])
-def test_runs_are_listed_newest_first(wanted: RunFilter, expected: list[int], limit: int) -> None:
-    runner = Runner(step("a"))
-    start_many(runner)
-    found: list[str] = []
-    continuation: str | None = None
-    while True:
-        page = runner.world.run(list_runs(wanted, limit=limit, continuation=continuation))
-        assert len(page.items) <= limit
-        found += [run.id for run in page.items]
-        continuation = page.continuation
-        if continuation is None:
-            break
-    assert found == [f"run{number}" for number in expected]
-
-
-@pytest.mark.parametrize("continuation", ["", "x", ":", "0/1", "0\n"])
-def test_a_made_up_continuation_is_refused(continuation: str) -> None:
-    runner = Runner(step("a"))
-    with pytest.raises(InvalidRequest):
-        runner.world.run(list_runs(RunFilter(), limit=1, continuation=continuation))
