@@ -146,6 +146,14 @@ class Api:
     def cancel(self, run_id: str) -> views.RunView:
         return self._send("POST", f"runs/{_name(run_id)}/cancel", {}, views.RunView)
 
+    def resubmit(self, run_id: str, wish: Mapping[str, Any]) -> views.RunView:
+        """`wish` must hold a run_id, which makes this repeatable."""
+        return self._send("POST", f"runs/{_name(run_id)}/resubmit", wish, views.RunView)
+
+    def rerun(self, run_id: str, wish: Mapping[str, Any]) -> views.RunView:
+        """`wish` must hold a run_id, which makes this repeatable."""
+        return self._send("POST", f"runs/{_name(run_id)}/rerun", wish, views.RunView)
+
     def steps(self, run_id: str) -> tuple[views.StepView, ...]:
         return self._get(f"runs/{_name(run_id)}/steps", views.StepList).steps
 
@@ -223,7 +231,7 @@ class Api:
     def _call(
         self, method: str, path: str, *, query: Mapping[str, Query] | None = None, body: bytes | None = None
     ) -> Response:
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
+        asked = {name: value for name, value in (query or {}).items() if value is not None and value != []}
         url = f"{self.url}/api/{path}" + (f"?{urlencode(asked, doseq=True)}" if asked else "")
         headers = {**self._authorization(), "Accept": "application/json"}
         if body is not None:

@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from millstream import cli_runs, driver
+from millstream.cli_values import assignments, pair
 from millstream.config import adopt
 from millstream.errors import MillstreamError, RunFailed, UnknownThing
 from millstream.published import PublishedPipeline
 from millstream.tables import moment, table
 from millstream.workspace import Workspace
-from orchestrator.core.definition import Parameter, ParameterValue
-from orchestrator.core.parameters import coerce
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -55,8 +54,7 @@ def submit(workspace: Workspace, options: argparse.Namespace) -> int:
         published = PublishedPipeline.get(workspace, options.pipeline)
     except UnknownThing:
         published = PublishedPipeline.get(workspace, name=options.pipeline)
-    declared = {p.name: p for p in workspace.api.pipeline(published.id).parameters}
-    values = dict(_assignment(text, declared) for text in options.parameter)
+    values = assignments(options.parameter, workspace.api.pipeline(published.id).parameters)
     run = published.submit(workspace, options.experiment or published.name, values)
     if options.follow:
         run.wait_for_completion(show_output=True)
@@ -67,18 +65,6 @@ def run_driver(workspace: Workspace, options: argparse.Namespace) -> int:
     if options.config is not None:
         adopt(workspace.url, workspace.authentication.get_token())
     return driver.run(Path(options.driver), options.arguments, force=options.force)
-
-
-def _assignment(text: str, declared: dict[str, Parameter]) -> tuple[str, ParameterValue]:
-    """`name=value`, as the declared type where there is such a parameter; the others are refused later, by name."""
-    name, _, value = text.partition("=")
-    return name, coerce(declared[name], value, f"parameters.{name}") if name in declared else value
-
-
-def _pair(text: str) -> str:
-    if "=" not in text.lstrip("="):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return text
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,7 +90,7 @@ def _add_pipelines(parser: argparse.ArgumentParser) -> None:
 def _add_submit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pipeline", metavar="PIPELINE", help="id, or name of the newest")
     parser.add_argument("--experiment", help="default: the pipeline's name")
-    parser.add_argument("-p", "--parameter", metavar="NAME=VALUE", type=_pair, action="append", default=[])
+    parser.add_argument("-p", "--parameter", metavar="NAME=VALUE", type=pair, action="append", default=[])
     parser.add_argument("--follow", action="store_true", help="show what happens until it ends")
     parser.set_defaults(command=submit)
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-import time
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from millstream.cli_values import assignments, label, labels, pair, point_in_time
 from millstream.console import duration, say, styled
 from millstream.errors import UnknownThing
 from millstream.pipeline_run import PipelineRun
 from millstream.tables import coloured, moment, table
 from millstream.workspace import Workspace
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
 def list_runs(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -80,6 +75,30 @@ def cancel_run(workspace: Workspace, options: argparse.Namespace) -> int:
     return 0
 
 
+def tag_run(workspace: Workspace, options: argparse.Namespace) -> int:
+    changes: dict[str, str | None] = {**labels(options.tag), **dict.fromkeys(options.remove)}
+    say(_pairs(workspace.api.change_tags(options.run, changes).tags))
+    return 0
+
+
+def resubmit_run(workspace: Workspace, options: argparse.Namespace) -> int:
+    run = PipelineRun.get(workspace, options.run)
+    values = assignments(options.parameter, run.get_graph().parameters)
+    again = run.resubmit(values, experiment_name=options.experiment, tags=labels(options.tag))
+    return _follow(again, options)
+
+
+def rerun_run(workspace: Workspace, options: argparse.Namespace) -> int:
+    run = PipelineRun.get(workspace, options.run)
+    return _follow(run.rerun(experiment_name=options.experiment, tags=labels(options.tag)), options)
+
+
+def _follow(run: PipelineRun, options: argparse.Namespace) -> int:
+    if options.follow:
+        run.wait_for_completion(show_output=True)
+    return 0
+
+
 def show_logs(workspace: Workspace, options: argparse.Namespace) -> int:
     run = PipelineRun.get(workspace, options.run)
     if options.step is None:
@@ -108,26 +127,18 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
-def point_in_time(text: str) -> float:
-    """Epoch seconds of a time before now (2h, 7d), a date or a date and time; without a zone, those of this machine."""
-    if ago := _AGO.fullmatch(text.strip()):
-        return time.time() - float(ago[1]) * _UNITS[ago[2]]
-    try:
-        return datetime.fromisoformat(text.strip()).astimezone().timestamp()
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a time before now (30m, 2h, 7d) nor a date (2026-01-31, 2026-01-31T12:00)"
-        ) from None
-
-
 def add(parser: argparse.ArgumentParser) -> None:
     """The subcommands of `millstream runs`."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="the newest runs")
     listing.add_argument("--experiment")
     listing.add_argument("--status", choices=("Running", "Completed", "Failed", "Canceled"))
-    listing.add_argument("--tag", metavar="NAME[=VALUE]", action="append", default=[], help="may be repeated")
-    listing.add_argument("--property", metavar="NAME[=VALUE]", action="append", default=[], help="may be repeated")
+    listing.add_argument(
+        "--tag", metavar="NAME[=VALUE]", type=label, action="append", default=[], help="may be repeated"
+    )
+    listing.add_argument(
+        "--property", metavar="NAME[=VALUE]", type=label, action="append", default=[], help="may be repeated"
+    )
     listing.add_argument("--pipeline", metavar="ID", help="runs of this published pipeline")
     listing.add_argument("--source", help="who asked for them: sdk, http, schedule ...")
     listing.add_argument("--parent", metavar="RUN", help="children of this run")
@@ -148,3 +159,25 @@ def add(parser: argparse.ArgumentParser) -> None:
             one.add_argument("step", metavar="STEP", nargs="?", help="id or name; default: all steps")
         if command is follow_run:
             one.add_argument("--quiet", action="store_true", help="only wait")
+    tagging = commands.add_parser("tag", help="set and remove tags")
+    tagging.add_argument("run", metavar="RUN")
+    tagging.add_argument("tag", metavar="NAME[=VALUE]", type=label, nargs="*")
+    tagging.add_argument("--remove", metavar="NAME", action="append", default=[], help="may be repeated")
+    tagging.set_defaults(command=tag_run)
+    _add_repeat(commands.add_parser("resubmit", help="run the same again"), resubmit_run, parameters=True)
+    _add_repeat(commands.add_parser("rerun", help="run again what failed; finished steps are kept"), rerun_run)
+
+
+def _add_repeat(
+    parser: argparse.ArgumentParser,
+    command: Callable[[Workspace, argparse.Namespace], int],
+    *,
+    parameters: bool = False,
+) -> None:
+    parser.add_argument("run", metavar="RUN")
+    if parameters:
+        parser.add_argument("-p", "--parameter", metavar="NAME=VALUE", type=pair, action="append", default=[])
+    parser.add_argument("--tag", metavar="NAME[=VALUE]", type=label, action="append", default=[])
+    parser.add_argument("--experiment", help="default: that of the run")
+    parser.add_argument("--follow", action="store_true", help="show what happens until it ends")
+    parser.set_defaults(command=command)

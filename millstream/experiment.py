@@ -104,8 +104,8 @@ class Experiment(Explained):
             status=status,
             tag=labels({tags: None} if isinstance(tags, str) else tags),
             property=labels(properties),
-            submitted_after=submitted_after and submitted_after.timestamp(),
-            submitted_before=submitted_before and submitted_before.timestamp(),
+            submitted_after=None if submitted_after is None else submitted_after.timestamp(),
+            submitted_before=None if submitted_before is None else submitted_before.timestamp(),
         )
         for line in lines:
             if line.parent_run and not include_children:

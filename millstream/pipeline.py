@@ -111,6 +111,7 @@ class Pipeline(Explained):
             "parameters": values,
             "tags": texts(kwargs.get("tags")),
             "properties": texts(properties),
+            "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
             "continue_on_step_failure": continue_on_step_failure,
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
 from millstream.metrics import fold
@@ -70,9 +72,10 @@ class PipelineRun(ServiceRun):
         return dict(self._look().parameters)
 
     @property
-    def parent(self) -> None:
-        """None: a pipeline run is the child of no other."""
-        return
+    def parent(self) -> PipelineRun | None:
+        """The run that this one was submitted as a child of (`parent_run_id`), or None."""
+        parent = self._look().parent_run
+        return None if parent is None else PipelineRun.get(self.experiment.workspace, parent)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -187,6 +190,38 @@ class PipelineRun(ServiceRun):
 
     get_details_with_logs = get_details
 
+    def resubmit(
+        self,
+        pipeline_parameters: Mapping[str, Any] | None = None,
+        *,
+        experiment_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        continue_on_step_failure: bool | None = None,
+    ) -> PipelineRun:
+        """Run the same again: the same sources, parameters and tags, but for what is given. A tag None is left out."""
+        values = submission.given_parameters(self.get_graph(), pipeline_parameters)
+        submission.save_given(self.experiment.workspace, pipeline_parameters)
+        wish = _changes(experiment_name, tags, properties, description, continue_on_step_failure)
+        return self._submitted(self.api.resubmit(self.id, {**wish, "parameters": values}))
+
+    def rerun(
+        self,
+        *,
+        experiment_name: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        properties: Mapping[str, Any] | None = None,
+        description: str | None = None,
+        continue_on_step_failure: bool | None = None,
+    ) -> PipelineRun:
+        """Run what failed or was cancelled, and what follows it, in a new run that keeps the finished steps.
+
+        Raises Conflict for a run that goes on or is Completed.
+        """
+        wish = _changes(experiment_name, tags, properties, description, continue_on_step_failure)
+        return self._submitted(self.api.rerun(self.id, wish))
+
     def cancel(self) -> None:
         """Start nothing new, and end the scripts that run. A run that has ended stays as it is."""
         self.api.cancel(self.id)
@@ -203,6 +238,12 @@ class PipelineRun(ServiceRun):
 
         return follow_run(self, show_output=show_output, timeout=timeout_seconds, raise_on_error=raise_on_error)
 
+    def _submitted(self, view: RunView) -> PipelineRun:
+        from millstream.experiment import Experiment
+
+        submission.say_submitted(view)
+        return PipelineRun(Experiment(self.experiment.workspace, view.experiment), view.id)
+
     def _step_run(self, view: StepView) -> StepRun:
         return StepRun(self.experiment, f"{self.id}_{view.id}", self.id, view.id, _view=view)
 
@@ -217,3 +258,22 @@ class PipelineRun(ServiceRun):
     def _logs(self) -> dict[str, bytes]:
         logs = {view.id: whole_log(self.api, self.id, view.id) for view in self.api.steps(self.id) if view.started_at}
         return {f"{step}/{LOG_FILE}": log for step, log in logs.items() if log}
+
+
+def _changes(
+    experiment: str | None,
+    tags: Mapping[str, Any] | None,
+    properties: Mapping[str, Any] | None,
+    description: str | None,
+    keep_going: bool | None,
+) -> dict[str, Any]:
+    """What is to differ in a run that is repeated; its id is chosen here, so sending it again is harmless."""
+    return {
+        "run_id": str(uuid.uuid4()),
+        "source": submission.SOURCE,
+        "experiment_name": experiment,
+        "tags": {str(name): None if value is None else str(value) for name, value in (tags or {}).items()},
+        "properties": {str(name): str(value) for name, value in (properties or {}).items()},
+        "description": description,
+        "continue_on_step_failure": keep_going,
+    }

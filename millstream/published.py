@@ -111,8 +111,11 @@ class PublishedPipeline(Explained):
         continue_on_step_failure: bool | None = None,
         **kwargs: Any,
     ) -> PipelineRun:
-        """Start a run. Beside v1's arguments: `tags`, `description`. Every step runs, whatever `regenerate_outputs`."""
-        known = ("tags", "description", "regenerate_outputs")
+        """Start a run. Beside v1's arguments: `tags`, `properties`, `description`.
+
+        Every step runs, whatever `regenerate_outputs`.
+        """
+        known = ("tags", "properties", "description", "regenerate_outputs")
         refuse_unknown(PublishedPipeline.submit, {k: kwargs[k] for k in kwargs if k not in known}, known)
         from millstream.experiment import Experiment
         from millstream.pipeline import texts
@@ -120,11 +123,15 @@ class PublishedPipeline(Explained):
 
         submission.save_given(workspace, pipeline_parameters)
         declared = Definition(name=self.name, parameters=workspace.api.pipeline(self.id).parameters, steps=())
+        properties = dict(kwargs.get("properties") or {})
+        if parent_run_id:
+            properties["azureml.parentrunid"] = parent_run_id
         wish = {
             "pipeline_id": self.id,
             "parameters": submission.given_parameters(declared, pipeline_parameters),
             "tags": texts(kwargs.get("tags")),
-            "properties": {"azureml.parentrunid": parent_run_id} if parent_run_id else {},
+            "properties": texts(properties),
+            "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
             "continue_on_step_failure": continue_on_step_failure,
         }

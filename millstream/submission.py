@@ -27,6 +27,9 @@ from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
 from orchestrator.core.names import EXPERIMENT
 from orchestrator.core.validation import check, resolve_parameters, validate
 
+SOURCE = "sdk"
+"""What a run says of who asked for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -123,10 +126,15 @@ def save_given(workspace: Workspace, given: Mapping[str, Any] | None) -> None:
 def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> RunView:
     """Start a run and say so, in the words that v1 uses."""
     EXPERIMENT.check(experiment, "experiment_name")
-    view = workspace.api.start_run({"experiment_name": experiment, "run_id": str(uuid.uuid4()), **wish})
+    sent = {"experiment_name": experiment, "run_id": str(uuid.uuid4()), "source": SOURCE, **wish}
+    view = workspace.api.start_run(sent)
+    say_submitted(view)
+    return view
+
+
+def say_submitted(view: RunView) -> None:
     say_warnings(view.warnings)
     say(f"Submitted PipelineRun {view.id}")
-    return view
 
 
 def say_warnings(warnings: Iterable[object]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.catalog import computes, experiments, pipelines, snapshots
+from orchestrator.catalog import computes, experiments, pipelines, repeats, snapshots
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
@@ -35,14 +35,18 @@ LONGEST_KEY = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The wish for a run: of a `definition`, or of the published pipeline `pipeline_id`; exactly one of them.
+    """The wish for a run: of a `definition`, of the published pipeline `pipeline_id`, or of what the run `earlier` ran;
+    exactly one of them.
 
+    `keep_finished`: the finished steps of `earlier` are kept, so it must have ended, and parameters must be the same.
     `keep_going` None takes the published pipeline's own. `run_id` or `idempotency_key` makes it repeatable.
     """
 
     experiment: str
     definition: Definition | None = None
     pipeline_id: str | None = None
+    earlier: RunInfo | None = None
+    keep_finished: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +55,7 @@ class Submission:
     run_id: str | None = None
     idempotency_key: str | None = None
     source: str = "sdk"
+    parent_run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +94,10 @@ class Submitter:
     def submit(self, wish: Submission) -> Task[Accepted]:
         """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""
         EXPERIMENT.check(wish.experiment, "experiment_name")
-        if (wish.definition is None) == (wish.pipeline_id is None):
+        if sum(given is not None for given in (wish.definition, wish.pipeline_id, wish.earlier)) != 1:
             raise InvalidRequest("Give either a definition or a pipeline_id.", field="definition")
+        if wish.parent_run:
+            RUN_ID.check(wish.parent_run, "parent_run")
         draft = yield from self._draft(wish)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
         self._check_datastores(values)
@@ -111,7 +118,11 @@ class Submitter:
             keep_going=draft.keep_going if wish.keep_going is None else wish.keep_going,
             source=wish.source,
             submitted_at=now,
+            rerun_of=wish.earlier.id if wish.earlier is not None and wish.keep_finished else "",
+            parent_run=wish.parent_run,
         )
+        if wish.earlier is not None and wish.keep_finished:
+            yield from repeats.check_rerun(self._memory, wish.earlier, info)
         check_size(info, self._assignment_bytes, "parameters")
         started = yield from start(self._memory, info, draft.plan, draft.document)
         # After the start, so that a refused one leaves no trace, and before the answer: one without it is repeated.
@@ -132,6 +143,16 @@ class Submitter:
                 raise InvalidRequest(message, field=f"parameters.{name}")
 
     def _draft(self, wish: Submission) -> Task[_Draft]:
+        if wish.earlier is not None:
+            plan = yield from load_plan(self._memory, wish.earlier.definition)
+            warnings = yield from self.check(plan.definition)
+            return _Draft(
+                plan=plan,
+                name=wish.earlier.pipeline_name,
+                pipeline_id=wish.earlier.pipeline_id,
+                keep_going=wish.earlier.keep_going,
+                warnings=warnings,
+            )
         if wish.definition is None:
             assert wish.pipeline_id is not None
             pipeline = yield from pipelines.get(wish.pipeline_id)
@@ -163,6 +184,13 @@ def _run_id(wish: Submission) -> Task[str]:
     if wish.idempotency_key is not None:
         if not (0 < len(wish.idempotency_key) <= LONGEST_KEY and wish.idempotency_key.isprintable()):
             raise InvalidRequest(f"Use 1 to {LONGEST_KEY} printable characters.", field="Idempotency-Key")
-        return str(uuid.uuid5(_NAMESPACE, f"{wish.pipeline_id or ''}|{wish.idempotency_key}"))
+        return str(uuid.uuid5(_NAMESPACE, f"{_subject(wish)}|{wish.idempotency_key}"))
     first, second, third = (yield from NewId()), (yield from NewId()), (yield from NewId())
     return str(uuid.UUID(hex=f"{first}{second}{third}"[:32]))
+
+
+def _subject(wish: Submission) -> str:
+    """What an idempotency key belongs to: the same key may be used for another pipeline, and to repeat another run."""
+    if wish.earlier is not None:
+        return f"{'rerun' if wish.keep_finished else 'resubmit'}|{wish.earlier.id}"
+    return wish.pipeline_id or ""

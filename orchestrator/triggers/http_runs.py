@@ -25,6 +25,7 @@ from orchestrator.triggers.shapes import (
     ExperimentName,
     PageQuery,
     RunId,
+    Source,
     Strict,
     texts,
 )
@@ -47,6 +48,8 @@ class StartRequest(Strict, frozen=True, kw_only=True):
     description: str = ""
     continue_on_step_failure: bool | None = None
     run_id: RunId | None = None
+    parent_run: Annotated[str, Meta(description="The id of the run of which this one is a child.")] = ""
+    source: Source = "http"
 
 
 class TagsRequest(Strict, frozen=True, kw_only=True):
@@ -113,8 +116,14 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
         keep_going=body.continue_on_step_failure,
         run_id=body.run_id,
         idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
-        source="http",
+        source=body.source,
+        parent_run=body.parent_run,
     )
+    return started(service, wish)
+
+
+def started(service: Service, wish: Submission) -> Reply:
+    """Start a run, or find the one that the same request has started: 202 or 200."""
     accepted = service.world.run(service.submitter.submit(wish))
     warnings = texts(accepted.warnings)
     if accepted.created:

@@ -27,6 +27,7 @@ GROUPS = {
     "pipelines": "Published pipelines.",
     "v1": "Submission in the casing of Azure ML v1.",
     "runs": "Runs: start, find, tag, cancel.",
+    "repeats": "Runs once more: all of it, or what failed.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
     "data": "Sources and data, by signed URLs.",
     "datasets": "Datasets: where data lies and how it is read.",

@@ -31,6 +31,7 @@ ExperimentName = Annotated[
 RunId = Annotated[
     str, text("Letters, digits, - and _, the first a letter or digit.", "^[A-Za-z0-9][A-Za-z0-9_-]*$", longest=128)
 ]
+Source = Annotated[str, Meta(max_length=100, description='Who asks: "sdk", "http" ...')]
 
 RUN_ID = "3f0c1f1c-0a34-5c41-9a55-2f6d2a9f6f11"
 PIPELINE_ID = "8c5e1d84-52a7-5b67-8a3f-0d6f9a0f1c22"

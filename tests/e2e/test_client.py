@@ -448,7 +448,7 @@ def test_the_command_line(finished: PipelineRun, workspace: Workspace, service: 
 
     code, out, _ = run("runs", "list", "--experiment", "iris")
     assert code == 0
-    assert out.splitlines()[0].split() == ["RUN", "EXPERIMENT", "PIPELINE", "STATUS", "STARTED", "TOOK"]
+    assert out.splitlines()[0].split() == ["RUN", "EXPERIMENT", "PIPELINE", "STATUS", "STARTED", "TOOK", "TAGS"]
     assert out.splitlines()[1].split()[:4] == [finished.id, "iris", "iris", "Completed"]
     code, out, _ = run("runs", "show", finished.id)
     assert "parameters  reg=1.0" in out
