@@ -129,7 +129,7 @@ def test_a_run_is_submitted_again_with_another_value(
     other = first.resubmit({"rate": 2}, tags={"a": None, "c": 3}, description="more")
     for run, value in ((same, 1.5), (other, 2.0)):
         run.wait_for_completion(show_output=False)
-        assert next(run.get_steps()).get_stdout_log() == f"rate {value}\n" 
+        assert next(run.get_steps()).get_stdout_log() == f"rate {value}\n"
     assert other.tags == {"b": "2", "c": "3"}
     assert other.description == "more"
     assert other.properties["millstream.resubmit_of"] == first.id
