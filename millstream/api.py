@@ -114,9 +114,39 @@ class Api:
     def publish(self, wish: Mapping[str, Any]) -> views.PipelineView:
         return self._send("POST", "pipelines", wish, views.PipelineView)
 
-    def pipelines(self, *, name: str | None = None) -> Iterator[views.PipelineView]:
-        for page in self._pages("pipelines", views.PipelinePage, {"name": name}):
+    def pipelines(self, *, name: str | None = None, active_only: bool = False) -> Iterator[views.PipelineView]:
+        query = {"name": name, "active_only": _flag(active_only)}
+        for page in self._pages("pipelines", views.PipelinePage, query):
             yield from page.pipelines
+
+    def set_pipeline_status(self, pipeline_id: str, status: str) -> views.PipelineView:
+        return self._send("PATCH", f"pipelines/{_name(pipeline_id)}", {"status": status}, views.PipelineView)
+
+    def publish_endpoint(self, wish: Mapping[str, Any]) -> views.EndpointView:
+        """Made again with a pipeline that it has, it is the same endpoint."""
+        return self._send("POST", "endpoints", wish, views.EndpointView)
+
+    def endpoints(self, *, name: str | None = None, active_only: bool = False) -> Iterator[views.EndpointView]:
+        """Newest first."""
+        query = {"name": name, "active_only": _flag(active_only)}
+        for page in self._pages("endpoints", views.EndpointPage, query):
+            yield from page.endpoints
+
+    def endpoint(self, endpoint_id: str) -> views.EndpointView:
+        return self._get(f"endpoints/{_name(endpoint_id)}", views.EndpointView)
+
+    def change_endpoint(self, endpoint_id: str, changes: Mapping[str, str]) -> views.EndpointView:
+        return self._send("PATCH", f"endpoints/{_name(endpoint_id)}", changes, views.EndpointView)
+
+    def add_version(self, endpoint_id: str, pipeline_id: str, *, default: bool) -> views.EndpointVersionView:
+        """A pipeline is a version of an endpoint once, however often it is added."""
+        wish = {"pipeline_id": pipeline_id, "default": default}
+        return self._send("POST", f"endpoints/{_name(endpoint_id)}/versions", wish, views.EndpointVersionView)
+
+    def versions(self, endpoint_id: str) -> Iterator[views.VersionView]:
+        """From "0" on."""
+        for page in self._pages(f"endpoints/{_name(endpoint_id)}/versions", views.VersionPage, {}):
+            yield from page.versions
 
     def pipeline(self, pipeline_id: str, *, definition: bool = False) -> views.PipelineView:
         query = {"definition": "true"} if definition else {}
@@ -273,6 +303,10 @@ def _decoded(response: Response, kind: type[T]) -> T:
         raise ServiceFault(
             f"The service's answer was not understood ({error}). Is the URL that of Millstream?"
         ) from error
+
+
+def _flag(value: bool) -> str | None:
+    return "true" if value else None
 
 
 def _name(text: str) -> str:

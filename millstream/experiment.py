@@ -15,6 +15,7 @@ from orchestrator.core.names import EXPERIMENT, shown, suggestion
 if TYPE_CHECKING:
     from millstream.estimator import Estimator
     from millstream.pipeline import Pipeline
+    from millstream.pipeline_endpoint import PipelineEndpoint
     from millstream.pipeline_run import PipelineRun
     from millstream.published import PublishedPipeline
     from millstream.script_run_config import ScriptRunConfig
@@ -46,7 +47,10 @@ class Experiment(Explained):
 
     @overload
     def submit(
-        self, config: Pipeline | PublishedPipeline, tags: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        config: Pipeline | PublishedPipeline | PipelineEndpoint,
+        tags: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> PipelineRun: ...
 
     @overload
@@ -55,12 +59,14 @@ class Experiment(Explained):
     ) -> StepRun: ...
 
     def submit(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> PipelineRun | StepRun:
-        """Run a Pipeline or a PublishedPipeline in this experiment. Keyword arguments are those of its `submit`.
+        """Run a Pipeline, a PublishedPipeline or a PipelineEndpoint in this experiment. Keyword arguments are those of
+        its `submit`.
 
         A ScriptRunConfig or an Estimator runs as a pipeline of one step; what is returned is the run of that step.
         """
         from millstream.estimator import Estimator
         from millstream.pipeline import Pipeline
+        from millstream.pipeline_endpoint import PipelineEndpoint
         from millstream.published import PublishedPipeline
         from millstream.script_run_config import ScriptRunConfig
 
@@ -70,12 +76,14 @@ class Experiment(Explained):
             return config.submit(self.name, **kwargs)
         if isinstance(config, PublishedPipeline):
             return config.submit(self.workspace, self.name, **kwargs)
+        if isinstance(config, PipelineEndpoint):
+            return config.submit(self.name, **kwargs)
         if isinstance(config, (ScriptRunConfig, Estimator)):
             run = Pipeline(self.workspace, steps=[config.as_step()]).submit(self.name, **kwargs)
             return next(run.get_steps())
         raise TypeError(
-            "Experiment.submit takes a Pipeline, a PublishedPipeline, a ScriptRunConfig or an Estimator, not "
-            f"{config!r}."
+            "Experiment.submit takes a Pipeline, a PublishedPipeline, a PipelineEndpoint, a ScriptRunConfig or an "
+            f"Estimator, not {config!r}."
         )
 
     def get_runs(

@@ -105,12 +105,12 @@ class Pipeline(Explained):
         submission.save_given(self.workspace, given)
         properties = dict(kwargs.get("properties") or {})
         if parent_run_id:
-            properties["azureml.parentrunid"] = parent_run_id
+            properties[submission.PARENT_RUN] = parent_run_id
         wish = {
             "definition": compiled.definition,
             "parameters": values,
-            "tags": texts(kwargs.get("tags")),
-            "properties": texts(properties),
+            "tags": submission.texts(kwargs.get("tags")),
+            "properties": submission.texts(properties),
             "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
             "continue_on_step_failure": continue_on_step_failure,
@@ -142,8 +142,3 @@ class Pipeline(Explained):
         state = "Published pipeline" if view.created else "This pipeline is published already:"
         say(f"{state} {view.name} ({view.id})")
         return PublishedPipeline(self.workspace, view)
-
-
-def texts(given: Mapping[str, Any] | None) -> dict[str, str]:
-    """Tags or properties as the service keeps them."""
-    return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 class PublishedPipeline(Explained):
-    """A published pipeline. Anybody with a token starts it by a POST to `endpoint`."""
-
-    status = "Active"
+    """A published pipeline. Anybody with a token starts it by a POST to `endpoint`, as long as it is active."""
 
     def __init__(self, workspace: Workspace, view: PipelineView) -> None:
         self.workspace = workspace
@@ -32,19 +30,19 @@ class PublishedPipeline(Explained):
 
     @staticmethod
     def get(workspace: Workspace, id: str | None = None, *, name: str | None = None) -> PublishedPipeline:
-        """The pipeline with this id, or the newest of this name. Raises UnknownThing."""
+        """The pipeline with this id, or the newest of this name, an active one if there is one. Raises UnknownThing."""
         if id is not None:
             return PublishedPipeline(workspace, workspace.api.pipeline(id))
-        newest = next(workspace.api.pipelines(name=name), None) if name is not None else None
-        if newest is None:
-            raise UnknownThing(f"There is no published pipeline named {shown(name or '')}.", field="name")
-        return PublishedPipeline(workspace, newest)
+        for active_only in (True, False):
+            newest = next(workspace.api.pipelines(name=name, active_only=active_only), None) if name else None
+            if newest is not None:
+                return PublishedPipeline(workspace, newest)
+        raise UnknownThing(f"There is no published pipeline named {shown(name or '')}.", field="name")
 
     @staticmethod
     def list(workspace: Workspace, active_only: bool = True) -> builtins.list[PublishedPipeline]:
-        """All published pipelines, newest first."""
-        del active_only  # none is ever taken away
-        return [PublishedPipeline(workspace, view) for view in workspace.api.pipelines()]
+        """All published pipelines that are active, or all, newest first."""
+        return [PublishedPipeline(workspace, view) for view in workspace.api.pipelines(active_only=active_only)]
 
     get_all = list
 
@@ -70,6 +68,19 @@ class PublishedPipeline(Explained):
         return self._view.version
 
     @property
+    def status(self) -> str:
+        """ "Active" or "Disabled", as far as this object knows."""
+        return self._view.status
+
+    def enable(self) -> None:
+        """Let it be started again."""
+        self._view = self.workspace.api.set_pipeline_status(self.id, "Active")
+
+    def disable(self) -> None:
+        """Whoever would start it is refused from now on. What runs goes on."""
+        self._view = self.workspace.api.set_pipeline_status(self.id, "Disabled")
+
+    @property
     def total_run_steps(self) -> int:
         return self._view.steps_total
 
@@ -82,6 +93,10 @@ class PublishedPipeline(Explained):
         """The names of its parameters, with their defaults."""
         detail = self.workspace.api.pipeline(self.id)
         return {parameter.name: parameter.default for parameter in detail.parameters}
+
+    def get_graph(self) -> Definition:
+        """What it runs, as the service keeps it."""
+        return self.definition
 
     def get_step_names(self) -> builtins.list[str]:
         return [step.name for step in self.definition.steps]
@@ -115,28 +130,16 @@ class PublishedPipeline(Explained):
 
         Every step runs, whatever `regenerate_outputs`.
         """
-        known = ("tags", "properties", "description", "regenerate_outputs")
-        refuse_unknown(PublishedPipeline.submit, {k: kwargs[k] for k in kwargs if k not in known}, known)
-        from millstream.experiment import Experiment
-        from millstream.pipeline import texts
-        from millstream.pipeline_run import PipelineRun
-
-        submission.save_given(workspace, pipeline_parameters)
-        declared = Definition(name=self.name, parameters=workspace.api.pipeline(self.id).parameters, steps=())
-        properties = dict(kwargs.get("properties") or {})
-        if parent_run_id:
-            properties["azureml.parentrunid"] = parent_run_id
-        wish = {
-            "pipeline_id": self.id,
-            "parameters": submission.given_parameters(declared, pipeline_parameters),
-            "tags": texts(kwargs.get("tags")),
-            "properties": texts(properties),
-            "parent_run": parent_run_id or "",
-            "description": kwargs.get("description") or "",
-            "continue_on_step_failure": continue_on_step_failure,
-        }
-        view = submission.start(workspace, experiment_name, wish)
-        return PipelineRun(Experiment(workspace, view.experiment), view.id)
+        refuse_unknown(PublishedPipeline.submit, _unknown(kwargs), submission.ALSO)
+        wish = {"pipeline_id": self.id, "continue_on_step_failure": continue_on_step_failure}
+        declared = workspace.api.pipeline(self.id).parameters
+        return submission.start_kept(
+            workspace, experiment_name, wish, declared, pipeline_parameters, parent_run_id, kwargs
+        )
 
     def __repr__(self) -> str:
         return f"PublishedPipeline(name={self.name!r}, id={self.id!r}, version={self.version!r})"
+
+
+def _unknown(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name not in submission.ALSO}

@@ -6,10 +6,10 @@ Nothing is uploaded before all checks have passed. A run has an id before it is 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millstream import snapshot as sources
 from millstream.compiler import compile_pipeline, datasets_of, folder_of, folders_of
@@ -22,13 +22,19 @@ from millstream.parameter import value_of
 from millstream.snapshot import Snapshot
 from millstream.views import RunView
 from millstream.workspace import Workspace
-from orchestrator.core.definition import Definition, ParameterValue
+from orchestrator.core.definition import Definition, Parameter, ParameterValue
 from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
 from orchestrator.core.names import EXPERIMENT
 from orchestrator.core.validation import check, resolve_parameters, validate
 
+if TYPE_CHECKING:
+    from millstream.pipeline_run import PipelineRun
+
 SOURCE = "sdk"
 """What a run says of who asked for it."""
+ALSO = ("tags", "properties", "description", "regenerate_outputs")
+"""What starting something that the service keeps takes beside v1's arguments; the last one changes nothing."""
+PARENT_RUN = "azureml.parentrunid"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +141,39 @@ def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> Run
 def say_submitted(view: RunView) -> None:
     say_warnings(view.warnings)
     say(f"Submitted PipelineRun {view.id}")
+
+
+def start_kept(
+    workspace: Workspace,
+    experiment: str,
+    wish: Mapping[str, Any],
+    declared: Sequence[Parameter],
+    given: Mapping[str, Any] | None,
+    parent_run_id: str | None,
+    also: Mapping[str, Any],
+) -> PipelineRun:
+    """Start a run of what the service keeps, which `wish` names. `declared`: its parameters; `also`: see ALSO."""
+    from millstream.experiment import Experiment
+    from millstream.pipeline_run import PipelineRun
+
+    save_given(workspace, given)
+    shape = Definition(name="kept", parameters=tuple(declared), steps=())
+    properties = texts(also.get("properties")) | ({PARENT_RUN: parent_run_id} if parent_run_id else {})
+    whole = {
+        **wish,
+        "parameters": given_parameters(shape, given),
+        "tags": texts(also.get("tags")),
+        "properties": properties,
+        "parent_run": parent_run_id or "",
+        "description": also.get("description") or "",
+    }
+    view = start(workspace, experiment, whole)
+    return PipelineRun(Experiment(workspace, view.experiment), view.id)
+
+
+def texts(given: Mapping[str, Any] | None) -> dict[str, str]:
+    """Tags or properties as the service keeps them."""
+    return {str(key): "" if value is None else str(value) for key, value in (given or {}).items()}
 
 
 def say_warnings(warnings: Iterable[object]) -> None:

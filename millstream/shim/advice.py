@@ -41,7 +41,6 @@ NAMES: Final[dict[str, str]] = {
     "ParallelRunStepDetails": "Use RunDetails.",
     "PipelineDataset": "Pass PipelineData, or a DataReference.",
     "PipelineDraft": "Keep the Pipeline in your own source, and submit or publish it.",
-    "PipelineEndpoint": "Publish the pipeline, and POST to its own endpoint: published.endpoint.",
     "PrivateEndPoint": _NETWORKS,
     "PrivateEndPointConfig": _NETWORKS,
     "RScriptStep": "Use a PythonScriptStep whose script starts Rscript with subprocess.run.",

@@ -17,7 +17,6 @@ _NO_CONNECTIONS = "the workspace keeps no connections"
 _NETWORKS = "networks are set up with the Functions app"
 _AZURE = "the workspace is a Functions app: manage it with Azure's own tools"
 _STORES = "datastores are configured in the service: MILLSTREAM_DATASTORES in docs/settings.md"
-_NO_END = "published pipelines stay: publish another one, and call its endpoint"
 _KEPT = "experiments stay as long as their runs"
 _TABLES = "use Dataset.Tabular, whose datasets have take, take_sample and to_pandas_dataframe"
 _FRAMES = "use Dataset.Tabular.register_pandas_dataframe"
@@ -25,14 +24,12 @@ _VERSIONS = "register another version: Dataset.get_by_name takes one"
 _PROFILE = "use TabularDataset.get_profile, or to_pandas_dataframe().describe()"
 _UNREGISTER = "use unregister_all_versions"
 _CHANGED = "list the files: they tell when they were changed"
-_GRAPH = "use Pipeline.graph of the pipeline that was published"
 
 ABSENT: Final[dict[str, Reasons]] = {
     "ScriptRun": IN_STEP,
     "PipelineRun": OUTSIDE,
     "StepRun": OF_STEP,
     "Pipeline": {"load_yaml": "write the pipeline in Python"},
-    "PublishedPipeline": {"disable": _NO_END, "enable": _NO_END, "get_graph": _GRAPH},
     "Experiment": {
         "archive": _KEPT,
         "archived_time": _KEPT,
@@ -107,7 +104,6 @@ IGNORED: Final[dict[str, Reasons]] = {
         "tags": "empty: the workspace is a Functions app",
         "webservices": "empty: no services are deployed",
     },
-    "PublishedPipeline": {"status": "always Active"},
 }
 
 _MADE = "made by the service, not by hand"

@@ -36,6 +36,8 @@ _STEP = _at("millstream.steps", "PipelineStep")
 _SEQUENCE = _at("millstream.sequence", "StepSequence")
 _PIPELINE = _at("millstream.pipeline", "Pipeline")
 _PUBLISHED = _at("millstream.published", "PublishedPipeline")
+_ENDPOINT = _at("millstream.pipeline_endpoint", "PipelineEndpoint")
+_ENDPOINT_VERSION = _at("millstream.pipeline_endpoint", "PipelineVersion")
 _RUNS = {
     **_at("millstream.pipeline_run", "PipelineRun"),
     **_at("millstream.step_run", "StepRun StepRunOutput"),
@@ -144,11 +146,17 @@ TABLE: dict[str, dict[str, str]] = {
         **_BINDING,
         **_PORT,
         **_PUBLISHED,
+        **_ENDPOINT,
         **_SEQUENCE,
     },
     "azureml.pipeline.core.builder": {**_PIPELINE_DATA, **_STEP, **_SEQUENCE, **_PARAMETER},
     "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT},
     "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
+    "azureml.pipeline.core.pipeline_endpoint": {
+        **_ENDPOINT,
+        **_ENDPOINT_VERSION,
+        **_at("millstream.pipeline_endpoint", "PipelineIdVersion=PipelineVersion"),
+    },
     "azureml.pipeline.core.pipeline_run": _at("millstream.pipeline_run", "PipelineRun"),
     "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,

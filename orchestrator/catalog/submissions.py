@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.catalog import computes, experiments, pipelines, repeats, snapshots
+from orchestrator.catalog import computes, experiments, repeats, snapshots, subjects
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
@@ -35,8 +35,10 @@ LONGEST_KEY = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The wish for a run: of a `definition`, of the published pipeline `pipeline_id`, or of what the run `earlier` ran;
-    exactly one of them.
+    """The wish for a run: of a `definition`, of the published pipeline `pipeline_id`, of the pipeline endpoint
+    `endpoint_id`, or of what the run `earlier` ran; exactly one of them.
+
+    `pipeline_version` of an endpoint: None takes its default.
 
     `keep_finished`: the finished steps of `earlier` are kept, so it must have ended, and parameters must be the same.
     `keep_going` None takes the published pipeline's own. `run_id` or `idempotency_key` makes it repeatable.
@@ -45,6 +47,8 @@ class Submission:
     experiment: str
     definition: Definition | None = None
     pipeline_id: str | None = None
+    endpoint_id: str | None = None
+    pipeline_version: str | None = None
     earlier: RunInfo | None = None
     keep_finished: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -94,16 +98,20 @@ class Submitter:
     def submit(self, wish: Submission) -> Task[Accepted]:
         """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""
         EXPERIMENT.check(wish.experiment, "experiment_name")
-        if sum(given is not None for given in (wish.definition, wish.pipeline_id, wish.earlier)) != 1:
-            raise InvalidRequest("Give either a definition or a pipeline_id.", field="definition")
+        if sum(given is not None for given in (wish.definition, wish.pipeline_id, wish.endpoint_id, wish.earlier)) != 1:
+            raise InvalidRequest("Give one of definition, pipeline_id and endpoint_id.", field="definition")
+        if wish.pipeline_version is not None and wish.endpoint_id is None:
+            raise InvalidRequest(
+                "Only a pipeline endpoint has versions. Give its endpoint_id.", field="pipeline_version"
+            )
         if wish.parent_run:
             RUN_ID.check(wish.parent_run, "parent_run")
-        draft = yield from self._draft(wish)
+        run_id = yield from _run_id(wish)
+        draft = yield from self._draft(wish, run_id)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
         self._check_datastores(values)
         check_fit(draft.plan.particular, values)
         yield from check_values(self._memory, values)
-        run_id = yield from _run_id(wish)
         now = yield from Now()
         info = RunInfo(
             id=run_id,
@@ -113,7 +121,7 @@ class Submitter:
             pipeline_id=draft.pipeline_id,
             parameters=values,
             tags=dict(wish.tags),
-            properties=dict(wish.properties),
+            properties={**wish.properties, **draft.properties},
             description=wish.description,
             keep_going=draft.keep_going if wish.keep_going is None else wish.keep_going,
             source=wish.source,
@@ -142,7 +150,7 @@ class Submitter:
                 message = f"There is no datastore {shown(value.datastore)}. {hint}"
                 raise InvalidRequest(message, field=f"parameters.{name}")
 
-    def _draft(self, wish: Submission) -> Task[_Draft]:
+    def _draft(self, wish: Submission, run_id: str) -> Task[_Draft]:
         if wish.earlier is not None:
             plan = yield from load_plan(self._memory, wish.earlier.definition)
             warnings = yield from self.check(plan.definition)
@@ -154,16 +162,26 @@ class Submitter:
                 warnings=warnings,
             )
         if wish.definition is None:
-            assert wish.pipeline_id is not None
-            pipeline = yield from pipelines.get(wish.pipeline_id)
-            plan = yield from load_plan(self._memory, pipeline.definition)
+            subject = yield from self._subject(wish, run_id)
+            plan = yield from load_plan(self._memory, subject.pipeline.definition)
             return _Draft(
-                plan=plan, name=pipeline.name, pipeline_id=pipeline.id, keep_going=pipeline.continue_on_step_failure
+                plan=plan,
+                name=subject.pipeline.name,
+                pipeline_id=subject.pipeline.id,
+                keep_going=subject.pipeline.continue_on_step_failure,
+                properties=subject.properties,
             )
         warnings = yield from self.check(wish.definition)
         document = definitions.encode(wish.definition)
         plan = Plan(address=definitions.address(document), definition=wish.definition)
         return _Draft(plan=plan, name=wish.definition.name, document=document, warnings=warnings)
+
+    def _subject(self, wish: Submission, run_id: str) -> Task[subjects.Subject]:
+        repeatable = run_id if wish.run_id is not None or wish.idempotency_key is not None else None
+        if wish.endpoint_id is not None:
+            return (yield from subjects.of_endpoint(self._memory, wish.endpoint_id, wish.pipeline_version, repeatable))
+        assert wish.pipeline_id is not None
+        return (yield from subjects.of_pipeline(self._memory, wish.pipeline_id, repeatable))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +193,7 @@ class _Draft:
     pipeline_id: str | None = None
     keep_going: bool = False
     document: bytes | None = None
+    properties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
 
 
@@ -193,4 +212,4 @@ def _subject(wish: Submission) -> str:
     """What an idempotency key belongs to: the same key may be used for another pipeline, and to repeat another run."""
     if wish.earlier is not None:
         return f"{'rerun' if wish.keep_finished else 'resubmit'}|{wish.earlier.id}"
-    return wish.pipeline_id or ""
+    return wish.pipeline_id or wish.endpoint_id or ""

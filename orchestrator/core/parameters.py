@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
 from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, shown, suggestion
@@ -14,7 +16,7 @@ from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, show
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
 _DECIMAL = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
-_WORDS = {"true": True, "false": False}
+_WORDS = {"true": True, "false": False, "1": True, "0": False}
 
 
 def resolve_parameters(
@@ -23,9 +25,10 @@ def resolve_parameters(
     """The value of every parameter of the definition, and a warning for each given name that it does not have.
 
     A given value becomes the declared type if nothing is lost: 1 -> 1.0, "0.1" -> 0.1, 1.0 -> 1, "true" -> True,
-    5 -> "5". Otherwise InvalidRequest, with the field `parameters.<name>`.
+    5 -> "5". Otherwise InvalidRequest, with the field `parameters.<name>`. UNSET stands for the default.
     """
-    values = {p.name: coerce(p, given.get(p.name, p.default), f"parameters.{p.name}") for p in definition.parameters}
+    chosen = {name: value for name, value in given.items() if value is not UNSET}
+    values = {p.name: coerce(p, chosen.get(p.name, p.default), f"parameters.{p.name}") for p in definition.parameters}
     warnings = [
         Problem(
             "UnknownParameter",
@@ -124,13 +127,17 @@ def _string(value: Any) -> str | None:
 
 
 def _datapath(value: Any) -> DataPathValue | None:
-    """{"kind": "datapath", "datastore", "path"}, or v1's {"DataStoreName", "RelativePath"}."""
+    """{"kind": "datapath", "datastore", "path"}, or v1's {"DataStoreName", "RelativePath"}, with or without a
+    {"LiteralValue": ...} around it.
+    """
     match value:
         case DataPathValue():
             found = value
         case {"kind": "datapath", "datastore": str(datastore), "path": str(path), **rest} if not rest:
             found = DataPathValue(datastore=datastore, path=path)
-        case {"DataStoreName": str(datastore), "RelativePath": str(path)}:
+        case {"DataStoreName": str(datastore), "RelativePath": str(path)} | {
+            "LiteralValue": {"DataStoreName": str(datastore), "RelativePath": str(path)}
+        }:
             found = DataPathValue(datastore=datastore, path=path.strip("/"))
         case _:
             return None
@@ -166,8 +173,9 @@ _EXPECTED = {
     "float": "a finite number",
     "bool": "true or false",
     "string": "a text",
-    "datapath": 'a path in a datastore, {"kind": "datapath", "datastore": ..., "path": ...}',
-    "dataset": 'a saved dataset, {"kind": "dataset", "id": ...}',
+    "datapath": 'a path in a datastore, {"kind": "datapath", "datastore": ..., "path": ...} or {"DataStoreName": ..., '
+    '"RelativePath": ...}',
+    "dataset": 'a saved dataset, {"kind": "dataset", "id": ...} or {"SavedDataSetReference": {"Id": ...}}',
 }
 DATA_TYPES = ("datapath", "dataset")
 """The types whose values are data: they feed inputs, and are no arguments by themselves."""

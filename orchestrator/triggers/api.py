@@ -8,6 +8,7 @@ from orchestrator.triggers import (
     http_computes,
     http_data,
     http_datasets,
+    http_endpoints,
     http_models,
     http_pipelines,
     http_repeats,
@@ -21,6 +22,7 @@ from orchestrator.triggers.routes import Route
 ROUTES: Final[tuple[Route, ...]] = (
     *http_system.ROUTES,
     *http_pipelines.ROUTES,
+    *http_endpoints.ROUTES,
     *http_v1.ROUTES,
     *http_runs.ROUTES,
     *http_repeats.ROUTES,

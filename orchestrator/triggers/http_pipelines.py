@@ -1,8 +1,8 @@
-"""Published pipelines: publish, list, get."""
+"""Published pipelines: publish, list, get, enable, disable."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -26,7 +26,9 @@ class PublishRequest(Strict, frozen=True, kw_only=True):
 
 
 class PipelineBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A published pipeline. POST to `endpoint` starts it. `published_at` in epoch seconds."""
+    """A published pipeline. POST to `endpoint` starts it, while its `status` is "Active". `published_at` in epoch
+    seconds.
+    """
 
     id: str
     name: str
@@ -35,6 +37,7 @@ class PipelineBody(msgspec.Struct, frozen=True, kw_only=True):
     continue_on_step_failure: bool
     steps_total: int
     published_at: float
+    status: str
     endpoint: str
 
 
@@ -59,6 +62,13 @@ class PipelineList(msgspec.Struct, frozen=True, kw_only=True):
 
 class PipelinesQuery(PageQuery, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Only pipelines of exactly this name.")] = ""
+    active_only: Annotated[bool, Meta(description="Whether disabled ones are left out.")] = False
+
+
+class PipelineChanges(Strict, frozen=True, kw_only=True):
+    """A published pipeline never changes, but for this. `status` "Active", or "Disabled": it starts no runs."""
+
+    status: Literal["Active", "Disabled"]
 
 
 class PipelineQuery(Strict, frozen=True, kw_only=True):
@@ -86,7 +96,7 @@ def publish_pipeline(service: Service, asked: Asked, body: PublishRequest) -> Re
         continue_on_step_failure=body.continue_on_step_failure,
     )
     pipeline, created = service.world.run(pipelines.publish(wish))
-    fields = _fields(pipeline, asked)
+    fields = fields_of(pipeline, asked)
     answer = PublishedBody(**fields, created=created, warnings=texts(warnings))
     return Reply(body=answer, status=201 if created else 200)
 
@@ -94,9 +104,14 @@ def publish_pipeline(service: Service, asked: Asked, body: PublishRequest) -> Re
 @route("GET", "pipelines", summary="List published pipelines", role=Role.READER, answers={200: PipelineList})
 def list_pipelines(service: Service, asked: Asked, query: PipelinesQuery) -> Reply:
     """Newest first."""
-    task = pipelines.listing(name=query.name or None, limit=query.limit, continuation=query.continuation or None)
+    task = pipelines.listing(
+        name=query.name or None,
+        limit=query.limit,
+        continuation=query.continuation or None,
+        active_only=query.active_only,
+    )
     page = service.world.run(task)
-    items = tuple(PipelineBody(**_fields(pipeline, asked)) for pipeline in page.items)
+    items = tuple(PipelineBody(**fields_of(pipeline, asked)) for pipeline in page.items)
     return Reply(body=PipelineList(pipelines=items, continuation=page.continuation))
 
 
@@ -113,11 +128,26 @@ def get_pipeline(service: Service, asked: Asked, query: PipelineQuery) -> Reply:
     pipeline = service.world.run(pipelines.get(asked.path["pipeline_id"]))
     definition = service.world.run(load_plan(service.memory, pipeline.definition)).definition
     answer = PipelineDetail(
-        **_fields(pipeline, asked),
+        **fields_of(pipeline, asked),
         parameters=definition.parameters,
         definition=definition if query.definition else None,
     )
     return Reply(body=answer)
+
+
+@route(
+    "PATCH",
+    "pipelines/{pipeline_id}",
+    summary="Enable or disable a published pipeline",
+    role=Role.SUBMITTER,
+    answers={200: PipelineBody},
+    errors=(404,),
+    example={"status": "Disabled"},
+)
+def patch_pipeline(service: Service, asked: Asked, body: PipelineChanges) -> Reply:
+    """A disabled one answers 409 to whoever would start it. Runs that were started before are not touched."""
+    pipeline = service.world.run(pipelines.set_status(asked.path["pipeline_id"], body.status))
+    return Reply(body=PipelineBody(**fields_of(pipeline, asked)))
 
 
 def endpoint(base_url: str, pipeline_id: str) -> str:
@@ -125,9 +155,10 @@ def endpoint(base_url: str, pipeline_id: str) -> str:
     return f"{base_url}{PREFIX}PipelineRuns/PipelineSubmit/{pipeline_id}"
 
 
-def _fields(pipeline: Pipeline, asked: Asked) -> dict[str, Any]:
+def fields_of(pipeline: Pipeline, asked: Asked) -> dict[str, Any]:
+    """Of a PipelineBody."""
     kept = {name: getattr(pipeline, name) for name in PipelineBody.__struct_fields__ if name != "endpoint"}
     return {**kept, "endpoint": endpoint(asked.base_url, pipeline.id)}
 
 
-ROUTES = (publish_pipeline, list_pipelines, get_pipeline)
+ROUTES = (publish_pipeline, list_pipelines, get_pipeline, patch_pipeline)

@@ -35,11 +35,15 @@ KEY_HELP = "Free text. A request that is sent again with the same key finds the 
 
 
 class StartRequest(Strict, frozen=True, kw_only=True):
-    """Exactly one of `definition` and `pipeline_id`. A chosen `run_id` makes the request safe to repeat."""
+    """Exactly one of `definition`, `pipeline_id` and `endpoint_id`; of an endpoint, its default version if none is
+    given. A chosen `run_id` makes the request safe to repeat.
+    """
 
     experiment_name: ExperimentName
     definition: Definition | None = None
     pipeline_id: str | None = None
+    endpoint_id: str | None = None
+    pipeline_version: str | None = None
     parameters: Annotated[
         dict[str, Any], Meta(description="Values for pipeline parameters: numbers, texts, true or false.")
     ] = msgspec.field(default_factory=dict)
@@ -100,7 +104,7 @@ class RunsQuery(PageQuery, frozen=True, kw_only=True):
     sends=True,
 )
 def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
-    """Of a definition sent along, or of a published pipeline.
+    """Of a definition sent along, of a published pipeline, or of a version of a pipeline endpoint.
 
     Answered (202) as soon as the run is safely in storage. Sent again with the same `run_id` or Idempotency-Key it
     answers with the same run (200), or 409 if it asks for something else.
@@ -109,6 +113,8 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
         experiment=body.experiment_name,
         definition=body.definition,
         pipeline_id=body.pipeline_id,
+        endpoint_id=body.endpoint_id,
+        pipeline_version=body.pipeline_version,
         parameters=body.parameters,
         tags=body.tags,
         properties=body.properties,

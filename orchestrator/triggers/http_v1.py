@@ -1,93 +1,55 @@
-"""The submission route in the casing of version 1, so that what called it before calls it unchanged.
+"""The submission routes of version 1, so that what called it before calls it unchanged.
 
-Contract: Azure ML pipelines v1.0 REST, `POST .../PipelineRuns/PipelineSubmit/{id}`, PipelineSubmissionInfo in,
-PipelineRunEntity out. Fields of version 1 that mean nothing here are accepted and left aside.
+Each route is there twice: right below the service, which is where the addresses of published pipelines and pipeline
+endpoints lead, and below the long path that version 1's callers put together of subscription, group and workspace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
 
+from orchestrator.catalog import datasets, endpoints
 from orchestrator.catalog.submissions import Accepted, Submission
-from orchestrator.core.errors import UserError
+from orchestrator.core.errors import InvalidRequest, UnknownThing, UserError
 from orchestrator.core.head import Head
-from orchestrator.core.parameters import text_of
-from orchestrator.core.states import RunStatus
+from orchestrator.core.names import RUN_ID, shown
 from orchestrator.engine.view import RunView, run_view, view_of
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP
-from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
-from orchestrator.triggers.shapes import ExperimentName, texts
+from orchestrator.triggers.routes import Asked, Reply, Role, Route, Service, route
+from orchestrator.triggers.shapes import texts
+from orchestrator.triggers.v1_bodies import (
+    PARENT_RUN,
+    RUN_SOURCE,
+    RUN_TYPE,
+    PipelineRunEntity,
+    PipelineSubmissionInfo,
+    entity,
+)
 
-STATUS_CODES: Mapping[RunStatus, str] = {
-    RunStatus.RUNNING: "Running",
-    RunStatus.COMPLETED: "Finished",
-    RunStatus.FAILED: "Failed",
-    RunStatus.CANCELED: "Canceled",
-}
-FIELDS: Mapping[str, str] = {
-    "experiment_name": "ExperimentName",
-    "parameters": "ParameterAssignments",
-    "properties": "Properties",
-    "description": "Description",
-}
-"""Our name of a field -> the name that the caller used, for error messages."""
-
-
-class PipelineSubmissionInfo(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The body of a submission. Only `ExperimentName` is needed; other fields of version 1 may be there."""
-
-    experiment_name: ExperimentName
-    description: str | None = None
-    run_source: str | None = None
-    parameter_assignments: Annotated[
-        dict[str, Any] | None, Meta(description="Values for pipeline parameters: numbers, texts, true or false.")
-    ] = None
-    data_path_assignments: Annotated[
-        dict[str, Any] | None,
-        Meta(description='Values for parameters of type "datapath": {"DataStoreName": ..., "RelativePath": ...}.'),
-    ] = None
-    data_set_definition_value_assignments: Annotated[
-        dict[str, Any] | None,
-        Meta(description='Values for parameters of type "dataset": {"SavedDataSetReference": {"Id": ...}}.'),
-    ] = None
-    continue_run_on_step_failure: bool | None = None
-    tags: dict[str, str] | None = msgspec.field(name="tags", default=None)
-    properties: dict[str, str] | None = None
+LONG_PREFIX: Final = (
+    "pipelines/v1.0/subscriptions/{subscription_id}/resourceGroups/{resource_group}"
+    "/providers/Microsoft.MachineLearningServices/workspaces/{workspace}/"
+)
+EXAMPLE: Final = {"ExperimentName": "diabetes", "ParameterAssignments": {"reg_rate": 0.05}}
+_LONGEST_SOURCE = 100
 
 
-class PipelineRunStatus(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """`StatusCode` is NotStarted, Running, Finished, Failed or Canceled; times are ISO 8601."""
+class SubmitQuery(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """As in version 1, others are left aside."""
 
-    status_code: str
-    status_detail: str | None
-    creation_time: str
-    end_time: str | None
+    parent_run_id: Annotated[str, Meta(description="The run of which this one is a child; a property of it.")] = ""
 
 
-class PipelineRunEntity(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """The run that was started. `Warnings` is an addition: names of parameters that the pipeline does not have ..."""
+class VersionQuery(SubmitQuery, frozen=True, kw_only=True, rename="camel"):
+    pipeline_version: Annotated[str, Meta(description="Of the endpoint; by default, its default version.")] = ""
 
-    id: str
-    status: PipelineRunStatus
-    pipeline_id: str | None
-    run_history_experiment_name: str
-    description: str
-    parameter_assignments: dict[str, str]
-    total_run_steps: int
-    run_source: str
-    run_type: str
-    tags: dict[str, str] = msgspec.field(name="tags")
-    properties: dict[str, str]
-    has_errors: bool
-    has_warnings: bool
-    entity_status: str
-    created_date: str
-    warnings: tuple[str, ...]
+
+class NameQuery(VersionQuery, frozen=True, kw_only=True, rename="camel"):
+    name: Annotated[str, Meta(description="The name of the pipeline endpoint. It must be given.")] = ""
 
 
 @route(
@@ -98,29 +60,148 @@ class PipelineRunEntity(msgspec.Struct, frozen=True, kw_only=True, rename="pasca
     answers={200: PipelineRunEntity},
     errors=(404, 409, 413),
     headers={IDEMPOTENCY_KEY: KEY_HELP},
-    example={"ExperimentName": "diabetes", "ParameterAssignments": {"reg_rate": 0.05}},
+    example=EXAMPLE,
     sends=True,
 )
-def submit_pipeline(service: Service, asked: Asked, body: PipelineSubmissionInfo) -> Reply:
+def submit_pipeline(service: Service, asked: Asked, query: SubmitQuery, body: PipelineSubmissionInfo) -> Reply:
     """The REST endpoint of a published pipeline, in the casing of Azure ML v1; `Id` of the answer is the run."""
-    wish = Submission(
-        experiment=body.experiment_name,
-        pipeline_id=asked.path["pipeline_id"],
-        parameters=_assignments(body),
-        tags=body.tags or {},
-        properties=body.properties or {},
-        description=body.description or "",
-        keep_going=body.continue_run_on_step_failure,
-        idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
-        source=(body.run_source or "http")[:100],
-    )
+    return _submit(service, asked, query, body, pipeline_id=asked.path["pipeline_id"])
+
+
+@route(
+    "POST",
+    "PipelineRuns/PipelineEndpointSubmit/Id/{endpoint_id}",
+    summary="Start a pipeline endpoint (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: PipelineRunEntity},
+    errors=(404, 409, 413),
+    headers={IDEMPOTENCY_KEY: KEY_HELP},
+    example=EXAMPLE,
+    sends=True,
+)
+def submit_endpoint(service: Service, asked: Asked, query: VersionQuery, body: PipelineSubmissionInfo) -> Reply:
+    """The REST endpoint of a pipeline endpoint: its default version, or the one that is asked for."""
+    endpoint, version = asked.path["endpoint_id"], query.pipeline_version or None
+    return _submit(service, asked, query, body, endpoint_id=endpoint, pipeline_version=version)
+
+
+@route(
+    "POST",
+    "PipelineRuns/PipelineEndpointSubmit/Id/{endpoint_id}/{pipeline_version}",
+    summary="Start a version of a pipeline endpoint (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: PipelineRunEntity},
+    errors=(404, 409, 413),
+    headers={IDEMPOTENCY_KEY: KEY_HELP},
+    example=EXAMPLE,
+    sends=True,
+)
+def submit_endpoint_version(service: Service, asked: Asked, query: SubmitQuery, body: PipelineSubmissionInfo) -> Reply:
+    """The same, with the version at the end of the path."""
+    endpoint, version = asked.path["endpoint_id"], asked.path["pipeline_version"]
+    return _submit(service, asked, query, body, endpoint_id=endpoint, pipeline_version=version)
+
+
+@route(
+    "POST",
+    "PipelineRuns/PipelineEndpointSubmit/Name",
+    summary="Start a pipeline endpoint by its name (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: PipelineRunEntity},
+    errors=(404, 409, 413),
+    headers={IDEMPOTENCY_KEY: KEY_HELP},
+    example=EXAMPLE,
+    sends=True,
+)
+def submit_endpoint_by_name(service: Service, asked: Asked, query: NameQuery, body: PipelineSubmissionInfo) -> Reply:
+    """The same, by name."""
+    if not query.name:
+        raise InvalidRequest("Give the name of a pipeline endpoint: .../Name?name=...", field="name")
+    endpoint, version = service.world.run(endpoints.get_by_name(query.name)).id, query.pipeline_version or None
+    return _submit(service, asked, query, body, endpoint_id=endpoint, pipeline_version=version)
+
+
+def _submit(
+    service: Service,
+    asked: Asked,
+    query: SubmitQuery,
+    body: PipelineSubmissionInfo,
+    *,
+    pipeline_id: str | None = None,
+    endpoint_id: str | None = None,
+    pipeline_version: str | None = None,
+) -> Reply:
+    """Start what is wanted. Errors name fields as the caller does."""
+    _check_place(service, asked)
+    if query.parent_run_id:
+        RUN_ID.check(query.parent_run_id, "parentRunId")
     try:
+        wish = Submission(
+            experiment=body.experiment_name,
+            pipeline_id=pipeline_id,
+            endpoint_id=endpoint_id,
+            pipeline_version=pipeline_version,
+            parameters=_values(service, body),
+            tags=body.tags or {},
+            properties=_properties(query, body),
+            description=body.description or "",
+            keep_going=body.continue_run_on_step_failure,
+            idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
+            source=(body.run_source or "http")[:_LONGEST_SOURCE],
+            parent_run=query.parent_run_id,
+        )
         accepted = service.world.run(service.submitter.submit(wish))
     except UserError as error:
-        error.field = _field(error.field)
+        error.field = body.field_of(error.field)
         raise
     warnings = texts(accepted.warnings)
-    return Reply(body=_entity(_view(service, accepted), warnings), messages=accepted.messages)
+    return Reply(body=entity(_view(service, accepted), warnings), messages=accepted.messages)
+
+
+def _check_place(service: Service, asked: Asked) -> None:
+    """The long path leads here only with the names that the service goes by. Raises UnknownThing."""
+    settings = service.settings
+    own = {
+        "subscription_id": settings.subscription_id,
+        "resource_group": settings.resource_group,
+        "workspace": settings.workspace,
+    }
+    for name, value in own.items():
+        given = asked.path.get(name, value)
+        if given.casefold() != value.casefold():
+            raise UnknownThing(f"This service is not that of {shown(given)}, but of {shown(value)}.", field=name)
+
+
+def _properties(query: SubmitQuery, body: PipelineSubmissionInfo) -> dict[str, str]:
+    said = {PARENT_RUN: query.parent_run_id, RUN_SOURCE: body.run_source, RUN_TYPE: body.run_type}
+    return {**(body.properties or {}), **{name: text[:_LONGEST_SOURCE] for name, text in said.items() if text}}
+
+
+def _values(service: Service, body: PipelineSubmissionInfo) -> dict[str, Any]:
+    """The values for parameters; datasets by name and version become those with their ids. Raises UserErrors."""
+    return {name: _value(service, name, value) for name, value in body.assignments().items()}
+
+
+def _value(service: Service, name: str, value: Any) -> Any:
+    match value:
+        case None:
+            return msgspec.UNSET
+        case {"DataSetReference": {"Name": str(wanted), **rest}} if not rest.get("Id"):
+            return _registered(service, name, wanted, rest.get("Version"))
+        case _:
+            return value
+
+
+def _registered(service: Service, name: str, wanted: str, version: Any) -> Any:
+    newest = version in (None, "", "latest")
+    if not (newest or isinstance(version, int) or (isinstance(version, str) and version.isdigit())):
+        raise InvalidRequest("The version of a dataset is a whole number.", field=f"parameters.{name}")
+    try:
+        found = service.world.run(datasets.get(wanted, None if newest else int(version)))
+    except UserError as error:
+        error.field = f"parameters.{name}"
+        raise
+    return {"SavedDataSetReference": {"Id": found.id}}
 
 
 def _view(service: Service, accepted: Accepted) -> RunView:
@@ -129,51 +210,11 @@ def _view(service: Service, accepted: Accepted) -> RunView:
     return service.world.run(run_view(service.memory, accepted.info.id))
 
 
-def _entity(run: RunView, warnings: tuple[str, ...]) -> PipelineRunEntity:
-    created = _iso(run.submitted_at)
-    return PipelineRunEntity(
-        id=run.id,
-        status=PipelineRunStatus(
-            status_code=STATUS_CODES[run.status],
-            status_detail=None,
-            creation_time=created,
-            end_time=None if run.ended_at is None else _iso(run.ended_at),
-        ),
-        pipeline_id=run.pipeline_id,
-        run_history_experiment_name=run.experiment,
-        description=run.description,
-        parameter_assignments={name: text_of(value) for name, value in run.parameters.items()},
-        total_run_steps=run.steps_total,
-        run_source=run.source,
-        run_type="HTTP",
-        tags=run.tags,
-        properties=run.properties,
-        has_errors=run.steps_failed > 0,
-        has_warnings=bool(warnings),
-        entity_status="Active",
-        created_date=created,
-        warnings=warnings,
+def _below_long_prefix(short: Route) -> Route:
+    return replace(
+        short, name=f"{short.name}_of_workspace", path=LONG_PREFIX + short.path, summary=f"{short.summary[:-1]}, long)"
     )
 
 
-def _assignments(body: PipelineSubmissionInfo) -> dict[str, Any]:
-    """Version 1 gives texts and numbers, paths, and datasets in a field each."""
-    return {
-        **(body.parameter_assignments or {}),
-        **(body.data_path_assignments or {}),
-        **(body.data_set_definition_value_assignments or {}),
-    }
-
-
-def _field(field: str | None) -> str | None:
-    if field is None:
-        return None
-    first, dot, rest = field.partition(".")
-    return f"{FIELDS.get(first, first)}{dot}{rest}"
-
-
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat()
-
-
-ROUTES = (submit_pipeline,)
+_SHORT: Final = (submit_pipeline, submit_endpoint, submit_endpoint_version, submit_endpoint_by_name)
+ROUTES: Final = (*_SHORT, *map(_below_long_prefix, _SHORT))

@@ -53,12 +53,19 @@ def things(service: Service) -> dict[str, str]:
     published = service.ask("POST", "pipelines", {"definition": {"name": "p", "steps": steps}})
     document = {"type": "file", "sources": [{"kind": "datastore", "datastore": "workspaceblobstore", "path": ""}]}
     dataset = service.ask("POST", "datasets", {"document": document, "name": "data"})
+    endpoint = service.ask("POST", "endpoints", {"name": "ep", "pipeline_id": published["id"]})
+    workspace = service.ask("GET", "workspace")
     run = service.submit(steps)
     assert service.wait(run)["status"] == "Completed"
     return {
         "KNOWN-run_id": run,
         "KNOWN-step_id": "a",
         "KNOWN-pipeline_id": str(published["id"]),
+        "KNOWN-endpoint_id": str(endpoint["id"]),
+        "KNOWN-pipeline_version": "0",
+        "KNOWN-subscription_id": str(workspace["subscription_id"]),
+        "KNOWN-resource_group": str(workspace["resource_group"]),
+        "KNOWN-workspace": str(workspace["name"]),
         "KNOWN-snapshot_id": snapshot,
         "KNOWN-datastores-name": "workspaceblobstore",
         "KNOWN-datasets-name": "data",

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue, Step
 from orchestrator.core.errors import InvalidRequest
@@ -44,6 +45,9 @@ def declaring(kind: str) -> Definition:
         ("bool", "False", False),
         ("bool", 1, True),
         ("bool", 0, False),
+        ("bool", "1", True),
+        ("bool", " 0 ", False),
+        ("bool", "TRUE", True),
         ("string", "x", "x"),
         ("string", "", ""),
         ("string", 5, "5"),
@@ -51,6 +55,7 @@ def declaring(kind: str) -> Definition:
         ("datapath", PLACE, PLACE),
         ("datapath", {"kind": "datapath", "datastore": "blobs", "path": "a/b"}, PLACE),
         ("datapath", {"DataStoreName": "blobs", "RelativePath": "/a/b/"}, PLACE),
+        ("datapath", {"LiteralValue": {"DataStoreName": "blobs", "RelativePath": "a/b"}}, PLACE),
         ("dataset", SAVED, SAVED),
         ("dataset", {"kind": "dataset", "id": "f" * 64}, SAVED),
         ("dataset", {"SavedDataSetReference": {"Id": "f" * 64}}, SAVED),
@@ -124,3 +129,10 @@ def test_an_unknown_name_is_a_warning_with_the_nearest_one_that_exists() -> None
     assert warning.severity == "warning"
     assert warning.field == "parameters.regrate"
     assert 'Did you mean "reg_rate"?' in warning.fix
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_unset_stands_for_the_default(kind: str) -> None:
+    values, (warning,) = resolve_parameters(declaring(kind), {"p": UNSET, "q": UNSET})
+    assert values == {"p": STANDARD[kind]}
+    assert warning.field == "parameters.q"

@@ -49,6 +49,7 @@ PUBLIC = [
     "OutputTabularDatasetConfig",
     "Pipeline",
     "PipelineData",
+    "PipelineEndpoint",
     "PipelineOutputFileDataset",
     "PipelineOutputTabularDataset",
     "PipelineParameter",

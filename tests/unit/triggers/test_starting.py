@@ -151,7 +151,8 @@ def test_version_1_is_answered_in_its_own_casing(api: Api) -> None:
     assert run["Status"]["EndTime"] is None
     assert run["Status"]["CreationTime"].endswith("+00:00")
     assert (run["PipelineId"], run["RunHistoryExperimentName"], run["TotalRunSteps"]) == (pipeline, "e", 2)
-    assert (run["ParameterAssignments"], run["tags"], run["Properties"]) == ({"rate": "0.25"}, {"k": "v"}, {})
+    assert (run["ParameterAssignments"], run["tags"]) == ({"rate": "0.25"}, {"k": "v"})
+    assert run["Properties"] == {"runSource": "SDK", "runType": "HTTP"}
     assert run["HasWarnings"] is True
     assert len(run["Warnings"]) == 2
     assert api.call("GET", f"runs/{run['Id']}").json["source"] == "SDK"
