@@ -190,6 +190,14 @@ class Now(Effect[float]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerNow(Effect[float]):
+    """Seconds since the epoch by storage's own clock, as it was at its latest answer to this process.
+
+    Up to a second behind. Ask after a read. Raises Unavailable while storage has not answered this process at all.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewId(Effect[str]):
     """A fresh name, 12 hex digits, never given twice."""
 

@@ -43,6 +43,7 @@ from orchestrator.ports import (
     Refused,
     Row,
     Send,
+    ServerNow,
     Unanswered,
     Write,
     WriteBlob,
@@ -85,6 +86,7 @@ class AzureWorld(World):
         self.register(Send, self._send)
         self.register(ReadBlob, self._read_blob)
         self.register(WriteBlob, self._write_blob)
+        self.register(ServerNow, lambda _: self._server_now(transport))
 
     def _get(self, get: Get) -> Row | None:
         try:
@@ -159,6 +161,13 @@ class AzureWorld(World):
             lambda: self.blobs.put(self._container, write.name, write.data),
             lambda: self.blobs.create_container(self._container),
         )
+
+    @staticmethod
+    def _server_now(transport: Transport) -> float:
+        try:
+            return transport.server_now()
+        except RuntimeError as fault:
+            raise Unavailable("Storage has not told the time yet.") from fault
 
     def _write(self, call: Callable[[], object], create: Callable[[], object]) -> None:
         """A write that may be repeated even when it was perhaps applied."""

@@ -17,7 +17,7 @@ from orchestrator.adapters.driver import Clock, World
 from orchestrator.adapters.limits import check_commit, check_send
 from orchestrator.adapters.memory_queues import MemoryQueues
 from orchestrator.adapters.memory_tables import ROWS_A_PAGE, MemoryTables
-from orchestrator.ports import Commit, Get, Query, ReadBlob, Send, WriteBlob
+from orchestrator.ports import Commit, Get, Query, ReadBlob, Send, ServerNow, WriteBlob
 
 
 class ManualClock:
@@ -54,6 +54,7 @@ class MemoryAccount:
         self.tables = MemoryTables(server_now, rows_a_page=rows_a_page)
         self.queues = MemoryQueues(server_now)
         self.blobs: dict[str, bytes] = {}
+        self.server_now = server_now
 
 
 class MemoryWorld(World):
@@ -68,6 +69,7 @@ class MemoryWorld(World):
         self.register(Send, self._send)
         self.register(ReadBlob, lambda read: self.account.blobs.get(read.name))
         self.register(WriteBlob, lambda write: self.account.blobs.__setitem__(write.name, write.data))
+        self.register(ServerNow, lambda _: self.account.server_now())
 
     def _commit(self, commit: Commit) -> tuple[str, ...]:
         check_commit(commit)

@@ -24,7 +24,7 @@ from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import ProcessMemory, Recent
-from orchestrator.engine.reading import load_plan
+from orchestrator.engine.reading import load_plan, read_info
 from orchestrator.engine.start import start
 from orchestrator.engine.tags import check_size
 from orchestrator.ports import NewId, Now, Task
@@ -142,6 +142,16 @@ class Submitter:
             messages=started.messages,
             warnings=(*draft.warnings, *unknown),
         )
+
+    def resume(self, run_id: str) -> Task[Accepted | None]:
+        """Complete the start of a run that is there, as it was asked for; None if there is none. Safe to repeat."""
+        info = yield from read_info(self._memory, run_id)
+        if info is None:
+            return None
+        plan = yield from load_plan(self._memory, info.definition)
+        started = yield from start(self._memory, info, plan)
+        yield from experiments.remember(self._experiments, info.experiment)
+        return Accepted(created=False, info=started.info, plan=plan, messages=started.messages, warnings=())
 
     def _check_datastores(self, values: Mapping[str, ParameterValue]) -> None:
         for name, value in values.items():

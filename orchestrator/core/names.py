@@ -137,6 +137,7 @@ SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder a
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)
 ENDPOINT = _line("pipeline endpoint name", 255)
+SCHEDULE_NAME = _line("schedule name", 255)
 
 
 def _path_complaint(value: str) -> str | None:

@@ -28,6 +28,7 @@ from orchestrator.ports import (
     Release,
     Row,
     Send,
+    ServerNow,
     Unanswered,
     WriteBlob,
 )
@@ -377,6 +378,7 @@ class Process:
 _LOCAL: Final[dict[type[Any], Callable[[Process, Any], Any]]] = {
     Now: lambda process, _: process.wall_clock(),
     Monotonic: lambda process, _: process._steady_clock(),
+    ServerNow: lambda process, _: process.around.storage.server_now(),
     NewId: lambda process, _: f"{next(process.around.nonces):012x}",
 }
 

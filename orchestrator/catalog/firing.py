@@ -1,0 +1,165 @@
+"""Firing: start the runs of occurrences that are due, each exactly once.
+
+The order is: start the run, send its first messages, note it, and only when that is done for all of them move the
+schedule's progress on, if it is still what was read. So whatever fires twice, late, at the same time or dies between,
+finds the same occurrences due again; and since a run's id comes from schedule and occurrence, finds their runs.
+
+What is due is told by storage's clock. A run that cannot be started, for a reason that another try does not mend, is
+noted as a failure of its occurrence, and the schedule goes on to the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from orchestrator.catalog import firings, schedules, targets
+from orchestrator.catalog.firings import Firing
+from orchestrator.catalog.schedules import Stored
+from orchestrator.catalog.submissions import Accepted, Submission, Submitter
+from orchestrator.core import message as messages
+from orchestrator.core import schedule as rules
+from orchestrator.core.errors import MillstreamError, Unavailable
+from orchestrator.core.schedule import Failure, Schedule, ScheduleStatus
+from orchestrator.ports import Now, Send, ServerNow, Task, Unanswered
+
+SCHEDULE_ID: Final = "millstream.schedule_id"
+OCCURRENCE: Final = "millstream.occurrence"
+"""Properties of a run that a schedule has started."""
+SOURCE: Final = "schedule"
+MOST_SCHEDULES: Final = 100
+LONGEST_MESSAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fired:
+    """`started`: runs that are there now for occurrences that were due. `refused`: occurrences that have none, with the
+    reason. `failed`: schedules that could not be looked at now, with the reason; they stay due. `next_due`: seconds
+    until the next occurrence of all, 0 if there is more to be done at once, None if none is known.
+    """
+
+    started: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    next_due: float | None = None
+
+
+def fire(submitter: Submitter, *, most: int) -> Task[Fired]:
+    """Start what is due, at most `most` runs. One schedule that cannot be fired does not keep the others waiting."""
+    entries = yield from schedules.coming(MOST_SCHEDULES)
+    now = yield from ServerNow()
+    started = 0
+    refused: list[tuple[str, str]] = []
+    failed: list[tuple[str, str]] = []
+    for entry in entries:
+        if entry.due > now or started + len(refused) >= most:
+            break
+        try:
+            left = most - started - len(refused)
+            outcomes = yield from fire_one(submitter, entry.schedule_id, now, most=left)
+        except MillstreamError as error:
+            failed.append((entry.schedule_id, error.message))
+            continue
+        started += sum(1 for outcome in outcomes if outcome.failure is None)
+        refused += [(entry.schedule_id, o.failure.message) for o in outcomes if o.failure is not None]
+    ahead = yield from schedules.coming(len(failed) + 1)
+    stuck = {schedule_id for schedule_id, _ in failed}
+    due = next((entry.due for entry in ahead if entry.schedule_id not in stuck), None)
+    wait = None if due is None else max(0.0, due - (yield from ServerNow()))
+    return Fired(started=started, refused=tuple(refused), failed=tuple(failed), next_due=wait)
+
+
+def fire_one(submitter: Submitter, schedule_id: str, now: float, *, most: int) -> Task[tuple[Firing, ...]]:
+    """Start what is due of one schedule at `now` (epoch seconds), at most `most` runs. Raises Unavailable.
+
+    A schedule that is not there, or is disabled, has nothing that is due.
+    """
+    there = yield from schedules.find(schedule_id)
+    if there is None or there.schedule.status is not ScheduleStatus.ACTIVE:
+        return ()  # changed since the index was read
+    decision = rules.decide(there.schedule, there.progress, now, most)
+    outcomes: list[Firing] = []
+    for occurrence in decision.run:
+        outcome = yield from start_occurrence(submitter, there.schedule, occurrence)
+        outcomes.append(outcome)
+    yield from _move_on(there, decision, outcomes)
+    return tuple(outcomes)
+
+
+def _move_on(there: Stored, decision: rules.Decision, outcomes: list[Firing]) -> Task[None]:
+    """Remember what was done. Where somebody else was first, or storage does not answer, whoever looks next finds the
+    runs that were started.
+    """
+    before = there.progress
+    after = msgspec.structs.replace(before, handled=decision.handled, skipped=before.skipped + decision.skipped)
+    for outcome in outcomes:
+        after = noted(after, outcome)
+    yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after))
+
+
+def noted(progress: rules.Progress, outcome: Firing) -> rules.Progress:
+    """The progress of a schedule, with what came of one more occurrence."""
+    if outcome.failure is not None:
+        return msgspec.structs.replace(progress, failures=progress.failures + 1, last_failure=outcome.failure)
+    return msgspec.structs.replace(progress, failures=0, last_run=outcome.run, last_occurrence=outcome.occurrence)
+
+
+def start_occurrence(submitter: Submitter, schedule: Schedule, occurrence: datetime) -> Task[Firing]:
+    """The run of an occurrence, started now or before, or the reason why it has none. Raises Unavailable."""
+    return (
+        yield from start_run(
+            submitter, schedule, rules.run_id(schedule.id, occurrence), occurrence.timestamp(), schedule.parameters
+        )
+    )
+
+
+def start_run(
+    submitter: Submitter,
+    schedule: Schedule,
+    run: str,
+    at: float,
+    parameters: Mapping[str, Any],
+    properties: Mapping[str, str] | None = None,
+) -> Task[Firing]:
+    """Start the run `run` of a schedule for what happened at `at` (epoch seconds), send its messages and note it.
+
+    Safe to repeat, by anybody. Raises Unavailable when storage does not do its part: do it again.
+    """
+    failure: Failure | None = None
+    try:
+        accepted: Accepted | None = yield from submitter.submit(
+            (yield from _submission(schedule, run, at, parameters, properties or {}))
+        )
+    except (Unavailable, Unanswered):
+        raise
+    except MillstreamError as error:
+        # It may have been started before the schedule, or what it starts, was changed: then that is its run.
+        accepted = yield from submitter.resume(run)
+        if accepted is None:
+            failure = Failure(code=error.code, message=error.message[:LONGEST_MESSAGE], at=(yield from Now()))
+    for message in accepted.messages if accepted else ():
+        yield from Send(queue=message.queue, body=messages.encode(message))
+    firing = Firing(occurrence=at, run=run, failure=failure)
+    yield from firings.note(schedule.id, firing)
+    return firing
+
+
+def _submission(
+    schedule: Schedule, run: str, at: float, parameters: Mapping[str, Any], properties: Mapping[str, str]
+) -> Task[Submission]:
+    pipeline = yield from targets.resolve(schedule)
+    return Submission(
+        experiment=schedule.experiment,
+        pipeline_id=pipeline.id,
+        parameters=parameters,
+        tags=schedule.tags,
+        properties={**properties, SCHEDULE_ID: schedule.id, OCCURRENCE: rules.moment(at).isoformat()},
+        description=schedule.description,
+        keep_going=schedule.keep_going,
+        run_id=run,
+        source=SOURCE,
+    )

@@ -1,0 +1,63 @@
+"""What came of a schedule's occurrences: a run, or the reason why there is none. Newest first.
+
+    partition schedule|<id>:    o|<time>|<run id>
+
+An entry is written after its run was started, and may be written again: it always says the same. That a run could not
+be started never takes the place of that it was.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from orchestrator.catalog.rows import CATALOG, VERSION, newest_first
+from orchestrator.core.errors import Unavailable
+from orchestrator.core.schedule import Failure
+from orchestrator.pages import Page, Range, read_page
+from orchestrator.ports import Commit, Insert, Props, Refused, Row, Task, Unanswered, Upsert, Write
+
+_TRIES: Final = 3
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`occurrence` in epoch seconds: when the schedule was due, or when its data changed. No `failure`: `run` runs."""
+
+    occurrence: float
+    run: str
+    failure: Failure | None = None
+
+
+def note(schedule_id: str, firing: Firing) -> Task[None]:
+    """Keep what came of an occurrence. Raises Unavailable: do it again, with all that led to it."""
+    rk = f"o|{newest_first(firing.occurrence, firing.run)}"
+    props: Props = {"v": VERSION, "firing": msgspec.json.encode(firing).decode()}
+    write: Write = Upsert(rk=rk, props=props) if firing.failure is None else Insert(rk=rk, props=props)
+    for _ in range(_TRIES):
+        try:
+            yield from Commit(table=CATALOG, pk=_partition(schedule_id), writes=(write,))
+        except Refused:
+            return  # a failure that was noted before, or a run that was started since
+        except Unanswered:
+            continue
+        return
+    raise Unavailable("Table storage did not answer. Try again.")
+
+
+def listing(schedule_id: str, *, started_only: bool, limit: int, continuation: str | None) -> Task[Page[Firing]]:
+    """The occurrences of a schedule, the latest first."""
+
+    def decode(row: Row) -> Firing | None:
+        firing = _decoder.decode(str(row.props["firing"]))
+        return None if started_only and firing.failure is not None else firing
+
+    span = Range(table=CATALOG, pk=_partition(schedule_id), first="o|", last="o}")
+    return (yield from read_page(span, limit=limit, continuation=continuation, decode=decode))
+
+
+def _partition(schedule_id: str) -> str:
+    return f"schedule|{schedule_id}"
+
+
+_decoder = msgspec.json.Decoder(Firing)
