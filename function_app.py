@@ -14,9 +14,9 @@ from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.settings import read
 from orchestrator.triggers import functions
-from orchestrator.triggers.auth import TokenAuthorizer
 from steps.azure_store import AzureStore
 from steps.environment import inherited
+from steps.service_access import service_access
 from steps.settings import WorkerSettings, WorkspaceIdentity
 from steps.worker import StepWorker
 
@@ -38,6 +38,7 @@ worker = StepWorker(
             resource_group=settings.resource_group,
         ),
         environment=inherited(os.environ),
+        access=service_access(settings.service_url, settings.run_token_key.reveal()),
         python_path=tuple(path for path in sys.path if ".python_packages" in path),
         fork_server=settings.fork_server,
         heartbeat_seconds=settings.heartbeat,
@@ -55,4 +56,4 @@ worker = StepWorker(
 worker.warm()
 world.register(Perform, output_datasets.registering(world, models.registering(world, worker.perform)))
 
-app = functions.build(settings, world, memory, TokenAuthorizer(settings.token_digests))
+app = functions.build(settings, world, memory)

@@ -2,7 +2,8 @@
 
 The endpoint is, in this order: the argument `url`, MILLSTREAM_ENDPOINT, "endpoint" in a config.json, and the service
 that scripts/up keeps running (.millstream/service.json). The token: the argument, MILLSTREAM_TOKEN, the "token_file"
-named beside the endpoint. A token that belongs to one endpoint is never sent to another.
+named beside the endpoint. In a step: the run token, for the service that runs it. A token that belongs to one endpoint
+is never sent to another.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from millstream.errors import ConfigurationError
 
 ENDPOINT = "MILLSTREAM_ENDPOINT"
 TOKEN = "MILLSTREAM_TOKEN"  # noqa: S105 - the name of a variable
+RUN_TOKEN = "AZUREML_RUN_TOKEN"  # noqa: S105 - as above
 PLAIN_HTTP = "MILLSTREAM_ALLOW_PLAIN_HTTP"
 FOLDERS = (".azureml", "aml_config", "")
 NAMES = ("config.json", "project.json")
@@ -90,6 +92,8 @@ def find_endpoint(config: Found | None, environment: Mapping[str, str] = os.envi
 
 def find_token(url: str, config: Found | None, environment: Mapping[str, str] = os.environ) -> str:
     """The token for the service at `url`. Raises ConfigurationError saying what to write where."""
+    if RUN_TOKEN in environment and _same(environment.get(ENDPOINT, ""), url):
+        return environment[RUN_TOKEN]
     if token := environment.get(TOKEN, "").strip():
         return token
     for owner, file in _token_files(config):

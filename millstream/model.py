@@ -106,7 +106,7 @@ class Model:
         """Download a model below azureml-models/ (as v1 names the folder). Returns the path of its file or folder."""
         from millstream.workspace import Workspace
 
-        model = Model(_workspace or Workspace.from_config(), model_name, version=version)
+        model = Model(_workspace or Workspace.here(), model_name, version=version)
         return model.download(Path("azureml-models") / model.name / str(model.version), exist_ok=True)
 
     @property

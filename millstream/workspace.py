@@ -16,6 +16,7 @@ from millstream.authentication import Authentication, FoundAuthentication, Token
 from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, find_token, write_config
 from millstream.errors import ConfigurationError
 from millstream.explained import Explained
+from millstream.run_context import STEP_INFO
 from millstream.transport import Transport
 from millstream.views import WorkspaceView
 from orchestrator.core.names import suggestion
@@ -131,7 +132,10 @@ class Workspace(Explained):
 
     @staticmethod
     def of_this_step() -> Workspace:
-        """The workspace that the step calling this belongs to, from the variables that the step was given."""
+        """The workspace that the step calling this belongs to, from the variables that the step was given.
+
+        What a step may do there: docs/in-a-step.md.
+        """
         variables = os.environ
         return Workspace(
             variables.get("AZUREML_ARM_SUBSCRIPTION"),
@@ -140,6 +144,11 @@ class Workspace(Explained):
             url=variables.get(ENDPOINT) or "http://127.0.0.1:9",
             auth=None if ENDPOINT in variables else _NoService(),
         )
+
+    @staticmethod
+    def here() -> Workspace:
+        """In a step, its workspace; elsewhere, that of `from_config`."""
+        return Workspace.of_this_step() if STEP_INFO in os.environ else Workspace.from_config()
 
     @cached_property
     def url(self) -> str:
@@ -275,5 +284,6 @@ class Workspace(Explained):
 class _NoService(Authentication):
     def get_token(self) -> str:
         raise ConfigurationError(
-            "This step was given no access to the service. Pass what it needs as inputs and parameters."
+            "This step was given no access to the service, whose settings have no MILLSTREAM_RUN_TOKEN_KEY. Set it, or "
+            "pass what the step needs as inputs and parameters."
         )

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.names import DATASTORE
+from orchestrator.core.run_token import SHORTEST_KEY
 
 
 class InvalidSetting(MillstreamError):
@@ -51,6 +52,12 @@ def text(value: str) -> str:
 
 def secret(value: str) -> Secret:
     return Secret(text(value))
+
+
+def signing_key(value: str) -> Secret:
+    if len(value.strip()) < SHORTEST_KEY:
+        raise ValueError(f"it must have {SHORTEST_KEY} characters or more")
+    return Secret(value.strip())
 
 
 def seconds(value: str) -> float:

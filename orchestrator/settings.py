@@ -60,6 +60,13 @@ class Settings:
         "A bearer token that is accepted, in clear: for a machine of one's own.",
         types.Secret(""),
     )
+    run_token_key: types.Secret = _setting(
+        "MILLSTREAM_RUN_TOKEN_KEY",
+        types.signing_key,
+        "Signs the tokens by which the scripts of steps call the service (docs/in-a-step.md): 32 characters or more, "
+        "random, the same for all instances. Without it scripts get no token, and reach nothing.",
+        types.Secret(""),
+    )
     workspace: str = _setting("MILLSTREAM_WORKSPACE", types.text, "Name of the workspace.", "millstream")
     subscription_id: str = _setting(
         "MILLSTREAM_SUBSCRIPTION_ID",
@@ -75,6 +82,12 @@ class Settings:
         types.url,
         "URL under which callers reach the service, without /api; endpoints of published pipelines begin with it. "
         "Without it, the URL of the request at hand.",
+        "",
+    )
+    hostname: str = _setting(
+        "WEBSITE_HOSTNAME",
+        types.text,
+        "Given by the Functions host: where steps reach the service when there is no MILLSTREAM_PUBLIC_URL.",
         "",
     )
     datastores: Mapping[str, str] = _setting(
@@ -169,6 +182,14 @@ class Settings:
     @property
     def default_datastore(self) -> str:
         return next(iter(self.datastores))
+
+    @property
+    def service_url(self) -> str:
+        """Where steps reach the service, without /api; "" if that is not known."""
+        if self.public_url or not self.hostname:
+            return self.public_url
+        local = self.hostname.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
+        return f"{'http' if local else 'https'}://{self.hostname}"
 
     @property
     def token_digests(self) -> tuple[bytes, ...]:

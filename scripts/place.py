@@ -36,6 +36,10 @@ class Place:
         return self.folder / "token"
 
     @property
+    def run_token_key_file(self) -> Path:
+        return self.folder / "run-token-key"
+
+    @property
     def settings_file(self) -> Path:
         return self.folder / "local.settings.json"
 
@@ -50,6 +54,13 @@ class Place:
         if not self.token_file.exists():
             _write_private(self.token_file, secrets.token_urlsafe(32))
         return self.token_file.read_text().strip()
+
+    def run_token_key(self) -> str:
+        """What the service signs the tokens of steps with, made at the first call and kept."""
+        self.prepare()
+        if not self.run_token_key_file.exists():
+            _write_private(self.run_token_key_file, secrets.token_urlsafe(32))
+        return self.run_token_key_file.read_text().strip()
 
     def prepare(self) -> None:
         """Make the folder, and keep others out: Azurite's files in it are as open as the umask says."""
@@ -73,6 +84,7 @@ class Place:
         values = {
             "AzureWebJobsStorage": connection_string,
             "MILLSTREAM_TOKEN_SHA256": hashlib.sha256(self.token().encode()).hexdigest(),
+            "MILLSTREAM_RUN_TOKEN_KEY": self.run_token_key(),
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
         }
         document = {"IsEncrypted": False, "Values": values, "devhost": _KNOBS}

@@ -29,7 +29,13 @@ USUAL_PORT = 7071
 _BY_SECOND_SIGNAL = 130
 _NOT_RUNNABLE = 127
 # What the caller's shell may hold for other services: it must not reach this one.
-_FOREIGN = ("AzureWebJobsStorage", "MILLSTREAM_TOKEN", "MILLSTREAM_TOKEN_SHA256", "MILLSTREAM_ENDPOINT")
+_FOREIGN = (
+    "AzureWebJobsStorage",
+    "MILLSTREAM_TOKEN",
+    "MILLSTREAM_TOKEN_SHA256",
+    "MILLSTREAM_RUN_TOKEN_KEY",
+    "MILLSTREAM_ENDPOINT",
+)
 
 
 def main(arguments: list[str]) -> int:

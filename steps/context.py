@@ -61,6 +61,8 @@ class StepContext:
         own = environment.of_step(self.job, self.settings.workspace, self.folders, self.inputs, self.outputs)
         self.folders.info.write_bytes(environment.step_info(self.job, self.inputs, self.outputs))
         timeout = self._timeout()
+        if self.settings.access is not None:
+            own |= self.settings.access.variables(self.job, timeout)
         order = Command(
             command=command,
             folder=self.folders.code,

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from steps.failures import StartFailed
@@ -27,7 +27,7 @@ class Command:
 
     command: tuple[str, ...]
     folder: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     timeout: float | None
     grace: float
     script: str | None = None

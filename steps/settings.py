@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from steps.service_access import ServiceAccess
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -29,8 +31,8 @@ class WorkerSettings:
     scripts. python_path: further folders of installed packages for scripts, such as those the worker itself got by
     other means than its interpreter. runtime_path: a folder with `millstream` for scripts; None: made in cache_dir.
     fork_server: start scripts in forks of a warm process instead of fresh interpreters. function_timeout_seconds: when
-    the host would kill this whole process; None: never. grace_seconds: between SIGTERM and SIGKILL.
-    data_cache_bytes: what is kept of data that steps read and wrote.
+    the host would kill this whole process; None: never. access: how scripts reach the service; None: not at all.
+    grace_seconds: between SIGTERM and SIGKILL. data_cache_bytes: what is kept of data that steps read and wrote.
     threads_per_step: cap for numeric libraries in a script; None: theirs. web_bytes: the most that one file of the web
     may have, as the input of a step.
     """
@@ -40,6 +42,7 @@ class WorkerSettings:
     datastores: Mapping[str, str] = field(default_factory=lambda: {"workspaceblobstore": "workspaceblobstore"})
     workspace: WorkspaceIdentity = WorkspaceIdentity()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    access: ServiceAccess | None = None
     python: str = sys.executable
     python_path: tuple[str, ...] = ()
     runtime_path: Path | None = None

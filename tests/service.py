@@ -18,6 +18,7 @@ from tests.azurite import Azurite
 from tests.e2e.devhost.harness import ROOT, RunningHost
 
 TOKEN = "a-token-for-tests"
+RUN_TOKEN_KEY = "a-key-for-tests-of-32-characters-or-more"
 
 QUICK = {
     "MILLSTREAM_CLAIM_TTL_SECONDS": "3",
@@ -53,6 +54,7 @@ class Service:
         self._settings = {
             "AzureWebJobsStorage": azurite.connection,
             "MILLSTREAM_TOKEN": TOKEN,
+            "MILLSTREAM_RUN_TOKEN_KEY": RUN_TOKEN_KEY,
             "MILLSTREAM_CACHE_DIR": str(folder / "cache"),
             "PYTHON_THREADPOOL_THREAD_COUNT": "32",
             **(settings or {}),

@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.core.result import LIVE_METRICS, File, Metric, OutputData, StepResult, decode_metrics
 from orchestrator.core.states import ClaimState
+from orchestrator.engine import script_metrics
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result
 from orchestrator.engine.stepview import position_of
@@ -60,8 +61,12 @@ class Signing:
 
 
 def metrics_view(memory: ProcessMemory, run: str) -> Task[dict[str, tuple[Metric, ...]]]:
-    """Step id -> the metrics it logged, or, while it runs, has logged until a moment ago. Raises UnknownThing."""
+    """Step id -> the metrics it logged, or, while it runs, has logged until a moment ago. Raises UnknownThing.
+
+    Those that its script gave to its worker come before those that it gave to the service.
+    """
     seen = yield from look(memory, run, claims=True)
+    given = yield from script_metrics.read(run)
     found: dict[str, tuple[Metric, ...]] = {}
     for position, (claim, _) in sorted(seen.claims.items()):
         step = seen.plan.step(position).id
@@ -71,6 +76,7 @@ def metrics_view(memory: ProcessMemory, run: str) -> Task[dict[str, tuple[Metric
             metrics = yield from _live_metrics(f"runs/{run}/{step}/{claim.attempt}-{claim.owner}")
         else:
             continue
+        metrics = (*metrics, *given.get((position, claim.owner), ()))
         if metrics:
             found[step] = metrics
     return found

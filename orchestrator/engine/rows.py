@@ -3,6 +3,7 @@
     g            the run's info, as JSON (tags may change; nothing else does)
     h            the head
     c|<step>     the claim of a step
+    d|<step>|<owner>   what the script of an attempt has said of itself to the service: tags and properties
     i|<step>     inbox: a final verdict not yet entered in the head
 
 `h` sorts directly before `i|`, so head and inbox are one range query.
@@ -22,12 +23,17 @@ INFO = "g"
 HEAD = "h"
 CLAIMS = ("c|", "c}")
 INBOX = ("i|", "i}")
+SAID = "d|"
 HEAD_AND_INBOX = ("h", "i}")
 VERSION = 1
 
 
 def claim_key(step: int) -> str:
     return f"c|{step:06d}"
+
+
+def said_key(step: int, owner: str) -> str:
+    return f"{SAID}{step:06d}|{owner}"
 
 
 def inbox_key(step: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 
 from orchestrator.core.claim import ClaimRow
@@ -11,9 +13,11 @@ from orchestrator.core.names import shown, suggestion
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.result import StepError, StepResult
 from orchestrator.core.states import ClaimState, RunStatus, StepStatus
+from orchestrator.engine import said
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
+from orchestrator.engine.said import NOTHING
 from orchestrator.engine.view import Look, look
 from orchestrator.ports import Get, Task
 
@@ -61,8 +65,37 @@ def step_view(memory: ProcessMemory, run: str, step: str) -> Task[StepView]:
     position = position_of(seen.plan, step)
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
     if row is not None:
-        seen.claims[position] = (read_claim(row), row.age)
+        claim = read_claim(row)
+        seen.claims[position] = (claim, row.age)
+        seen.said[position, claim.owner] = yield from said.get(run, position, claim.owner)
     return (yield from _view(seen, position))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One execution of a step, by its claim's nonce, `owner`."""
+
+    run: str
+    step: str
+    position: int
+    attempt: int
+    owner: str
+
+    @property
+    def prefix(self) -> str:
+        """Where its blobs lie."""
+        return f"runs/{self.run}/{self.step}/{self.attempt}-{self.owner}"
+
+
+def execution(memory: ProcessMemory, run: str, step: str) -> Task[Execution | None]:
+    """The execution that is under way, if one is. Raises UnknownThing."""
+    seen = yield from look(memory, run)
+    position = position_of(seen.plan, step)
+    row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+    claim = None if row is None else read_claim(row)
+    if claim is None or claim.state is not ClaimState.RUNNING or seen.head.status.terminal:
+        return None
+    return Execution(run=run, step=step, position=position, attempt=claim.attempt, owner=claim.owner)
 
 
 def position_of(plan: Plan, step: str) -> int:
@@ -98,7 +131,9 @@ def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> 
 
 def _view(seen: Look, position: int) -> Task[StepView]:
     claim, _ = seen.claims.get(position, (None, 0.0))
-    result = StepResult()
+    result, told = StepResult(), NOTHING
+    if claim is not None:
+        told = seen.said.get((position, claim.owner), NOTHING)
     if claim is not None and claim.state is not ClaimState.RUNNING:
         result = yield from decode_result(claim)
     step = seen.plan.step(position)
@@ -117,8 +152,8 @@ def _view(seen: Look, position: int) -> Task[StepView]:
         exit_code=result.exit_code,
         error=result.error,
         log_bytes=result.log_bytes,
-        tags=result.tags,
-        properties=result.properties,
+        tags={**result.tags, **told.tags},
+        properties={**told.properties, **result.properties},
         outputs=tuple(port.name for port in step.outputs),
         run_after=step.run_after,
         parents=tuple(ids[parent].id for parent in bits(seen.plan.parents[position])),

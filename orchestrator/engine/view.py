@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,10 +15,12 @@ from orchestrator.core.names import RUN_ID, shown
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
+from orchestrator.engine import said
 from orchestrator.engine.index import ALL_RUNS, INDEX, newest_first
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, note_head
-from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, read_claim, step_of
+from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, SAID, read_claim, step_of
+from orchestrator.engine.said import Said
 from orchestrator.ports import Get, Now, Query, Row, Task
 
 
@@ -54,7 +56,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A run as it lies in storage. `claims` by position, each with its age in seconds; empty unless asked for.
+    """A run as it lies in storage. `claims` by position, each with its age in seconds; empty unless asked for, as is
+    `said`, by position and owner: what executions have said of themselves.
 
     `head_age` is seconds since the head was written.
     """
@@ -64,6 +67,7 @@ class Look:
     head_age: float
     plan: Plan
     claims: dict[int, tuple[ClaimRow, float]]
+    said: dict[tuple[int, str], Said] = field(default_factory=dict)
 
 
 def look(memory: ProcessMemory, run: str, *, claims: bool = False) -> Task[Look]:
@@ -80,7 +84,13 @@ def look(memory: ProcessMemory, run: str, *, claims: bool = False) -> Task[Look]
     known = yield from note_head(memory, run, by_key[HEAD])
     plan = yield from load_plan(memory, info.definition)
     found = {step_of(row.rk): (read_claim(row), row.age) for row in rows if row.rk.startswith(CLAIMS[0])}
-    return Look(info=info, head=known.head, head_age=by_key[HEAD].age, plan=plan, claims=found)
+    told = {_speaker(row.rk): said.read(row) for row in rows if row.rk.startswith(SAID)}
+    return Look(info=info, head=known.head, head_age=by_key[HEAD].age, plan=plan, claims=found, said=told)
+
+
+def _speaker(rk: str) -> tuple[int, str]:
+    _, position, owner = rk.split("|")
+    return int(position), owner
 
 
 def run_view(memory: ProcessMemory, run: str) -> Task[RunView]:

@@ -16,6 +16,7 @@ from orchestrator.triggers import (
     http_steps,
     http_system,
     http_v1,
+    http_wire,
 )
 from orchestrator.triggers.routes import Route
 
@@ -24,6 +25,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_pipelines.ROUTES,
     *http_endpoints.ROUTES,
     *http_v1.ROUTES,
+    *http_wire.ROUTES,
     *http_runs.ROUTES,
     *http_repeats.ROUTES,
     *http_steps.ROUTES,

@@ -1,19 +1,22 @@
 """Who calls, and what they may do. Fails closed: without a configured token every call is refused.
 
 An Authorizer turns the headers of a request into a Principal with roles; a route asks for one role. A higher role
-includes the lower ones.
+includes the lower ones. The script of a step has no role: what it may do is in `orchestrator.triggers.rights`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from orchestrator.core import run_token
 from orchestrator.core.errors import Unauthorized, UserError
+from orchestrator.core.run_token import RunToken
 
 
 class Role(IntEnum):
@@ -34,10 +37,11 @@ class Forbidden(UserError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody whose identity has been proven. `name` is for logs."""
+    """Somebody whose identity has been proven. `name` is for logs. `script`: the attempt whose script calls, if one."""
 
     name: str
     roles: frozenset[Role]
+    script: RunToken | None = None
 
     def require(self, role: Role) -> None:
         """Raises Forbidden without that role or a higher one."""
@@ -69,6 +73,35 @@ class TokenAuthorizer:
         if not any(matches):
             raise Unauthorized("The token in the Authorization header is not accepted.", field="Authorization")
         return Principal(name="token", roles=frozenset({Role.OWNER}))
+
+
+class RunTokenAuthorizer:
+    """Run tokens, signed with `key`, of scripts that `may_call` says are still running; all else goes to `others`.
+
+    Without a key no run token is accepted, and none is made. `clock` gives epoch seconds.
+    """
+
+    def __init__(
+        self,
+        others: Authorizer,
+        key: bytes,
+        may_call: Callable[[RunToken], bool],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._others = others
+        self._key = key
+        self._may_call = may_call
+        self._clock = clock
+
+    def authorize(self, headers: Mapping[str, str]) -> Principal:
+        text = bearer_token(headers)
+        if not self._key or not run_token.is_one(text):
+            return self._others.authorize(headers)
+        token = run_token.verify(text, self._key, now=self._clock())
+        if not self._may_call(token):
+            raise Unauthorized("The step that this run token was made for is over.", field="Authorization")
+        return Principal(name=f"script of {token.step_run_id}", roles=frozenset(), script=token)
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar, get_origin
@@ -15,6 +16,7 @@ from orchestrator.core.names import suggestion
 T = TypeVar("T")
 
 _NAMED = re.compile(r"(missing required|contains unknown) field `([^`]*)`")
+_WORD = re.compile(rb"NaN|Infinity")
 _IGNORED = ("code", "clientid")
 """Query parameters that belong to the Functions host: its keys may travel in them."""
 
@@ -24,8 +26,11 @@ class UnsupportedMediaType(UserError):
     code = "UnsupportedMediaType"
 
 
-def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, most_bytes: int) -> T:
-    """The JSON body. Raises TooLarge, UnsupportedMediaType, and InvalidRequest naming the field."""
+def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, most_bytes: int, words: bool = False) -> T:
+    """The JSON body; with `words`, NaN and Infinity in it become texts.
+
+    Raises TooLarge, UnsupportedMediaType, and InvalidRequest naming the field.
+    """
     if len(data) > most_bytes:
         raise TooLarge(f"The request body has {len(data):,} bytes; at most {most_bytes:,} are taken.", field="body")
     kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -34,13 +39,17 @@ def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, mos
     if not data.strip():
         raise InvalidRequest("The request has no body; a JSON object is expected.", field="body")
     try:
-        return msgspec.json.decode(data, type=wanted)
+        return _with_words(data, wanted) if words and _WORD.search(data) else msgspec.json.decode(data, type=wanted)
     except msgspec.ValidationError as error:
         raise invalid(error, wanted) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.", field="body") from None
     except RecursionError:
         raise InvalidRequest("The request body is nested too deeply.", field="body") from None
+
+
+def _with_words(data: bytes, wanted: type[T]) -> T:
+    return msgspec.convert(json.loads(data, parse_constant=lambda word: word), wanted)
 
 
 def decode_query(given: Mapping[str, str], wanted: type[T], url: str = "") -> T:

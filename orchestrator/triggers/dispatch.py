@@ -12,8 +12,9 @@ import msgspec
 
 from orchestrator.core.errors import InvalidDefinition, MillstreamError
 from orchestrator.core.message import StepMessage
-from orchestrator.triggers.auth import Authorizer
+from orchestrator.triggers.auth import Authorizer, Principal
 from orchestrator.triggers.decoding import decode_body, decode_query
+from orchestrator.triggers.rights import admit
 from orchestrator.triggers.routes import PREFIX, Asked, Reply, Route, Service
 
 log = logging.getLogger("millstream.http")
@@ -89,17 +90,20 @@ class Dispatcher:
             return _fault(route)
 
     def _reply(self, route: Route, request: Request) -> Reply:
+        principal: Principal | None = None
         if route.role is not None:
-            self._authorizer.authorize(request.headers).require(route.role)
+            principal = self._authorizer.authorize(request.headers)
+            admit(principal, route, request.path)
         decoded: dict[str, Any] = {}
         if route.query is not None:
             decoded["query"] = decode_query(request.query, route.query, request.url)
         if route.body is not None:
             limits = self._service.settings
             most = limits.definition_bytes if route.large else limits.body_bytes
-            decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most)
+            decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most, words=route.words)
         base = self._service.settings.public_url or request.url.partition(PREFIX)[0]
-        asked = Asked(path=request.path, headers=request.headers, base_url=base)
+        script = principal.script if principal else None
+        asked = Asked(path=request.path, headers=request.headers, base_url=base, script=script)
         return route.handle(self._service, asked, **decoded)
 
 

@@ -6,14 +6,15 @@ import azure.functions as func
 
 from orchestrator.catalog.submissions import Submitter
 from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.script_calls import may_call
 from orchestrator.settings import Settings
 from orchestrator.triggers import api, http, openapi, queue, timer
-from orchestrator.triggers.auth import Authorizer
+from orchestrator.triggers.auth import RunTokenAuthorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher
 from orchestrator.triggers.service import Runner, Service
 
 
-def build(settings: Settings, world: Runner, memory: ProcessMemory, authorizer: Authorizer) -> func.FunctionApp:
+def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.FunctionApp:
     """The Functions app. `world` must interpret the effects of the engine, of files, and `Perform`."""
     submitter = Submitter(
         memory,
@@ -22,6 +23,11 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory, authorizer: 
         assignment_bytes=settings.assignment_bytes,
     )
     service = Service(settings=settings, world=world, memory=memory, submitter=submitter, api_document=openapi.document)
+    authorizer = RunTokenAuthorizer(
+        TokenAuthorizer(settings.token_digests),
+        settings.run_token_key.reveal().encode(),
+        lambda token: world.run(may_call(memory, token)),
+    )
     app = func.FunctionApp()
     app.register_functions(http.blueprint(Dispatcher(service, authorizer), api.ROUTES, settings.queue))
     app.register_functions(queue.blueprint(service))

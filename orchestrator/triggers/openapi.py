@@ -27,6 +27,7 @@ GROUPS = {
     "pipelines": "Published pipelines.",
     "endpoints": "Pipeline endpoints: addresses in front of published pipelines.",
     "v1": "Submission in the casing of Azure ML v1.",
+    "wire": "What a real azureml-core asks for inside a step.",
     "runs": "Runs: start, find, tag, cancel.",
     "repeats": "Runs once more: all of it, or what failed.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
@@ -36,7 +37,9 @@ GROUPS = {
     "computes": "Names of computes that steps may ask for.",
 }
 PARAMETERS = {
-    "run_id": "The id of a run.",
+    "run_id": "The id of a run; on version 1's routes also that of a step's run, <run>_<step>.",
+    "experiment_id": "Version 1's id of the experiment; any.",
+    "experiment_name": "The name of the experiment; any.",
     "step_id": "The id of a step in the definition.",
     "pipeline_id": "The id of a published pipeline.",
     "endpoint_id": "The id of a pipeline endpoint.",

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from orchestrator.core.message import StepMessage
+from orchestrator.core.run_token import RunToken
 from orchestrator.triggers.auth import Role
 from orchestrator.triggers.service import Service
 
@@ -25,11 +26,15 @@ PREFIX = "/api/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The parts of a request that are not decoded. `base_url` is the service's own, without a slash at the end."""
+    """The parts of a request that are not decoded. `base_url` is the service's own, without a slash at the end.
+
+    `script`: the attempt of a step whose script calls, if one does.
+    """
 
     path: Mapping[str, str]
     headers: Mapping[str, str]
     base_url: str
+    script: RunToken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +54,9 @@ Handler = Callable[..., Reply]
 class Route:
     """`path` is below /api/, with {names}. `role` None: open to all. `answers`: status -> type, bytes for plain text.
 
-    `large`: the body may hold a definition. `sends`: replies may carry messages. `errors`: statuses besides those that
-    any route of its kind can answer with.
+    `large`: the body may hold a definition. `words`: it may hold NaN and Infinity, as Python writes them, which arrive
+    as texts. `sends`: replies may carry messages. `errors`: statuses besides those that any route of its kind can
+    answer with.
     """
 
     name: str
@@ -67,6 +73,7 @@ class Route:
     headers: Mapping[str, str]
     example: Any
     large: bool
+    words: bool
     sends: bool
     handle: Handler
 
@@ -87,6 +94,7 @@ def route(
     headers: Mapping[str, str] | None = None,
     example: Any = None,
     large: bool = False,
+    words: bool = False,
     sends: bool = False,
 ) -> Callable[[Handler], Route]:
     """Make a Route of a handler; its docstring becomes the description. `headers`: those the caller may send."""
@@ -108,6 +116,7 @@ def route(
             headers=headers or {},
             example=example,
             large=large,
+            words=words,
             sends=sends,
             handle=handle,
         )

@@ -3,37 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from steps import runtime_path
-
-ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".cache" / "azureml-core"
-PINNED = ("azureml-core==1.61.0.post4", "setuptools==80.9.0")
+from tests.azureml_core import interpreter
 
 
 @pytest.fixture(scope="module")
 def real() -> str:
-    """An interpreter that has the real one, made on first use; skips where it cannot be installed."""
-    python, stamp = VENV / "bin" / "python", VENV / "pinned.txt"
-    if stamp.is_file() and stamp.read_text() == "\n".join(PINNED):
-        return str(python)
-    shutil.rmtree(VENV, ignore_errors=True)
-    uv = str(Path(sys.executable).parent / "uv")
-    for command in (
-        [uv, "venv", "--python", sys.executable, str(VENV)],
-        [uv, "pip", "install", "--python", str(python), *PINNED],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"azureml-core cannot be installed: {done.stderr.strip()[-300:]}")
-    stamp.write_text("\n".join(PINNED))
-    return str(python)
+    return interpreter()
 
 
 def printed(python: str, code: str, folder: Path) -> list[str]:

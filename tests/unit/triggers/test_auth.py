@@ -53,8 +53,8 @@ def test_without_a_configured_token_every_call_is_refused() -> None:
         assert api.call("GET", "workspace", token=token).status == 401
 
 
-def test_only_health_and_the_document_are_open() -> None:
-    assert [route.name for route in ROUTES if route.role is None] == ["health", "openapi"]
+def test_only_health_the_document_and_discovery_are_open() -> None:
+    assert [route.name for route in ROUTES if route.role is None] == ["health", "openapi", "discover_wire"]
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.role is not None], ids=lambda route: route.name)

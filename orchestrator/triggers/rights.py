@@ -1,0 +1,64 @@
+"""What the script of a step may do with its run token: these routes, by name, and nothing else.
+
+Kept in one place, so that it can be read at once; a route that is not named here is closed to scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from orchestrator.core.run_token import RunToken
+from orchestrator.triggers.auth import Forbidden, Principal
+from orchestrator.triggers.routes import Route
+
+CATALOG: Final = frozenset(
+    {
+        "workspace",
+        "list_files",
+        "locate_files",
+        "list_datasets",
+        "get_dataset",
+        "get_dataset_by_id",
+        "list_models",
+        "get_model",
+        "list_experiments",
+    }
+)
+"""Reading what outlives runs, with URLs to download the files."""
+
+REGISTERING: Final = frozenset({"save_dataset", "upload_model", "register_model"})
+"""Adding datasets and models to it."""
+
+OWN_RUN: Final = frozenset(
+    {
+        "get_run",
+        "patch_run",
+        "get_steps",
+        "get_step",
+        "get_metrics",
+        "get_outputs",
+        "get_wire_run",
+        "patch_wire_run",
+        "log_wire_metrics",
+        "wait_for_wire_metrics",
+    }
+)
+"""Of its own run alone: reading it, its tags and properties, its step's metrics."""
+
+
+def admit(principal: Principal, route: Route, path: Mapping[str, str]) -> None:
+    """Raises Forbidden when the caller may not do what it asks for. `path`: the values of the route's parameters."""
+    if principal.script is not None:
+        _admit_script(principal.script, route, path)
+    elif route.role is not None:
+        principal.require(route.role)
+
+
+def _admit_script(script: RunToken, route: Route, path: Mapping[str, str]) -> None:
+    if route.name in CATALOG or route.name in REGISTERING:
+        return
+    if route.name not in OWN_RUN:
+        raise Forbidden("A run token does not allow this. It is for what scripts of steps need: docs/in-a-step.md.")
+    if path["run_id"] not in (script.run, script.step_run_id):
+        raise Forbidden("A run token is for the run that it was made for, and for no other.", field="run_id")

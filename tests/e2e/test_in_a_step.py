@@ -1,0 +1,201 @@
+"""What a script of a step can reach: the workspace, by its run token; with our own azureml and with the real one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.azureml_core import interpreter
+from tests.azurite import Azurite
+from tests.e2e.test_shim_data import PREPARE, SCRIPTS
+from tests.e2e.test_shim_drivers import CONFIG, run_driver
+from tests.service import RUN_TOKEN_KEY, TOKEN, Service, arguments, fetch, running_service, script_step
+
+pytestmark = pytest.mark.azurite
+
+LOOKS_AROUND = """
+import os
+from azureml.core import Dataset, Datastore, Model, Run, Workspace
+from azureml.exceptions import UserErrorException
+run = Run.get_context()
+ws = run.experiment.workspace
+print(ws.name, sorted(ws.datastores))
+frame = Dataset.get_by_name(workspace=ws, name="raw_dataset").to_pandas_dataframe()
+run.log("by name", len(frame))
+run.log("by key", len(ws.datasets["raw_dataset"].to_pandas_dataframe()))
+store = Datastore.get(ws, "workspaceblobstore")
+files = Dataset.File.from_files((store, "raw/**"))
+run.log_list("paths", files.to_path())
+run.log("downloaded", len(files.download("brought")))
+model = Model(ws, "kept")
+run.log("model", f"{model.id} {model.tags}")
+path = Model.get_model_path("kept")
+run.log("path", path)
+run.log("text", open(path).read())
+run.log("named", Model.get_model_path("kept", version=1, _workspace=ws))
+kept = files.register(ws, "made-inside", create_new_version=True)
+run.log("registered", kept.version)
+os.makedirs("outputs", exist_ok=True)
+open("outputs/second.txt", "w").write("second")
+run.log("second", Model.register(ws, "outputs/second.txt", "second").version)
+run.parent.tag("seen", "yes")
+again = Workspace.from_config()
+run.log("again", Dataset.get_by_name(again, "raw_dataset").name)
+"""
+
+DRIVER = (
+    PREPARE
+    + """
+from azureml.core import Model
+open("kept.txt", "w").write("a model")
+Model.register(ws, model_path="kept.txt", model_name="kept", tags={"area": "iris"})
+step = PythonScriptStep("look.py", source_directory="src", compute_target="function")
+run = Experiment(ws, "inside").submit(Pipeline(workspace=ws, steps=[step]))
+print(run.wait_for_completion(show_output=True))
+print(run.find_step_run("look.py")[0].get_metrics())
+print(Dataset.get_by_name(ws, "made-inside").version, Model(ws, "second").version)
+"""
+)
+
+REAL = """
+import math, sys
+from azureml.core import Run, VERSION
+run = Run.get_context(allow_offline=False)
+print("real", VERSION, type(run).__module__, run.id)
+run.log("rmse", 1.5)
+run.log("rmse", 1.25)
+run.log("nothing", math.nan)
+run.log("name", "text")
+run.log_list("losses", [3, 2, 1])
+run.log_row("row", a=1, b="x")
+run.log_row("row", a=2, b="y")
+run.log_table("table", {"a": [1, 2], "b": [0.5, 1.5]})
+run.tag("quality", "good")
+run.set_tags({"colour": "red"})
+run.add_properties({"seed": "17"})
+run.parent.tag("from", "the step")
+run.parent.log("on parent", 5)
+run.parent.flush()
+run.flush()
+print("tags", run.get_tags(), run.get_properties(), run.get_status())
+print("names", run.experiment.name, run.experiment.workspace.name, run.parent.id)
+"""
+
+STARTS_REAL = """
+import subprocess, sys
+from millstream import Run
+Run.get_context().log("ours", 1)
+sys.exit(subprocess.run([sys.argv[1], "real.py"]).returncode)
+"""
+
+WAITS = """
+import json, os, pathlib, time
+print(json.dumps(dict(os.environ)), flush=True)
+while not pathlib.Path(__import__("sys").argv[1]).exists():
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(azurite, tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    texts = {
+        ".azureml/config.json": CONFIG,
+        "data/iris.csv": "length,kind\n5.1,setosa\n4.9,setosa\n7.0,versicolor\n",
+        "src/look.py": LOOKS_AROUND,
+        **{f"src/{name}": text for name, text in SCRIPTS.items()},
+    }
+    for name, text in texts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> None:
+    shown = run_driver(service, project, DRIVER)
+    lines = shown.splitlines()
+    assert "Finished" in lines
+    metrics = next(line for line in lines if line.startswith("{'by name'"))
+    for part in (
+        "'by name': 3, 'by key': 3, 'paths': ['/iris.csv'], 'downloaded': 1",
+        "'model': \"kept:1 {'area': 'iris'}\"",
+        "'path': 'azureml-models/kept/1/kept.txt', 'text': 'a model', 'named': 'azureml-models/kept/1/kept.txt'",
+        "'registered': 1, 'second': 1, 'again': 'raw_dataset'",
+    ):
+        assert part in metrics, metrics
+    assert lines[-1] == "1 1"
+
+
+@pytest.mark.timeout(400)
+def test_a_real_azureml_core_works_unmodified(service: Service) -> None:
+    python = interpreter()
+    snapshot = service.upload({"start.py": STARTS_REAL, "real.py": REAL})
+    run = service.submit([script_step("a", snapshot, "start.py", arguments=arguments(python))])
+    done = service.wait(run, 120)
+    log = service.log(run, "a")
+    assert done["status"] == "Completed", log
+    assert f"real 1.61.0 azureml.core.run {run}_a" in log
+    assert "tags {'quality': 'good', 'colour': 'red'} {'seed': '17'} Running" in log
+    assert f"names test millstream {run}" in log
+    step = service.ask("GET", f"runs/{run}/steps/a")
+    assert (step["tags"], step["properties"]) == ({"quality": "good", "colour": "red"}, {"seed": "17"})
+    assert done["tags"] == {"from": "the step"}
+    from millstream import Workspace
+
+    metrics = Workspace(url=service.url, token=TOKEN).get_run(f"{run}_a").get_metrics()
+    assert str(metrics.pop("nothing")) == "nan"
+    assert metrics == {
+        "ours": 1,
+        "rmse": [1.5, 1.25],
+        "name": "text",
+        "losses": [3, 2, 1],
+        "row": {"a": [1, 2], "b": ["x", "y"]},
+        "table": {"a": [1, 2], "b": [0.5, 1.5]},
+        "on parent": 5,
+    }
+
+
+def test_the_token_is_the_only_secret_and_ends_with_its_step(
+    service: Service, azurite: Azurite, tmp_path: Path
+) -> None:
+    sign = tmp_path / "go"
+    snapshot = service.upload({"step.py": WAITS})
+    run = service.submit([script_step("a", snapshot, arguments=arguments(str(sign)))])
+    environment = _environment(service, run)
+    everything = json.dumps(environment)
+    key = azurite.connection.partition("AccountKey=")[2].partition(";")[0]
+    assert len(key) > 40
+    for secret in (TOKEN, RUN_TOKEN_KEY, key):
+        assert secret not in everything
+    token = environment["AZUREML_RUN_TOKEN"]
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert (claims["run"], claims["step"], str(claims["exp"])) == (run, "a", environment["AZUREML_RUN_TOKEN_EXPIRY"])
+    assert environment["MILLSTREAM_ENDPOINT"] == service.url
+    assert service.call("GET", "workspace", token=token).status == 200
+    assert service.call("GET", "runs", token=token).status == 403
+    assert service.call("POST", f"runs/{run}/cancel", token=token).status == 403
+    discovery = fetch(environment["AZUREML_DISCOVERY_SERVICE_ENDPOINT"], "GET", None, {})
+    assert discovery.json()["history"] == environment["AZUREML_SERVICE_ENDPOINT"] == f"{service.url}/api"
+    sign.touch()
+    assert service.wait(run)["status"] == "Completed"
+    assert service.call("GET", "workspace", token=token).status == 401
+    assert token not in service.host.log()
+
+
+def _environment(service: Service, run: str) -> dict[str, str]:
+    """What the script of the step found, once it runs."""
+    while True:
+        log = service.log(run, "a") if service.steps(run)["a"]["attempt"] else ""
+        if "\n" in log:
+            found: dict[str, str] = json.loads(log.splitlines()[0])
+            return found
+        assert service.ask("GET", f"runs/{run}")["status"] == "Running", log
