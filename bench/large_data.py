@@ -4,7 +4,7 @@
 
 A step writes the files, a second one reads them all, on the same node: what it is brought comes from the node's own
 disk. With --two-nodes the node's cache is emptied before the second step, as if it ran elsewhere. Prints the seconds of
-each, the most memory that a process of the service had, and the time and size of the answer that lists the outputs.
+each, the most memory that a process of the service had, and the time and size of the pages that list the outputs.
 """
 
 from __future__ import annotations
@@ -108,19 +108,34 @@ def pass_on(service: Service, files: int, size: int, *, forget: Path | None = No
     gate.unlink()
     gate.parent.rmdir()
     steps = service.steps(run)
-    begun = time.perf_counter()
-    reply = service.call("GET", f"runs/{run}/outputs")
-    seconds = time.perf_counter() - begun
+    listed, times, sizes = list_outputs(service, run)
     return {
         "status": done["status"],
         "write": steps["write"]["ended_at"] - steps["write"]["started_at"],
         "read": steps["read"]["ended_at"] - steps["read"]["started_at"],
         "log": service.log(run, "read").splitlines(),
-        "listed": sum(len(o["files"]) for s in reply.json()["steps"].values() for o in s["outputs"].values()),
-        "list seconds": seconds,
-        "list bytes": len(reply.body),
+        "listed": listed,
+        "list pages": len(times),
+        "list seconds": sum(times),
+        "page seconds": max(times),
+        "page bytes": max(sizes),
         "memory": memory_of_tree(service.host.process.pid),
     }
+
+
+def list_outputs(service: Service, run: str) -> tuple[int, list[float], list[int]]:
+    """How many files all pages list; the seconds and bytes of each page."""
+    listed, times, sizes = 0, [], []
+    continuation: str | None = ""
+    while continuation is not None:
+        begun = time.perf_counter()
+        reply = service.call("GET", f"runs/{run}/outputs" + (f"?continuation={continuation}" if continuation else ""))
+        times.append(time.perf_counter() - begun)
+        sizes.append(len(reply.body))
+        page = reply.json()
+        listed += sum(len(out["files"]) for step in page["steps"].values() for out in step["outputs"].values())
+        continuation = page["continuation"]
+    return listed, times, sizes
 
 
 @contextmanager

@@ -205,8 +205,9 @@ class Api:
     def metrics(self, run_id: str) -> views.MetricsView:
         return self._get(f"runs/{_name(run_id)}/metrics", views.MetricsView)
 
-    def outputs(self, run_id: str, step: str | None = None) -> views.OutputsView:
-        return self._get(f"runs/{_name(run_id)}/outputs", views.OutputsView, {"step": step})
+    def outputs_page(self, run_id: str, query: Mapping[str, str | None]) -> views.OutputsView:
+        """What the steps have committed, one page. Query: step, output, what, limit, continuation."""
+        return self._get(f"runs/{_name(run_id)}/outputs", views.OutputsView, query)
 
     def prepare_model(self, files: list[dict[str, Any]]) -> views.ModelUploadView:
         return self._send("POST", "models/uploads", {"files": files}, views.ModelUploadView)

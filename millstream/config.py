@@ -125,6 +125,11 @@ def read_token(path: Path) -> str:
     return token
 
 
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where things are kept on this machine that may be lost."""
+    return Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "millstream"
+
+
 def checked(url: str, environment: Mapping[str, str] = os.environ) -> str:
     """The URL, without a slash at its end. Raises ConfigurationError where a token would travel in the clear."""
     parts = urlsplit(url)

@@ -69,7 +69,9 @@ class SignedAccess:
         for (path, target), file in zip(files, signed, strict=True):
             if file is None:
                 raise _missing(datastore, path)
-            wishes.append(Fetch(url=file.url, size=file.size, sha256=None, target=target))
+            renew = partial(self._url, datastore, path)
+            wish = Fetch(url=file.url, size=file.size, sha256=None, target=target, etag=file.etag, renew=renew)
+            wishes.append(wish)
         fetch_all(self._api.transport, wishes)
 
     def _known(self, datastore: str, file: StoredFile) -> Blob:
@@ -83,6 +85,9 @@ class SignedAccess:
             raise _missing(datastore, path)
         self._known(datastore, file)
         return file
+
+    def _url(self, datastore: str, path: str, _stale: str) -> str:
+        return self._signed(datastore, path).url
 
     def _piece(self, datastore: str, file: StoredFile, start: int, length: int) -> bytes:
         """Bytes of the version of the file that `file` is."""

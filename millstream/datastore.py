@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,9 @@ from millstream.console import amount, say
 from millstream.data import DataReference, tidy
 from millstream.errors import InvalidRequest
 from millstream.explained import Explained
-from millstream.transfer import Fetch, below, fetch_all, send_all
+from millstream.progress import Progress
+from millstream.transfer import Fetch, Send, below, fetch_all, send_all
+from millstream.views import UploadTarget
 from orchestrator.core.names import DATA_PATH, PATH
 
 BODY = 500_000
@@ -103,7 +106,7 @@ class Datastore(Explained):
     ) -> int:
         """Download the file `prefix`, or all below the folder `prefix`, keeping the paths. Returns how many files.
 
-        Files that are there stay unless `overwrite`.
+        Files that are there stay unless `overwrite`. A large file that was broken off goes on where it was.
         """
         folder, wanted = Path(target_path), tidy(prefix)
         listed = [
@@ -111,31 +114,64 @@ class Datastore(Explained):
             for file in self.workspace.api.files(self.name, DATA_PATH.check(wanted, "prefix"))
             if not wanted or file.path == wanted or file.path.startswith(f"{wanted}/")
         ]
-        wishes = (Fetch(url=f.url, size=f.size, sha256=None, target=below(folder, f.path)) for f in listed)
+        wishes = (
+            Fetch(
+                url=file.url,
+                size=file.size,
+                sha256=None,
+                target=below(folder, file.path),
+                etag=file.etag,
+                renew=partial(self._url, file.path),
+            )
+            for file in listed
+        )
         missing = [wish for wish in wishes if overwrite or not wish.target.exists()]
-        count = fetch_all(self.workspace.api.transport, missing)
+        size = sum(wish.size for wish in missing)
+        progress = Progress(f"Downloading from {self.name}", files=len(missing), size=size)
+        count = fetch_all(self.workspace.api.transport, missing, progress if show_progress else None)
         if show_progress:
-            size = amount(sum(wish.size for wish in missing))
-            say(f"Downloaded {count} of {len(listed)} files ({size}) from {self.name} to {folder}")
+            say(f"Downloaded {count} of {len(listed)} files ({amount(size)}) from {self.name} to {folder}")
         return count
+
+    def _url(self, path: str, stale: str) -> str:
+        """A URL in place of one that has expired."""
+        (file,) = self.workspace.api.locate(self.name, [path])
+        return stale if file is None else file.url
 
     def _upload(
         self, files: Sequence[Path], root: Path, target_path: str | None, overwrite: bool, show_progress: bool
     ) -> DataReference:
         target = DATA_PATH.check(tidy(target_path), "target_path")
         placed = {_remote_path(file, root, target): file for file in files}
+        progress = None
+        if show_progress:
+            total = sum(path.stat().st_size for path in files)
+            progress = Progress(f"Uploading to {self.name}", files=len(files), size=total)
         written = size = 0
         for batch in _batches(list(placed), self.workspace.details.limits.upload_files):
             wish = [{"path": path, "size": placed[path].stat().st_size} for path in batch]
+            wishes = {file["path"]: file for file in wish}
             slots = self.workspace.api.prepare_uploads(self.name, wish, overwrite=overwrite).files
-            targets = [(placed[slot.path], slot.upload) for slot in slots if slot.upload is not None]
-            written += send_all(self.workspace.api.transport, targets)
-            size += sum(path.stat().st_size for path, _ in targets)
+            sends = [
+                Send(
+                    path=placed[slot.path],
+                    target=slot.upload,
+                    renew=partial(self._target, wishes[slot.path], overwrite),
+                )
+                for slot in slots
+                if slot.upload is not None
+            ]
+            written += send_all(self.workspace.api.transport, sends, progress)
+            size += sum(send.path.stat().st_size for send in sends)
         if show_progress:
             there = len(placed) - written
             note = f"; {there} were there already" if there else ""
             say(f"Uploaded {written} of {len(placed)} files ({amount(size)}) to {self.name}/{target}{note}")
         return self.path(target)
+
+    def _target(self, file: dict[str, Any], overwrite: bool, /) -> UploadTarget | None:
+        """Where to send a file, asked for anew; None: it is there and stays."""
+        return self.workspace.api.prepare_uploads(self.name, [file], overwrite=overwrite).files[0].upload
 
     def __repr__(self) -> str:
         return f"Datastore({self.name!r})"

@@ -7,15 +7,16 @@ import hashlib
 import os
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
 from millstream.console import say
 from millstream.errors import InvalidRequest
-from millstream.service_run import fetch_of
-from millstream.transfer import below, fetch_all, send_all
-from millstream.views import ModelView
+from millstream.progress import Progress
+from millstream.transfer import Fetch, Send, below, fetch_all, send_all
+from millstream.views import ModelView, UploadTarget
 
 if TYPE_CHECKING:
     from millstream.runs import ServiceRun
@@ -85,7 +86,12 @@ class Model:
         files = _local_files(Path(model_path))
         manifest = [{"path": path, **_measured(place)} for path, place in files.items()]
         slots = workspace.api.prepare_model(manifest).files
-        send_all(workspace.api.transport, [(files[slot.path], slot.upload) for slot in slots if slot.upload])
+        sends = [
+            Send(path=files[slot.path], target=slot.upload, renew=partial(_target, workspace, manifest, slot.path))
+            for slot in slots
+            if slot.upload
+        ]
+        send_all(workspace.api.transport, sends, Progress(f"Uploading {model_name}", files=len(sends)))
         wish = {
             "name": model_name,
             "path": Path(model_path).absolute().name,
@@ -162,12 +168,33 @@ class Model:
         if target.exists() and not exist_ok:
             raise FileExistsError(f"{target} is there already. Pass exist_ok=True to replace it.")
         inner = {file: file.path.removeprefix(view.path).lstrip("/") for file in view.files}
-        wishes = [fetch_of(file, below(target, path) if path else target) for file, path in inner.items()]
-        fetch_all(self.workspace.api.transport, wishes)
+        wishes = [
+            Fetch(
+                url=file.url,
+                size=file.size,
+                sha256=file.sha256,
+                target=below(target, path) if path else target,
+                renew=partial(self._url, file.path),
+            )
+            for file, path in inner.items()
+        ]
+        progress = Progress(f"Downloading {self.name}", files=len(wishes), size=sum(wish.size for wish in wishes))
+        fetch_all(self.workspace.api.transport, wishes, progress)
         return str(target)
+
+    def _url(self, path: str, stale: str) -> str:
+        """A URL in place of one that has expired."""
+        files = self.workspace.api.model(self.name, self.version).files
+        return next((file.url for file in files if file.path == path), stale)
 
     def __repr__(self) -> str:
         return f"Model(name={self.name!r}, version={self.version})"
+
+
+def _target(workspace: Workspace, manifest: builtins.list[dict[str, Any]], path: str) -> UploadTarget | None:
+    """Where to send a file, asked for anew."""
+    slots = workspace.api.prepare_model(manifest).files
+    return next((slot.upload for slot in slots if slot.path == path), None)
 
 
 def _local_files(path: Path) -> dict[str, Path]:

@@ -13,9 +13,10 @@ from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
 from millstream.metrics import fold
+from millstream.outputs import Stored, artifacts
 from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
 from millstream.step_run import PortDataReference, StepRun
-from millstream.views import RemoteFile, RunView, StepView
+from millstream.views import RunView, StepView
 from orchestrator.core.definition import Definition, encode
 from orchestrator.core.names import shown, suggestion
 
@@ -251,9 +252,8 @@ class PipelineRun(ServiceRun):
         step, _, path = name.partition("/")
         return self.id, step, path
 
-    def _artifacts(self) -> dict[str, RemoteFile]:
-        steps = self.api.outputs(self.id).steps
-        return {f"{step}/{file.path}": file for step, left in steps.items() for file in left.artifacts}
+    def _artifacts(self) -> dict[str, Stored]:
+        return {f"{stored.step}/{stored.file.path}": stored for stored in artifacts(self.api, self.id)}
 
     def _logs(self) -> dict[str, bytes]:
         logs = {view.id: whole_log(self.api, self.id, view.id) for view in self.api.steps(self.id) if view.started_at}

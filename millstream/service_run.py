@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.errors import UnknownThing
+from millstream.outputs import Stored
+from millstream.progress import Progress
 from millstream.run_context import NotAvailable, Run
 from millstream.transfer import Fetch, below, fetch_all
-from millstream.views import RemoteFile
 from orchestrator.core.names import shown, suggestion
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class ServiceRun(Run):
     def clean(self) -> None:
         """Nothing: nothing lies on this machine."""
 
-    def _artifacts(self) -> dict[str, RemoteFile]:
+    def _artifacts(self) -> dict[str, Stored]:
         """The files of the run by name, logs apart."""
         raise NotImplementedError
 
@@ -196,7 +197,9 @@ class ServiceRun(Run):
             if name not in artifacts and name not in logs:
                 hint = suggestion(name, [*artifacts, *logs], "files")
                 raise UnknownThing(f"The run has no file {shown(name)}. {hint}", field="name")
-        fetch_all(self.api.transport, (fetch_of(artifacts[n], path) for n, path in targets.items() if n in artifacts))
+        wishes = [fetch_of(artifacts[name], path) for name, path in targets.items() if name in artifacts]
+        progress = Progress("Downloading", files=len(wishes), size=sum(wish.size for wish in wishes))
+        fetch_all(self.api.transport, wishes, progress)
         for name in (name for name in targets if name not in artifacts):
             targets[name].parent.mkdir(parents=True, exist_ok=True)
             targets[name].write_bytes(logs[name])
@@ -211,8 +214,9 @@ class ServiceRun(Run):
         return f"{type(self).__name__}(experiment={self.experiment.name!r}, id={self.id!r})"
 
 
-def fetch_of(file: RemoteFile, target: Path) -> Fetch:
-    return Fetch(url=file.url, size=file.size, sha256=file.sha256, target=target)
+def fetch_of(stored: Stored, target: Path) -> Fetch:
+    file = stored.file
+    return Fetch(url=file.url, size=file.size, sha256=file.sha256, target=target, renew=stored.renew)
 
 
 def whole_log(api: Api, run_id: str, step_id: str) -> bytes:

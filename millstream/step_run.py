@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from millstream.data import DataReference
 from millstream.errors import UnknownThing
 from millstream.explained import Explained
 from millstream.metrics import fold
+from millstream.outputs import Stored, artifacts, output_files, step_outputs
+from millstream.progress import Progress
 from millstream.service_run import LOG_FILE, ServiceRun, fetch_of, moment, only, whole_log
-from millstream.transfer import below, fetch_all
-from millstream.views import OutputView, RemoteFile, StepOutputsView, StepView
+from millstream.transfer import Fetch, below, fetch_all
+from millstream.views import OutputView, RemoteFile, StepView
 from orchestrator.core.names import shown, suggestion
 
 if TYPE_CHECKING:
@@ -132,7 +135,7 @@ class StepRun(ServiceRun):
 
     def get_outputs(self) -> dict[str, StepRunOutput]:
         """Output name -> output, for a step that has succeeded."""
-        return {name: StepRunOutput(self, name, view) for name, view in self._committed().outputs.items()}
+        return {name: StepRunOutput(self, name, view) for name, view in self._outputs().items()}
 
     def get_output(self, name: str) -> StepRunOutput:
         """Raises UnknownThing, with what there is."""
@@ -156,14 +159,14 @@ class StepRun(ServiceRun):
     def get_children(self, **_: Any) -> list[ServiceRun]:
         return []
 
-    def _committed(self) -> StepOutputsView:
-        return self.api.outputs(self.pipeline_run_id, self.step_id).steps.get(self.step_id, StepOutputsView())
+    def _outputs(self) -> dict[str, OutputView]:
+        return step_outputs(self.api, self.pipeline_run_id, self.step_id).outputs
 
     def _owner_of(self, name: str) -> tuple[str, str, str]:
         return self.pipeline_run_id, self.step_id, name
 
-    def _artifacts(self) -> dict[str, RemoteFile]:
-        return {file.path: file for file in self._committed().artifacts}
+    def _artifacts(self) -> dict[str, Stored]:
+        return {stored.file.path: stored for stored in artifacts(self.api, self.pipeline_run_id, self.step_id)}
 
     def _logs(self) -> dict[str, bytes]:
         log = whole_log(self.api, self.pipeline_run_id, self.step_id)
@@ -248,18 +251,19 @@ class PortDataReference(Explained):
         """Download the output below `local_path`. Returns how many files were written.
 
         As in v1, the path in the datastore is kept; with `flatten`, the output's own files go right into `local_path`.
-        Files that are there stay unless `overwrite`.
+        Files that are there stay unless `overwrite`. A large file that was broken off goes on where it was. Lines
+        about how far it is are shown unless `show_progress` is False.
         """
-        del show_progress
-        folder = Path(local_path)
-        wishes = [fetch_of(file, self._place(folder, file, flatten)) for file in self._fresh().files]
-        return fetch_all(
-            self.step_run.api.transport, [wish for wish in wishes if overwrite or not wish.target.exists()]
-        )
+        wishes = self._wishes(Path(local_path), overwrite=bool(overwrite), flatten=flatten)
+        progress = Progress(f"Downloading {self.name}", files=self._view.total_files, size=self._view.total_size)
+        return fetch_all(self.step_run.api.transport, wishes, None if show_progress is False else progress)
 
-    def _fresh(self) -> OutputView:
-        """With URLs that have just been signed."""
-        return self.step_run._committed().outputs[self.name]
+    def _wishes(self, folder: Path, *, overwrite: bool, flatten: bool) -> Iterator[Fetch]:
+        run = self.step_run
+        for stored in output_files(run.api, run.pipeline_run_id, run.step_id, self.name):
+            target = self._place(folder, stored.file, flatten)
+            if overwrite or not target.exists():
+                yield fetch_of(stored, target)
 
     def _place(self, folder: Path, file: RemoteFile, flatten: bool) -> Path:
         path = self.path_on_datastore

@@ -2,131 +2,301 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from threading import Lock
+from typing import IO
 from urllib.parse import quote
 
 from millstream.errors import TransferError
-from millstream.transport import Response, Transport
+from millstream.part import Part
+from millstream.progress import Progress
+from millstream.staged import Staged, block_id
+from millstream.together import AT_ONCE, in_order
+from millstream.transport import Response, Sink, Transport
 from millstream.views import UploadTarget
 from orchestrator.core.names import PATH
 
-AT_ONCE = 8
 LARGE = 64 * 1024 * 1024
 """Bytes from which on a file travels in blocks, AT_ONCE of them at a time; one that fails is sent or fetched alone."""
 BLOCK = 8 * 1024 * 1024
+NOTED_EVERY = 8
+"""Blocks after which a download notes how far it is."""
 MOST_BLOCKS = 50_000
 THERE_ALREADY = (409, 412)
+REFUSED = 403
 CHANGED = 412
+NO_SUCH_BLOCK = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """One file to bring. `sha256` None: only the size is known."""
+    """One file to bring. `sha256` None: only the size is known.
+
+    `etag`: its version, if that is known. `renew`: for a URL that has expired, gives another one.
+    """
 
     url: str
     size: int
     sha256: str | None
     target: Path
+    etag: str = ""
+    renew: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """One file to send. `renew`: for a URL that has expired, gives where to send it then; None: it is there now."""
+
+    path: Path
+    target: UploadTarget
+    renew: Callable[[], UploadTarget | None] | None = None
+
+
+class _There(Exception):
+    """Somebody else has sent the file meanwhile."""
+
+
+class _Url:
+    """The URL of one transfer, exchanged when it has expired. Thread-safe."""
+
+    def __init__(self, transport: Transport, url: str, renew: Callable[[str], str] | None) -> None:
+        self._transport = transport
+        self._url = url
+        self._renew = renew
+        self._lock = Lock()
+
+    def request(
+        self,
+        method: str,
+        query: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | IO[bytes] | None = None,
+        sink: Sink | None = None,
+    ) -> Response:
+        url = self._url
+        response = self._transport.request(method, url + query, headers=headers, body=body, sink=sink)
+        if response.status != REFUSED or self._renew is None:
+            return response
+        with self._lock:
+            if self._url == url:
+                self._url = self._renew(url)
+        return self._transport.request(method, self._url + query, headers=headers, body=body, sink=sink)
 
 
 def send(transport: Transport, body: IO[bytes], target: UploadTarget, name: str) -> bool:
     """Send one file. False if there was one already and it was not to be replaced. Raises TransferError."""
-    response = transport.request(target.method, target.url, headers=target.headers, body=body)
+    return _put_whole(_Url(transport, target.url, None), body, target, name)
+
+
+def send_all(transport: Transport, files: Iterable[Send], progress: Progress | None = None) -> int:
+    """Send files, several at once; large ones one after another, in blocks. Returns how many were written.
+
+    What storage has already of a large file, from a try that was broken off, is not sent again.
+    Raises TransferError, OSError.
+    """
+    sent = 0
+
+    def jobs() -> Iterator[Callable[[], bool]]:
+        nonlocal sent
+        for file in files:
+            if (size := file.path.stat().st_size) < LARGE:
+                yield partial(_send, _send_whole, transport, file, size, progress)
+            else:
+                sent += _send(_send_blocks, transport, file, size, progress)
+
+    with closing(in_order(jobs(), ahead=AT_ONCE)) as results:
+        for written in results:
+            sent += written
+    return sent
+
+
+_Way = Callable[[_Url, Send, int, Progress | None], bool]
+
+
+def _send(way: _Way, transport: Transport, file: Send, size: int, progress: Progress | None) -> bool:
+    def renewed(_: str) -> str:
+        target = file.renew() if file.renew is not None else file.target
+        if target is None:
+            raise _There
+        return target.url
+
+    try:
+        written = way(_Url(transport, file.target.url, renewed if file.renew else None), file, size, progress)
+    except _There:
+        return False
+    if progress is not None:
+        progress.add(0, files=1)
+    return written
+
+
+def _send_whole(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
+    with file.path.open("rb") as body:
+        written = _put_whole(url, body, file.target, str(file.path))
+    if progress is not None:
+        progress.add(size)
+    return written
+
+
+def _put_whole(url: _Url, body: IO[bytes], target: UploadTarget, name: str) -> bool:
+    response = url.request(target.method, headers=target.headers, body=body)
     if response.status in THERE_ALREADY:
         return False
     _check(response, f"{name} could not be uploaded")
     return True
 
 
-def send_all(transport: Transport, files: Iterable[tuple[Path, UploadTarget]]) -> int:
-    """Send files, several at once; large ones one after another, in blocks. Returns how many were written.
-
-    Raises TransferError, OSError.
-    """
-
-    def one(path: Path, target: UploadTarget) -> bool:
-        with path.open("rb") as body:
-            return send(transport, body, target, str(path))
-
-    given = [(path, target, path.stat().st_size) for path, target in files]
-    small: int = sum(_together([partial(one, path, target) for path, target, size in given if size < LARGE]))
-    return small + sum(_send_blocks(transport, *item) for item in given if item[2] >= LARGE)
-
-
-def _send_blocks(transport: Transport, path: Path, target: UploadTarget, size: int) -> bool:
+def _send_blocks(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
     """As `send`. The blob appears with the list of its blocks, which is sent last."""
-    block_size = max(BLOCK, -(-size // MOST_BLOCKS))
-    ids = [base64.b64encode(b"%06d" % number).decode() for number in range(-(-size // block_size))]
-
-    def block(number: int) -> None:
-        with path.open("rb") as source:
-            source.seek(number * block_size)
-            data = source.read(block_size)
-        url = f"{target.url}&comp=block&blockid={quote(ids[number], safe='')}"
-        _check(transport.request("PUT", url, body=data), f"{path} could not be uploaded")
-
-    _together([partial(block, number) for number in range(len(ids))])
-    listed = "".join(f"<Latest>{name}</Latest>" for name in ids)
-    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
-    headers = {name: value for name, value in target.headers.items() if name.lower() != "x-ms-blob-type"}
-    response = transport.request("PUT", f"{target.url}&comp=blocklist", headers=headers, body=body)
+    staged = Staged(file.target.url)
+    while True:
+        known = bool(staged)
+        response = _put_list(url, file, _put_blocks(url, file, size, staged, progress))
+        if response.status != NO_SUCH_BLOCK or not known:
+            break
+        staged.forget()  # storage has thrown away what it had: all is sent again
+    staged.forget()
     if response.status in THERE_ALREADY:
         return False
-    _check(response, f"{path} could not be uploaded")
+    _check(response, f"{file.path} could not be uploaded")
     return True
 
 
-def fetch_all(transport: Transport, files: Iterable[Fetch]) -> int:
-    """Bring files, several at once; each appears whole or not at all. Returns how many. Raises TransferError."""
-    return len(_together([partial(fetch, transport, file) for file in files]))
+def _put_blocks(url: _Url, file: Send, size: int, staged: Staged, progress: Progress | None) -> list[str]:
+    """Send what is not staged. Returns the names of all blocks."""
+    block_size = max(BLOCK, -(-size // MOST_BLOCKS))
+
+    def block(number: int) -> str:
+        with file.path.open("rb") as source:
+            source.seek(number * block_size)
+            data = source.read(block_size)
+        name = block_id(number, data)
+        known = name in staged
+        if not known:
+            response = url.request("PUT", f"&comp=block&blockid={quote(name, safe='')}", body=data)
+            _check(response, f"{file.path} could not be uploaded")
+            staged.add(name)
+        if progress is not None:
+            progress.add(len(data), kept=known)
+        return name
+
+    with closing(in_order(partial(block, number) for number in range(-(-size // block_size)))) as names:
+        return list(names)
 
 
-def fetch(transport: Transport, file: Fetch) -> None:
-    """Bring one file, replacing what is there. Raises TransferError."""
+def _put_list(url: _Url, file: Send, names: list[str]) -> Response:
+    listed = "".join(f"<Latest>{name}</Latest>" for name in names)
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{listed}</BlockList>'.encode()
+    headers = {name: value for name, value in file.target.headers.items() if name.lower() != "x-ms-blob-type"}
+    return url.request("PUT", "&comp=blocklist", headers=headers, body=body)
+
+
+def fetch_all(transport: Transport, files: Iterable[Fetch], progress: Progress | None = None) -> int:
+    """Bring files, several at once; each appears whole or not at all. Returns how many.
+
+    A file is taken from `files` only when there is room for it, so that its URL is fresh. Large files come one after
+    another, in blocks; one that was broken off, also in another process, goes on where it was.
+    Raises TransferError, OSError.
+    """
+    brought = 0
+
+    def jobs() -> Iterator[Callable[[], None]]:
+        nonlocal brought
+        for file in files:
+            if file.size < LARGE:
+                yield partial(fetch, transport, file, progress)
+            else:
+                fetch(transport, file, progress)
+                brought += 1
+
+    with closing(in_order(jobs(), ahead=AT_ONCE)) as results:
+        return sum(1 for _ in results) + brought
+
+
+def fetch(transport: Transport, file: Fetch, progress: Progress | None = None) -> None:
+    """Bring one file, replacing what is there. Raises TransferError, OSError."""
     file.target.parent.mkdir(parents=True, exist_ok=True)
+    url = _Url(transport, file.url, file.renew)
+    if file.size >= LARGE:
+        _fetch_blocks(url, file, progress)
+    else:
+        _fetch_whole(url, file)
+    if progress is not None:
+        progress.add(0 if file.size >= LARGE else file.size, files=1)
+
+
+def _fetch_whole(url: _Url, file: Fetch) -> None:
     part = file.target.with_name(f".millstream-{secrets.token_hex(8)}")
     try:
         with part.open("xb") as raw:
             sink = _Hashing(raw)
-            if file.size >= LARGE:
-                _fetch_blocks(transport, file, sink)
-            else:
-                response = transport.request("GET", file.url, sink=sink)
-                _check(response, f"{file.target.name} could not be downloaded")
-            _verify(sink, file)
+            _check(url.request("GET", sink=sink), f"{file.target.name} could not be downloaded")
+            if sink.size != file.size or file.sha256 not in (None, sink.sha256):
+                raise _damaged(file, sink.size)
         part.replace(file.target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def _fetch_blocks(transport: Transport, file: Fetch, sink: _Hashing) -> None:
-    """All blocks of one version of the blob, as many at once as files are otherwise."""
-    what = f"{file.target.name} could not be downloaded"
-    etag: dict[str, str] = {}
+def _fetch_blocks(url: _Url, file: Fetch, progress: Progress | None) -> None:
+    part = Part(file.target, size=file.size, sha256=file.sha256)
+    try:
+        if file.etag and part.etag.strip('"') != file.etag.strip('"'):
+            part.begin_anew()
+        if progress is not None:
+            progress.add(part.done, kept=True)
+        _fill(url, file, part, progress)
+        if part.right():
+            part.finish()
+            return
+    except BaseException:
+        part.leave()
+        raise
+    part.discard()
+    raise _damaged(file, part.done)
 
-    def block(start: int) -> bytes:
-        end = min(start + BLOCK, file.size) - 1
-        response = transport.request("GET", file.url, headers={"Range": f"bytes={start}-{end}", **etag})
+
+def _fill(url: _Url, file: Fetch, part: Part, progress: Progress | None) -> None:
+    """All blocks that are missing, of one version of the blob, AT_ONCE of them at a time."""
+    what = f"{file.target.name} could not be downloaded"
+
+    def block(start: int) -> Response:
+        headers = {"Range": f"bytes={start}-{min(start + BLOCK, file.size) - 1}"}
+        if part.etag:
+            headers["If-Match"] = part.etag
+        return url.request("GET", headers=headers)
+
+    def take(number: int, response: Response) -> None:
         if response.status == CHANGED:
+            part.begin_anew()
             raise TransferError(f"{what}: it was replaced meanwhile. Download it again.")
         _check(response, what)
-        etag["If-Match"] = response.headers["etag"]
-        return response.body
+        part.etag = response.headers["etag"]
+        part.write(response.body)
+        if number % NOTED_EVERY == 0:
+            part.note()
+        if progress is not None:
+            progress.add(len(response.body))
 
-    sink.write(block(0))
-    for start in range(BLOCK, file.size, BLOCK * AT_ONCE):
-        starts = range(start, min(start + BLOCK * AT_ONCE, file.size), BLOCK)
-        for data in _together([partial(block, at) for at in starts]):
-            sink.write(data)
+    if part.done < file.size:
+        first = block(part.done)
+        if first.status == CHANGED and part.done:
+            # What an earlier try has left is of another version.
+            if progress is not None:
+                progress.add(-part.done, kept=True)
+            part.begin_anew()
+            first = block(0)
+        take(0, first)
+    with closing(in_order(partial(block, start) for start in range(part.done, file.size, BLOCK))) as blocks:
+        for number, response in enumerate(blocks, 1):
+            take(number, response)
 
 
 def below(folder: Path, path: str) -> Path:
@@ -158,28 +328,17 @@ class _Hashing:
         return self._sum.hexdigest()
 
 
-def _verify(sink: _Hashing, file: Fetch) -> None:
-    if sink.size != file.size or (file.sha256 is not None and sink.sha256 != file.sha256):
-        raise TransferError(
-            f"{file.target.name} did not arrive as it was stored: {sink.size:,} of {file.size:,} bytes, or other ones. "
-            "Download it again."
-        )
+def _damaged(file: Fetch, size: int) -> TransferError:
+    return TransferError(
+        f"{file.target.name} did not arrive as it was stored: {size:,} of {file.size:,} bytes, or other ones. "
+        "Download it again."
+    )
 
 
 def _check(response: Response, what: str) -> None:
     if response.status < 300:
         return
-    reason = "the signed URL has expired; ask again" if response.status == 403 else f"storage says {response.status}"
+    reason = (
+        "the signed URL has expired; ask again" if response.status == REFUSED else f"storage says {response.status}"
+    )
     raise TransferError(f"{what}: {reason}.")
-
-
-def _together(jobs: list[Callable[[], Any]]) -> list[Any]:
-    """Do all, several at once. The first error stops those that have not begun, and is raised."""
-    if len(jobs) == 1:
-        return [jobs[0]()]
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, max(len(jobs), 1))) as pool:
-        futures = [pool.submit(job) for job in jobs]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        pool.shutdown(wait=True, cancel_futures=True)
-        failed = next((f for f in futures if not f.cancelled() and f.exception() is not None), None)
-        return [f.result() for f in ([failed] if failed else futures)]

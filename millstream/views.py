@@ -188,10 +188,14 @@ class RemoteFile(View, frozen=True, kw_only=True):
 
 
 class OutputView(View, frozen=True, kw_only=True):
+    """`files`: those of the page; `total_files` and `total_size` (bytes) are of all pages."""
+
     datastore: str
     prefix: str
     is_file: bool
     files: tuple[RemoteFile, ...]
+    total_files: int = 0
+    total_size: int = 0
     destination: str | None = None
     dataset: str | None = None
 
@@ -202,9 +206,10 @@ class StepOutputsView(View, frozen=True, kw_only=True):
 
 
 class OutputsView(View, frozen=True, kw_only=True):
-    """Step id -> what it left behind."""
+    """Step id -> what it left behind, as far as this page has it."""
 
     steps: dict[str, StepOutputsView]
+    continuation: str | None = None
 
 
 class PipelineView(View, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from orchestrator.catalog.experiments import Experiment
 from orchestrator.catalog.models import Model
 from orchestrator.catalog.snapshots import ManifestEntry
 from orchestrator.core.result import ModelRegistration
-from orchestrator.engine.resultview import SignedFile, sign_files
+from orchestrator.engine.outputview import SignedFile, sign_files
 from orchestrator.files import SYSTEM
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, RunId, Strict, UploadTarget, upload_target

@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from orchestrator.core.result import Metric
 from orchestrator.engine.logview import read_log
-from orchestrator.engine.resultview import Signing, StepOutputs, metrics_view, outputs_view
+from orchestrator.engine.outputview import OutputsPage, Signing, What, Wish, outputs_page
+from orchestrator.engine.resultview import metrics_view
 from orchestrator.engine.stepview import StepView, step_view, steps_view
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Strict
@@ -27,12 +28,6 @@ class MetricsBody(msgspec.Struct, frozen=True, kw_only=True):
     steps: dict[str, tuple[Metric, ...]]
 
 
-class OutputsBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Step id -> what it left behind."""
-
-    steps: dict[str, StepOutputs]
-
-
 class LogQuery(Strict, frozen=True, kw_only=True):
     offset: Annotated[int, Meta(ge=-(2**53), le=2**53, description="First byte; negative: so many from the end.")] = 0
     limit: Annotated[int, Meta(ge=1, le=LOG_LIMIT, description="The most bytes to read.")] = LOG_LIMIT
@@ -40,6 +35,10 @@ class LogQuery(Strict, frozen=True, kw_only=True):
 
 class OutputsQuery(Strict, frozen=True, kw_only=True):
     step: Annotated[str, Meta(description="Only this step, by its id.")] = ""
+    output: Annotated[str, Meta(description="Only this output, by its name, and no artifacts.")] = ""
+    what: Annotated[What, Meta(description="Outputs of the steps, artifacts of their scripts, or both.")] = "all"
+    limit: Annotated[int, Meta(ge=1, le=5000, description="The most files to list, and the most steps.")] = 1000
+    continuation: Annotated[str, Meta(description="From the answer to the page before.")] = ""
 
 
 @route(
@@ -112,14 +111,24 @@ def get_metrics(service: Service, asked: Asked) -> Reply:
     "runs/{run_id}/outputs",
     summary="List the outputs",
     role=Role.READER,
-    answers={200: OutputsBody},
+    answers={200: OutputsPage},
     errors=(404,),
 )
 def get_outputs(service: Service, asked: Asked, query: OutputsQuery) -> Reply:
-    """Of the steps that have ended, with URLs to read the files, good for minutes."""
+    """Of the steps that have ended, with URLs to read the files, good for minutes.
+
+    Page by page: a step whose files do not fit is on several pages, each with some of them. The same page asked for
+    again has the same files under new URLs.
+    """
     signing = Signing(datastores=service.settings.datastores, seconds=service.settings.url_seconds)
-    task = outputs_view(service.memory, asked.path["run_id"], signing, step=query.step or None)
-    return Reply(body=OutputsBody(steps=service.world.run(task)))
+    wish = Wish(
+        step=query.step or None,
+        output=query.output or None,
+        what=query.what,
+        limit=query.limit,
+        continuation=query.continuation or None,
+    )
+    return Reply(body=service.world.run(outputs_page(service.memory, asked.path["run_id"], signing, wish)))
 
 
 ROUTES = (get_steps, get_step, get_log, get_metrics, get_outputs)

@@ -14,7 +14,7 @@ import pytest
 from azurerest import Account, Blobs, sas
 from azurerest import Transport as StorageTransport
 from millstream.errors import TransferError
-from millstream.transfer import BLOCK, LARGE, Fetch, fetch_all, send_all
+from millstream.transfer import BLOCK, LARGE, Fetch, Send, fetch_all, send_all
 from millstream.transport import Transport
 from millstream.views import UploadTarget
 
@@ -45,8 +45,8 @@ def test_a_large_file_goes_up_and_comes_down_in_blocks(blobs: Blobs, container: 
     target = UploadTarget(
         url=signed(blobs, container, "cw"), headers={"x-ms-blob-type": "BlockBlob", "If-None-Match": "*"}
     )
-    assert send_all(transport, [(tmp_path / "up", target)]) == 1
-    assert send_all(transport, [(tmp_path / "up", target)]) == 0
+    assert send_all(transport, [Send(path=tmp_path / "up", target=target)]) == 1
+    assert send_all(transport, [Send(path=tmp_path / "up", target=target)]) == 0
     sha256 = hashlib.sha256(data).hexdigest()
     wish = Fetch(url=signed(blobs, container, "r"), size=len(data), sha256=sha256, target=tmp_path / "down")
     assert fetch_all(transport, [wish]) == 1

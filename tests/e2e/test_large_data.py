@@ -31,5 +31,6 @@ def test_many_files_and_a_large_one_pass_from_step_to_step(service: Service, tmp
     small = sum(len(str(number)) * 20 for number in range(FILES))
     assert found["log"][-1] == f"{FILES + 1} {LARGE + small}"
     assert found["listed"] == FILES + 1
-    assert found["list bytes"] < 1000 * FILES
+    assert found["list pages"] == 3
+    assert found["page bytes"] < 600 * 1000
     assert found["memory"] < MEMORY

@@ -30,6 +30,7 @@ from millstream import (
     RunFailed,
     Workspace,
 )
+from millstream.outputs import output_files, step_outputs
 from tests.azurite import Azurite
 from tests.service import TOKEN, Service, running_service
 
@@ -368,5 +369,5 @@ def test_scripts_that_misbehave_with_outputs(workspace: Workspace, steps: Steps)
     inside = OutputFileDatasetConfig("out")
     linked = "import os, sys\nos.symlink('/etc/hostname', sys.argv[1] + '/host')\nopen(sys.argv[1] + '/a', 'w').close()"
     run = steps.run(steps("linked", linked, arguments=[inside]))
-    (view,) = workspace.api.outputs(run.id).steps["linked"].outputs.values()
-    assert [file.path for file in view.files] == ["a"]
+    (output,) = step_outputs(workspace.api, run.id, "linked").outputs
+    assert [stored.file.path for stored in output_files(workspace.api, run.id, "linked", output)] == ["a"]

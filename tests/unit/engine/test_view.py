@@ -12,7 +12,8 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.result import File, Metric, OutputData, StepResult
 from orchestrator.core.states import ClaimState, RunStatus, StepStatus
 from orchestrator.engine.cancel import cancel
-from orchestrator.engine.resultview import Signing, metrics_view, outputs_view
+from orchestrator.engine.outputview import Signing, Wish, outputs_page
+from orchestrator.engine.resultview import metrics_view
 from orchestrator.engine.stepview import status_of, step_view, steps_view
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import run_view
@@ -135,7 +136,7 @@ def test_an_unknown_run_is_said_to_be_unknown(run: str) -> None:
         steps_view(runner.memory, run),
         step_view(runner.memory, run, "a"),
         metrics_view(runner.memory, run),
-        outputs_view(runner.memory, run, SIGNING),
+        outputs_page(runner.memory, run, SIGNING, Wish()),
         change_tags(runner.memory, run, {}, most_bytes=100),
     ):
         with pytest.raises(UnknownThing) as caught:
@@ -171,15 +172,15 @@ def test_metrics_and_outputs_are_those_of_committed_steps() -> None:
     runner.deliver()
     metrics = runner.world.run(metrics_view(runner.memory, "run1"))
     assert [(metric.name, metric.value) for metric in metrics["a"]] == [("auc", 0.9)]
-    views = runner.world.run(outputs_view(runner.memory, "run1", SIGNING))
+    views = runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish())).steps
     assert list(views) == ["a"]
     outputs = views["a"].outputs
     assert outputs["out"].files[0].url == f"memory://data/{outputs['out'].prefix}/m"
     assert outputs["one"].files[0].url == "memory://data/one"
     assert outputs["gone"].files == ()
     assert views["a"].artifacts[0].url.startswith("memory://millstream/runs/run1/a/1-")
-    assert runner.world.run(outputs_view(runner.memory, "run1", SIGNING, step="b")) == {}
-    assert runner.world.run(outputs_view(runner.memory, "run1", SIGNING, step="a")) == views
+    assert runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish(step="b"))).steps == {}
+    assert runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish(step="a"))).steps == views
 
 
 def test_a_large_result_is_read_from_its_blob() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from millstream.errors import InvalidRequest, TransferError
-from millstream.transfer import Fetch, below, fetch_all, send, send_all
+from millstream.transfer import Fetch, Send, below, fetch_all, send, send_all
 from millstream.transport import Transport
 from millstream.views import UploadTarget
 from tests.unit.millstream.loopback import Answer, Asked, Loopback, loopback
@@ -68,7 +68,7 @@ def transport() -> Transport:
 def test_many_files_go_up_and_come_down_again(store: Store, transport: Transport, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}").write_bytes(bytes([number]) * number * 1000)
-    sent = send_all(transport, [(tmp_path / f"{n}", store.target(f"/{n}")) for n in range(40)])
+    sent = send_all(transport, [Send(path=tmp_path / f"{n}", target=store.target(f"/{n}")) for n in range(40)])
     assert sent == 40
     down = tmp_path / "down"
     wishes = [store.fetch(f"/{n}", down / f"sub{n % 3}" / f"{n}", sha256=_sum(store.blobs[f"/{n}"])) for n in range(40)]
