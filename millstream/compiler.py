@@ -10,6 +10,7 @@ from millstream.dataset import AbstractDataset
 from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.graph import Graph
 from millstream.parameter import PipelineParameter
+from millstream.path_parts import path_of
 from millstream.steps import PipelineStep
 from millstream.wiring import InPort, Produced
 from orchestrator.core.definition import (
@@ -95,7 +96,7 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         allow_reuse=step.allow_reuse,
         version=step.version,
         retry=step.retry,
-        timeout_seconds=None if step.timeout_seconds is None else float(step.timeout_seconds),
+        timeout_seconds=step.timeout,
     )
 
 
@@ -123,4 +124,4 @@ def _source(source: wiring.Source, graph: Graph) -> Source:
         case PipelineParameter():
             return ParameterSource(name=source.name)
         case _:
-            return DatastoreSource(datastore=source.datastore_name, path=source.path_on_datastore)
+            return DatastoreSource(datastore=source.datastore_name, path=path_of(source.parts))

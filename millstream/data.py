@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
 from millstream.explained import Explained
-from millstream.tokens import data_token, data_variable
+from millstream.path_parts import PathPart, path_parts, path_text
+from millstream.tokens import Token, data_token, data_variable, refuse_tokens
 from orchestrator.core.definition import Output, Registration
-from orchestrator.core.names import DATA_PATH, PATH, PORT, shown
+from orchestrator.core.names import PATH, PORT, shown
 
 if TYPE_CHECKING:
     from millstream.datastore import Datastore
@@ -25,8 +26,10 @@ INPUT_MODES = ("mount", "download")
 OUTPUT_MODES = ("mount", "upload")
 
 
-class DataReference:
+class DataReference(Token):
     """A file or folder of a datastore. `mode` is "mount" or "download"; both bring a copy before the script starts.
+
+    PipelineParameters may be part of the path.
 
     Without a `data_reference_name`, the name is made from the path (v1 draws a random one), or is the datastore's.
     """
@@ -43,7 +46,8 @@ class DataReference:
     ) -> None:
         refuse_unknown(DataReference.__init__, unknown)
         self.datastore = datastore
-        self.path_on_datastore = DATA_PATH.check(tidy(path_on_datastore), "path_on_datastore")
+        self.parts: tuple[PathPart, ...] = path_parts(path_on_datastore, "path_on_datastore")
+        self.path_on_datastore = path_text(self.parts)
         self.data_reference_name = PORT.check(
             data_reference_name or port_name(self.path_on_datastore or self.datastore_name), "data_reference_name"
         )
@@ -61,7 +65,8 @@ class DataReference:
 
     def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
         """A reference to `path` below this one."""
-        below = "/".join(part for part in (self.path_on_datastore, tidy(path)) if part)
+        more = path_text(path_parts(path, "path"))
+        below = "/".join(part for part in (self.path_on_datastore, more) if part)
         return DataReference(self.datastore, data_reference_name, below, self.mode, self.path_on_compute)
 
     def as_mount(self) -> DataReference:
@@ -93,7 +98,7 @@ class DataReference:
         return f"DataReference({self.name!r}: {self.path_on_datastore!r} in {self.datastore_name!r})"
 
 
-class PipelineData(Explained):
+class PipelineData(Token, Explained):
     """What one step writes and others read: a file or a folder, as the script likes.
 
     With `output_mode` "upload", the script writes to `output_path_on_compute` in its working folder. `datastore` None
@@ -186,7 +191,7 @@ class PipelineData(Explained):
         return f"PipelineData({self.name!r})"
 
 
-class InputPortBinding:
+class InputPortBinding(Token):
     """Data as an input of a step under a name of its own."""
 
     def __init__(
@@ -216,11 +221,6 @@ class InputPortBinding:
         return f"InputPortBinding({self.name!r}, {self.bind_object!r})"
 
 
-def tidy(path: str | None) -> str:
-    """A path of a datastore as it is kept: `/` between its parts, none at its ends, no "."."""
-    return "/".join(part for part in (path or "").replace("\\", "/").strip("/").split("/") if part != ".")
-
-
 def port_name(text: str) -> str:
     """A port name made from any text, always the same one."""
     return re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")[:128] or "data"
@@ -230,7 +230,8 @@ def compute_path(path: str | None) -> str | None:
     """A path relative to the working folder; unlike in a datastore, a leading / would mean another place."""
     if path is None:
         return None
-    return PATH.check(path.replace("\\", "/").rstrip("/").removeprefix("./"), "path_on_compute")
+    plain = path.replace("\\", "/").rstrip("/").removeprefix("./")
+    return PATH.check(refuse_tokens(plain, "path_on_compute"), "path_on_compute")
 
 
 def _mode(mode: str, known: tuple[str, ...], what: str) -> str:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from millstream.data import tidy
-from orchestrator.core.names import DATA_PATH
+from millstream.path_parts import PathPart, path_parts, path_text
 
 if TYPE_CHECKING:
     from millstream.datastore import Datastore
 
 
 class DataPath:
-    """A file, a folder or a pattern of a datastore. `name` is only a label."""
+    """A file, a folder or a pattern of a datastore. PipelineParameters may be part of the path; `name` is a label."""
 
     def __init__(
         self,
@@ -24,7 +23,8 @@ class DataPath:
         if datastore is None:
             raise ValueError("A DataPath needs a datastore.")
         self.datastore = datastore
-        self.path_on_datastore = DATA_PATH.check(tidy(path_on_datastore), "path_on_datastore")
+        self.parts: tuple[PathPart, ...] = path_parts(path_on_datastore, "path_on_datastore")
+        self.path_on_datastore = path_text(self.parts)
         self.name = name
 
     @property

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from millstream.tokens import data_token
+from millstream.tokens import Token, data_token
 from orchestrator.core.names import PATH
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetConsumptionConfig:
+class DatasetConsumptionConfig(Token):
     """`dataset` is a dataset, a PipelineParameter whose default is one, or an output that is one.
 
     `mode` "direct": the script gets the dataset by `Run.get_context().input_datasets[name]`; "mount", "download": its

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from millstream.data import DataReference, tidy
+from millstream.data import DataReference
 from millstream.data_path import DataPath
 from millstream.errors import InvalidRequest
+from millstream.path_parts import tidy
+from millstream.tokens import refuse_tokens
 from orchestrator.core.dataset import DatastoreFiles, Source, WebFile
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def place_of(target: Any) -> Place:
         store, path = target, ""
     if isinstance(store, str) or not hasattr(store, "upload"):
         raise TypeError(f"The target is {target!r}. Use a Datastore, a DataPath of one, or (datastore, 'path').")
-    return Place(store, tidy(path))
+    return Place(store, tidy(refuse_tokens(path, "target")))
 
 
 def _each(path: Any) -> Iterator[tuple[Source, Workspace | None]]:
@@ -72,9 +74,10 @@ def _each(path: Any) -> Iterator[tuple[Source, Workspace | None]]:
 
 
 def _in_datastore(store: Datastore | str, path: str) -> tuple[Source, Workspace | None]:
+    plain = tidy(refuse_tokens(path, "path"))
     if isinstance(store, str):
-        return DatastoreFiles(datastore=store, path=tidy(path)), None
-    return DatastoreFiles(datastore=store.name, path=tidy(path)), store.workspace
+        return DatastoreFiles(datastore=store, path=plain), None
+    return DatastoreFiles(datastore=store.name, path=plain), store.workspace
 
 
 def _web(url: str) -> WebFile:

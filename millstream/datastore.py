@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
 from millstream.console import amount, say
-from millstream.data import DataReference, tidy
+from millstream.data import DataReference
 from millstream.errors import InvalidRequest
 from millstream.explained import Explained
+from millstream.path_parts import tidy
 from millstream.progress import Progress
 from millstream.transfer import Fetch, Send, below, fetch_all, send_all
 from millstream.views import UploadTarget

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from millstream.data import compute_path, tidy
+from millstream.data import compute_path
 from millstream.data_path import DataPath
 from millstream.dataset_consumption import UNNAMED, DatasetConsumptionConfig
 from millstream.dataset_types import DataType, column_types, header_of
 from millstream.parameter import PipelineParameter
-from millstream.tokens import data_token, parts_of
+from millstream.path_parts import path_parts, tidy
+from millstream.tokens import Token, data_token
 from orchestrator.core.dataset import (
     DatasetView,
     DelimitedFormat,
@@ -52,7 +53,7 @@ class OutputPort:
         return self.name or "output"
 
 
-class OutputDatasetConfig:
+class OutputDatasetConfig(Token):
     """An output of a step that is a dataset."""
 
     mode = "mount"
@@ -328,14 +329,7 @@ def _destination(given: Any) -> tuple[str | None, list[Any]]:
     else:
         raise TypeError(f"A destination is a Datastore, a DataPath, or (datastore, 'path'), not {given!r}.")
     name = store if isinstance(store, str) or store is None else store.name
-    if isinstance(path, PipelineParameter):
-        return name, [path]
-    where = "OutputFileDatasetConfig, destination"
-    parts = parts_of(tidy(path), where)
-    for part in parts:
-        if not isinstance(part, str | PipelineParameter):
-            raise TypeError(f"{where}: {part!r} cannot be part of a path. Use texts and PipelineParameters.")
-    return name, parts
+    return name, list(path_parts(path, "OutputFileDatasetConfig, destination"))
 
 
 def _part(part: str | PipelineParameter) -> Literal | FromParameter:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.data_path import DataPath
-from millstream.tokens import parameter_token
+from millstream.path_parts import plain_path
+from millstream.tokens import Token, parameter_token
 from orchestrator.core.definition import DataPathValue, DatasetValue, Parameter, ParameterValue
 from orchestrator.core.names import PARAMETER, shown
 from orchestrator.core.parameters import DATA_TYPES, TYPES, type_of
 
 
-class PipelineParameter:
+class PipelineParameter(Token):
     """A named value with a default, which decides its type: int, float, bool, str, a DataPath or a dataset.
 
-    Use it among the `arguments` or in the `params` of a step. One that stands for data is an input: give a DataPath as
+    Use it among the `arguments` or in the `params` of a step, in texts (f"x-{parameter}"), in paths of a datastore, and
+    as a step's `timeout_seconds`. One that stands for data is an input: give a DataPath as
     `(parameter, DataPathComputeBinding())`, a dataset as `DatasetConsumptionConfig(name, parameter)`.
     """
 
@@ -57,5 +59,6 @@ def value_of(given: Any) -> Any:
     if isinstance(given, DatasetConsumptionConfig):
         given = given.dataset
     if isinstance(given, DataPath):
-        return DataPathValue(datastore=given.datastore_name, path=given.path_on_datastore)
+        path = plain_path(given.parts, "The value of a parameter")
+        return DataPathValue(datastore=given.datastore_name, path=path)
     return DatasetValue(id=given.content_id) if isinstance(given, AbstractDataset) else given

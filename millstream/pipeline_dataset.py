@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from millstream.dataset_types import DataType, header_of
 from millstream.output_config import names_of, split_of, table_view
-from millstream.tokens import data_token
+from millstream.tokens import Token, data_token
 from orchestrator.core.dataset import DatasetView, DelimitedFormat, DropColumns, KeepColumns, ParquetFormat
 from orchestrator.core.definition import Registration
 from orchestrator.core.names import DATASET, PATH, PORT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 D = TypeVar("D", bound="PipelineOutputAbstractDataset")
 
 
-class PipelineOutputAbstractDataset:
+class PipelineOutputAbstractDataset(Token):
     """What a step writes as PipelineData, as a dataset. It may stand among the outputs of that step, and need not."""
 
     mode = "direct"

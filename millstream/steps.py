@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from millstream.arguments import refuse_unknown
 from millstream.environment import Environment
-from millstream.wiring import environment_of, wire
+from millstream.parameter import PipelineParameter
+from millstream.tokens import refuse_tokens
+from millstream.wiring import Wiring, environment_of, wire
+from orchestrator.core.definition import FromParameter
 from orchestrator.core.errors import Problem
-from orchestrator.core.kinds import KINDS
-from orchestrator.core.names import SCRIPT, STEP_NAME, shown
+from orchestrator.core.kinds import KINDS, RUN_SETTINGS
+from orchestrator.core.names import SCRIPT, STEP_NAME, shown, suggestion
 from orchestrator.core.retry import RetryPolicy
 
 DEFAULT_COMPUTE = "function"
@@ -37,7 +39,7 @@ class PipelineStep:
         allow_reuse: bool = True,
         version: str | None = None,
         retry: RetryPolicy | int | None = None,
-        timeout_seconds: float | None = None,
+        timeout_seconds: float | PipelineParameter | None = None,
     ) -> None:
         self.name = STEP_NAME.check(name, "name")
         what = f"Step {shown(name)}"
@@ -51,8 +53,10 @@ class PipelineStep:
         self.retry = retry_policy(retry)
         limit = getattr(runconfig, "max_run_duration_seconds", None) if timeout_seconds is None else timeout_seconds
         self.timeout_seconds = limit
+        self.timeout = _timeout(limit, self.wiring, what)
         environment = getattr(runconfig, "environment", None)
-        self.wishes: dict[str, Any] = environment.wishes() if isinstance(environment, Environment) else {}
+        wishes = environment.wishes() if isinstance(environment, Environment) else {}
+        self.wishes: dict[str, Any] = self.wiring.setting(wishes, f"{what}, environment")
         self.predecessors: list[PipelineStep] = []
         for output in self.wiring.outputs:
             output.port.producer = self
@@ -88,7 +92,8 @@ class PythonScriptStep(PipelineStep):
     """Runs `python <script_name> <arguments>` in a copy of `source_directory`.
 
     `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
-    first) and `timeout_seconds`. `hash_paths` and `runconfig_pipeline_params` are accepted and mean nothing.
+    first) and `timeout_seconds`, which may be a parameter. `runconfig_pipeline_params` are recorded: a step runs on one
+    node. `hash_paths` means nothing.
     """
 
     kind = "python_script"
@@ -110,15 +115,13 @@ class PythonScriptStep(PipelineStep):
         hash_paths: Any = None,
         *,
         retry: RetryPolicy | int | None = None,
-        timeout_seconds: float | None = None,
+        timeout_seconds: float | PipelineParameter | None = None,
         **unknown: Any,
     ) -> None:
         del hash_paths
         refuse_unknown(PythonScriptStep.__init__, unknown)
         self.script_name = SCRIPT.check(str(script_name).replace("\\", "/").removeprefix("./"), "script_name")
-        if runconfig_pipeline_params:
-            names = ", ".join(runconfig_pipeline_params)
-            warnings.warn(f"runconfig_pipeline_params ({names}) have no meaning here: left aside.", stacklevel=2)
+        refuse_tokens(self.script_name, "script_name")
         super().__init__(
             name or str(script_name),
             inputs=inputs,
@@ -133,10 +136,12 @@ class PythonScriptStep(PipelineStep):
             retry=retry,
             timeout_seconds=timeout_seconds,
         )
+        self.run_settings = _run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"script": self.script_name, **({"environment": self.wishes} if self.wishes else {})}
+        recorded = {"environment": self.wishes, "run_settings": self.run_settings}
+        return {"script": self.script_name, **{name: value for name, value in recorded.items() if value}}
 
     def source_problem(self, folder: Path) -> Problem | None:
         script = folder / self.script_name
@@ -147,6 +152,25 @@ class PythonScriptStep(PipelineStep):
         if self.source_directory is None:
             fix += " Give the step a source_directory, or the pipeline a default_source_directory."
         return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script.absolute()}.", fix)
+
+
+def _run_settings(given: Mapping[str, Any] | None, wiring: Wiring, what: str) -> dict[str, Any]:
+    """v1's runconfig_pipeline_params. Raises ValueError for a name that v1 does not have either."""
+    unknown = [name for name in given or {} if name not in RUN_SETTINGS]
+    if unknown:
+        hint = suggestion(unknown[0], RUN_SETTINGS, "names")
+        raise ValueError(f"{what}: runconfig_pipeline_params has {shown(unknown[0])}, which is not known. {hint}")
+    made: dict[str, Any] = wiring.setting(dict(given or {}), f"{what}, runconfig_pipeline_params")
+    return made
+
+
+def _timeout(given: Any, wiring: Wiring, what: str) -> float | FromParameter | None:
+    if isinstance(given, PipelineParameter):
+        wiring.parameters.append(given)
+        return FromParameter(name=given.name)
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int | float)):
+        raise TypeError(f"{what}: timeout_seconds must be a number or a PipelineParameter, not {given!r}.")
+    return None if given is None else float(given)
 
 
 def compute_name(target: Any, runconfig: Any, what: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+import msgspec
+
 from millstream.data import DataReference, InputPortBinding, PipelineData, port_name
 from millstream.data_path import DataPath, DataPathComputeBinding
 from millstream.dataset import AbstractDataset
@@ -19,6 +21,7 @@ from millstream.dataset_consumption import UNNAMED, DatasetConsumptionConfig
 from millstream.file_dataset import FileDataset, input_name
 from millstream.output_config import OutputDatasetConfig, OutputPort
 from millstream.parameter import PipelineParameter
+from millstream.path_parts import parameters_in
 from millstream.pipeline_dataset import PipelineOutputAbstractDataset
 from millstream.tokens import parts_of
 from orchestrator.core.dataset import DatasetView
@@ -99,6 +102,8 @@ class Wiring:
             )
         if isinstance(source, PipelineParameter):
             self.parameters.append(source)
+        if isinstance(source, DataReference | DataPath):
+            self.parameters.extend(parameters_in(source.parts))
         known = next((other for other in self.inputs if other.name == port.name), None)
         if known is None:
             self.inputs.append(port)
@@ -145,6 +150,32 @@ class Wiring:
             return Literal(value=text)
         made = (self._handle(part, place) or Literal(value=part) for part in parts)
         return Text(parts=tuple(made))
+
+    def setting(self, value: Any, where: str) -> Any:
+        """A setting as the definition has it: parameters in it, and in texts, stand for their values."""
+        match value:
+            case PipelineParameter() if not value.is_data:
+                self.parameters.append(value)
+                return msgspec.to_builtins(FromParameter(name=value.name))
+            case str():
+                return self._setting_text(value, where)
+            case Mapping():
+                return {str(key): self.setting(inner, where) for key, inner in value.items()}
+            case list() | tuple():
+                return [self.setting(inner, where) for inner in value]
+            case None | bool() | int() | float():
+                return value
+            case _:
+                raise TypeError(f"{where}: {_described(value)} cannot be a setting.")
+
+    def _setting_text(self, text: str, where: str) -> Any:
+        made = self.text(text, where)
+        if isinstance(made, Literal):
+            return text
+        for part in made.parts:
+            if not isinstance(part, Literal | FromParameter):
+                raise TypeError(f"{where}: {text!r} has data in it, and may have PipelineParameters only.")
+        return msgspec.to_builtins(made)
 
     def _free(self, name: str) -> str:
         """The name, or the next that no port of the step has."""

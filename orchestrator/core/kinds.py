@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.errors import Problem
-from orchestrator.core.names import SCRIPT
+from orchestrator.core.names import SCRIPT, shown, suggestion
+
+RUN_SETTINGS = ("NodeCount", "MpiProcessCountPerNode", "TensorflowWorkerCount", "TensorflowParameterServerCount")
+MOST_NODES = 100_000
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -24,15 +27,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class PythonScript(Settings, frozen=True, kw_only=True):
     """Runs `python <script> <arguments>` in the unpacked source folder. `script` is relative to that folder.
 
-    `environment` records what its author asked to find installed; it is kept, and decides nothing yet.
+    `environment` records what its author asked to find installed, `run_settings` on how many nodes and processes it was
+    to run (azureml-v1: runconfig_pipeline_params); they are kept, and decide nothing yet: a step runs on one node.
     """
 
     script: str
     environment: dict[str, Any] = {}
+    run_settings: dict[str, int] = {}
 
     def problems(self, field: str) -> Iterator[Problem]:
         if problem := SCRIPT.problem(self.script, f"{field}.script"):
             yield problem
+        for name, value in self.run_settings.items():
+            where = f"{field}.run_settings.{shown(name)[1:-1]}"
+            if name not in RUN_SETTINGS:
+                hint = suggestion(name, RUN_SETTINGS, "names")
+                yield Problem("InvalidSettings", where, f"There is no run setting {shown(name)}.", hint)
+            elif not 1 <= value <= MOST_NODES:
+                fix = f"Use 1 to {MOST_NODES:,}."
+                yield Problem("InvalidNumber", where, f"{shown(name)} is {value}.", fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

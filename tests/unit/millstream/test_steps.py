@@ -128,9 +128,8 @@ def test_names_versions_retries_and_timeouts() -> None:
     assert step(script_name="sub\\train.py").settings == {"script": "sub/train.py"}
 
 
-def test_what_means_nothing_here_is_accepted_and_said() -> None:
-    with pytest.warns(UserWarning, match="NodeCount"):
-        step(runconfig_pipeline_params={"NodeCount": 2}, hash_paths=["a"])
+def test_what_means_nothing_here_is_accepted() -> None:
+    assert step(hash_paths=["a"]).settings == step().settings
 
 
 CLEAN = PipelineData("clean")
