@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from millstream.changed_blob import ChangedBlob
     from millstream.experiment import Experiment
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII).fullmatch
@@ -103,6 +104,16 @@ class ScriptRun(Run):
     @property
     def properties(self) -> dict[str, str]:
         return dict(self._properties)
+
+    @property
+    def changed_blobs(self) -> list[ChangedBlob]:
+        """The blobs whose change has started the run, by path; none if nothing of the kind did.
+
+        For steps that take the parameter to which the schedule assigns the path of the change.
+        """
+        path = os.environ.get("MILLSTREAM_CHANGES")
+        found: list[ChangedBlob] = [] if path is None else late("millstream.changed_blob").read(path)
+        return found
 
     def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
         """Log a number, text or truth value. Logged again under the same name, it becomes a list."""

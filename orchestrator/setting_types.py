@@ -94,6 +94,12 @@ def queue_name(value: str) -> str:
     return value
 
 
+def blob_events(value: str) -> str:
+    if value not in ("polling", "eventgrid", "none"):
+        raise ValueError('it must be "polling", "eventgrid" or "none"')
+    return value
+
+
 def container_name(value: str) -> str:
     if not (3 <= len(value) <= 63 and re.fullmatch("[a-z0-9](-?[a-z0-9])*", value)):
         raise ValueError(f"{value!r} is not a container: 3 to 63 lower-case letters, digits and single hyphens")

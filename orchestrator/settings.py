@@ -105,6 +105,20 @@ class Settings:
     queue: str = _setting(
         "MILLSTREAM_QUEUE", types.queue_name, "Queue whose messages drive the steps.", "millstream-steps"
     )
+    blob_events: str = _setting(
+        "MILLSTREAM_BLOB_EVENTS",
+        types.blob_events,
+        "What tells of changed blobs, for schedules that wait for data: `polling`, a blob trigger that lists the "
+        "containers (not on the Flex plan); `eventgrid`, a blob trigger that Event Grid calls; `none`: the sweep "
+        "alone finds them, in a schedule's polling_interval.",
+        "none",
+    )
+    changes_queue: str = _setting(
+        "MILLSTREAM_CHANGES_QUEUE",
+        types.queue_name,
+        "Queue whose messages say that a batch of changed blobs may be due.",
+        "millstream-changes",
+    )
     claim_ttl: float = _setting(
         "MILLSTREAM_CLAIM_TTL_SECONDS",
         types.seconds,

@@ -10,7 +10,7 @@ from itertools import islice
 
 from orchestrator.core.job import Job
 from orchestrator.core.result import DatasetRegistration, File, StepError, StepResult
-from steps import environment, outputs, spool
+from steps import changes, environment, outputs, spool
 from steps.context import StepContext
 from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
@@ -117,6 +117,7 @@ class Attempt:
         step = self._job.step
         if step.snapshot is not None:
             own.snapshots.copy_to(step.snapshot, folders.code)
+        changes.bring(self._job, folders, own.store, own.settings.container)
         inputs = own.bringer.bring(self._job, folders, self._log, self._stop)
         paths = {port.name: outputs.place(port, folders) for port in step.outputs}
         for name in outputs.ARTIFACT_FOLDERS:

@@ -21,6 +21,7 @@ from azurerest import (
     Unreachable,
     blobfiles,
 )
+from orchestrator.core.datachange import COPY_OWNER
 from steps.parts import PART, Parts
 from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
 
@@ -30,8 +31,7 @@ FIRST = 1024 * 1024
 """Bytes that are asked for before the size of a blob is known."""
 WAITS = (0.1, 0.4, 1.6, 5.0)
 """Seconds before each further try of a write, or of a part of a large blob."""
-OWNER = "millstreamowner"
-"""The metadata that says which step made a copy."""
+OWNER = COPY_OWNER
 COPY_SECONDS = 3600.0
 _LOOK = 0.2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from orchestrator.core.changelist import VARIABLE
 from orchestrator.core.definition import (
     Argument,
     FromInput,
@@ -21,6 +22,7 @@ from orchestrator.core.definition import (
 from orchestrator.core.job import Job
 from orchestrator.core.parameters import text_of
 from orchestrator.core.resolving import parameters_used
+from steps import changes
 from steps.brought import Brought, DatasetOnDisk
 from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity
@@ -62,6 +64,8 @@ def of_step(
             raise InvalidStep(f"{name!r} cannot be the name of an environment variable.")
         environment[name] = resolved(value, job, inputs, outputs)
     environment |= _data(job, inputs, outputs)
+    if changes.address_of(job):
+        environment[VARIABLE] = str(folders.changes)
     workspace_id = uuid.uuid5(_NAMESPACE, f"{workspace.subscription_id}/{workspace.resource_group}/{workspace.name}")
     return environment | {
         "AZUREML_RUN_ID": run_id(job),

@@ -45,6 +45,11 @@ class Folders:
         return self.root / "spool.jsonl"
 
     @property
+    def changes(self) -> Path:
+        """The list of the changed blobs that have started the run, if any have."""
+        return self.root / "changes.json"
+
+    @property
     def info(self) -> Path:
         """What the script's run context is told."""
         return self.root / "step.json"

@@ -21,6 +21,8 @@ MOST_DEBOUNCE: Final = 24 * 3600
 MOST_WAIT: Final = 7 * 24 * 3600
 MOST_POLLING: Final = 24 * 60
 LONGEST_PATTERN: Final = 1024
+COPY_OWNER: Final = "millstreamowner"
+"""The metadata of a blob that says which step copied it to its destination."""
 OWN_FOLDERS: Final = ("runs", "azureml")
 """Folders at the root of a datastore where runs keep what they make: nothing there is ever a change."""
 

@@ -24,10 +24,14 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class DataPathValue(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="datapath"):
-    """The value of a parameter of type "datapath": a file or folder of a datastore."""
+    """The value of a parameter of type "datapath": a file or folder of a datastore.
+
+    `changes`: sha256 of the list of the blobs there whose change has started the run (`core.changelist`), if one has.
+    """
 
     datastore: str
     path: str
+    changes: str = ""
 
 
 class DatasetValue(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="dataset"):

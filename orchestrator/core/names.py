@@ -133,6 +133,7 @@ VARIABLE = _matching(
     r"(?!MILLSTREAM_)[A-Za-z_]\w{0,254}",
     "Use letters, digits and underscores, no digit first; names that begin with MILLSTREAM_ are the service's own.",
 )
+CHANGES = _matching("list of changes", r"[0-9a-f]{64}|", "Leave it out: schedules give it.")
 SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder and use the id that the service gives.")
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
-from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, shown, suggestion
+from orchestrator.core.names import CHANGES, DATA_PATH, DATASET_ID, DATASTORE, TEXT, shown, suggestion
 
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"\s*[+-]?[0-9]{1,19}\s*", re.ASCII)
@@ -127,14 +127,18 @@ def _string(value: Any) -> str | None:
 
 
 def _datapath(value: Any) -> DataPathValue | None:
-    """{"kind": "datapath", "datastore", "path"}, or v1's {"DataStoreName", "RelativePath"}, with or without a
-    {"LiteralValue": ...} around it.
+    """{"kind": "datapath", "datastore", "path"}, with "changes" if it comes from an earlier run; or v1's
+    {"DataStoreName", "RelativePath"}, with or without a {"LiteralValue": ...} around it.
     """
     match value:
         case DataPathValue():
             found = value
         case {"kind": "datapath", "datastore": str(datastore), "path": str(path), **rest} if not rest:
             found = DataPathValue(datastore=datastore, path=path)
+        case {"kind": "datapath", "datastore": str(datastore), "path": str(path), "changes": str(changes), **rest} if (
+            not rest and CHANGES.allows(changes)
+        ):
+            found = DataPathValue(datastore=datastore, path=path, changes=changes)
         case {"DataStoreName": str(datastore), "RelativePath": str(path)} | {
             "LiteralValue": {"DataStoreName": str(datastore), "RelativePath": str(path)}
         }:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import azure.functions as func
 
 from orchestrator.catalog.submissions import Submitter
+from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.script_calls import may_call
 from orchestrator.settings import Settings
-from orchestrator.triggers import api, http, openapi, queue, timer
+from orchestrator.triggers import api, changes, http, openapi, queue, timer
 from orchestrator.triggers.auth import RunTokenAuthorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher
 from orchestrator.triggers.service import Runner, Service
@@ -22,7 +23,15 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
         datastores=settings.datastores,
         assignment_bytes=settings.assignment_bytes,
     )
-    service = Service(settings=settings, world=world, memory=memory, submitter=submitter, api_document=openapi.document)
+    intake = Intake(submitter, settings.datastores, settings.changes_queue)
+    service = Service(
+        settings=settings,
+        world=world,
+        memory=memory,
+        submitter=submitter,
+        intake=intake,
+        api_document=openapi.document,
+    )
     authorizer = RunTokenAuthorizer(
         TokenAuthorizer(settings.token_digests),
         settings.run_token_key.reveal().encode(),
@@ -32,4 +41,5 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
     app.register_functions(http.blueprint(Dispatcher(service, authorizer), api.ROUTES, settings.queue))
     app.register_functions(queue.blueprint(service))
     app.register_functions(timer.blueprint(service))
+    app.register_functions(changes.blueprint(service))
     return app

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from orchestrator.catalog.submissions import Submitter
+from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.ports import Task
 from orchestrator.settings import Settings
@@ -28,4 +29,5 @@ class Service:
     world: Runner
     memory: ProcessMemory
     submitter: Submitter
+    intake: Intake
     api_document: Callable[[], bytes]

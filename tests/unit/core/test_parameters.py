@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from orchestrator.core.definition import DataPathValue, DatasetValue, Definition, Parameter, ParameterValue, Step
 from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.parameters import coerce
 from orchestrator.core.validation import resolve_parameters
 
 PLACE = DataPathValue(datastore="blobs", path="a/b")
@@ -136,3 +137,11 @@ def test_unset_stands_for_the_default(kind: str) -> None:
     values, (warning,) = resolve_parameters(declaring(kind), {"p": UNSET, "q": UNSET})
     assert values == {"p": STANDARD[kind]}
     assert warning.field == "parameters.q"
+
+
+def test_the_list_of_changes_of_an_earlier_run_may_be_given_again() -> None:
+    parameter = Parameter(name="p", type="datapath", default=DataPathValue(datastore="d", path="x"))
+    given = {"kind": "datapath", "datastore": "d", "path": "in", "changes": "a" * 64}
+    assert coerce(parameter, given, "f") == DataPathValue(datastore="d", path="in", changes="a" * 64)
+    with pytest.raises(InvalidRequest):
+        coerce(parameter, {**given, "changes": "../secret"}, "f")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.catalog.submissions import Submitter
+from orchestrator.changes.intake import Intake
 from orchestrator.core.message import StepMessage
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.files import SYSTEM
@@ -54,6 +55,7 @@ class Api:
             world=self.world,
             memory=self.memory,
             submitter=submitter,
+            intake=Intake(submitter, self.settings.datastores, self.settings.changes_queue),
             api_document=openapi.document,
         )
         self.dispatcher = Dispatcher(self.service, authorizer or TokenAuthorizer(self.settings.token_digests))
