@@ -7,14 +7,15 @@ import sys
 
 from azurerest import Account
 from orchestrator.adapters.azure import AzureWorld
-from orchestrator.adapters.azure_files import AzureFiles
-from orchestrator.catalog import models, output_datasets
+from orchestrator.adapters.azure_data import equip
+from orchestrator.catalog import models, output_datasets, registered_datastores
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.settings import read
 from orchestrator.triggers import functions
-from steps.azure_store import AzureStore
+from steps.azure_store import routed
+from steps.datastores import AllDatastores
 from steps.environment import inherited
 from steps.service_access import service_access
 from steps.settings import WorkerSettings, WorkspaceIdentity
@@ -23,15 +24,15 @@ from steps.worker import StepWorker
 settings = read(os.environ)
 
 world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
-AzureFiles(world.blobs).install(world)
+containers = equip(world, settings.secret_keys, registered_datastores.revealing(world), os.environ)
 memory = ProcessMemory(
     EngineSettings(queue=settings.queue, claim_ttl=settings.claim_ttl, sweep_quiet=settings.sweep_quiet)
 )
 worker = StepWorker(
-    AzureStore(world.blobs),
+    routed(containers.at),
     WorkerSettings(
         cache_dir=settings.cache_dir,
-        datastores=settings.datastores,
+        datastores=AllDatastores(settings.datastores, registered_datastores.addressing(world)),
         workspace=WorkspaceIdentity(
             name=settings.workspace,
             subscription_id=settings.subscription_id,

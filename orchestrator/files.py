@@ -3,7 +3,10 @@
 The engine keeps its small documents by effects of `orchestrator.ports`. Here are the large things: sources, data, logs,
 outputs. Their bytes do not pass through the service; it hands out URLs that are good for one blob and minutes.
 
-Rules every world keeps: a container that is not there is an empty one; reads are retried, then raise Unavailable.
+`container` is an address: see `orchestrator.core.datastore`.
+
+Rules every world keeps: a container that is not there is an empty one; reads are retried, then raise Unavailable. A
+registered datastore that refuses the service, or is not there any more, raises Conflict.
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.core.datastore import Datastore
+from orchestrator.core.secret import Secret
 from orchestrator.ports import Effect
 
 SYSTEM = "millstream"
@@ -62,7 +67,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpload(Effect[Signed]):
-    """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then."""
+    """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then.
+
+    Raises Conflict for a datastore whose credential cannot sign URLs.
+    """
 
     container: str
     name: str
@@ -72,7 +80,10 @@ class SignUpload(Effect[Signed]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignDownload(Effect[str]):
-    """A URL to read the blob. Nothing is asked of storage, not even whether it exists."""
+    """A URL to read the blob. Nothing is asked of storage, not even whether it exists.
+
+    Raises Conflict for a datastore whose credential cannot sign URLs.
+    """
 
     container: str
     name: str
@@ -118,3 +129,15 @@ class ReadPart(Effect[Part | None]):
     name: str
     start: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryContainer(Effect[None]):
+    """Whether the container of a datastore, not registered yet, can be reached with this secret; `create` makes it.
+
+    Raises InvalidRequest naming what does not fit, Unavailable.
+    """
+
+    datastore: Datastore
+    secret: Secret = field(repr=False)
+    create: bool = False

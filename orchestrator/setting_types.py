@@ -2,46 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
-from typing import NoReturn
 
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.names import DATASTORE
 from orchestrator.core.run_token import SHORTEST_KEY
+from orchestrator.core.secret import Secret
 
 
 class InvalidSetting(MillstreamError):
     """A setting is missing or does not parse; `field` is its name. The service does not start."""
 
     code = "InvalidSetting"
-
-
-class Secret:
-    """A text that is handed on by `reveal()` and shown by nothing."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not serialised")
 
 
 def text(value: str) -> str:
@@ -58,6 +33,20 @@ def signing_key(value: str) -> Secret:
     if len(value.strip()) < SHORTEST_KEY:
         raise ValueError(f"it must have {SHORTEST_KEY} characters or more")
     return Secret(value.strip())
+
+
+def keys(value: str) -> tuple[Secret, ...]:
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not parts or not all(_is_key(part) for part in parts):
+        raise ValueError("it must be one or more keys of 32 bytes in base64, separated by commas")
+    return tuple(map(Secret, parts))
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) == 32
+    except (binascii.Error, ValueError):
+        return False
 
 
 def seconds(value: str) -> float:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import setting_types as types
+from orchestrator.core.secret import Secret
 
 PREFIX = "MILLSTREAM_"
 _HEAD = """\
@@ -44,7 +45,7 @@ def _setting(variable: str, parse: Callable[[str], Any], meaning: str, default: 
 class Settings:
     """What the service was configured with. `storage` is the only setting without a default."""
 
-    storage: types.Secret = _setting(
+    storage: Secret = _setting(
         "AzureWebJobsStorage", types.secret, "Connection string of the storage account that holds everything."
     )
     token_sha256: tuple[str, ...] = _setting(
@@ -54,18 +55,18 @@ class Settings:
         "changed without a gap. Without this setting and MILLSTREAM_TOKEN every call is refused.",
         (),
     )
-    token: types.Secret = _setting(
+    token: Secret = _setting(
         "MILLSTREAM_TOKEN",
         types.secret,
         "A bearer token that is accepted, in clear: for a machine of one's own.",
-        types.Secret(""),
+        Secret(""),
     )
-    run_token_key: types.Secret = _setting(
+    run_token_key: Secret = _setting(
         "MILLSTREAM_RUN_TOKEN_KEY",
         types.signing_key,
         "Signs the tokens by which the scripts of steps call the service (docs/in-a-step.md): 32 characters or more, "
         "random, the same for all instances. Without it scripts get no token, and reach nothing.",
-        types.Secret(""),
+        Secret(""),
     )
     workspace: str = _setting("MILLSTREAM_WORKSPACE", types.text, "Name of the workspace.", "millstream")
     subscription_id: str = _setting(
@@ -95,6 +96,14 @@ class Settings:
         types.containers,
         "JSON object: datastore name -> blob container. The first is the default datastore.",
         lambda: {"workspaceblobstore": "workspaceblobstore"},
+    )
+    secret_keys: tuple[Secret, ...] = _setting(
+        "MILLSTREAM_SECRET_KEYS",
+        types.keys,
+        "Keys of 32 bytes in base64 that encrypt the secrets of registered datastores in the tables. The first one "
+        "encrypts, all of them decrypt, so a key can be changed without a gap. Without this setting no datastore with "
+        "a secret can be registered.",
+        (),
     )
     computes: Mapping[str, str] = _setting(
         "MILLSTREAM_COMPUTES",

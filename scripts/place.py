@@ -1,7 +1,8 @@
-"""The files of one local service: its token, its settings, its data and the note that tells clients where it is."""
+"""The files of one local service: token, key, settings, data and the note that tells clients where it is."""
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import json
@@ -40,6 +41,10 @@ class Place:
         return self.folder / "run-token-key"
 
     @property
+    def secret_key_file(self) -> Path:
+        return self.folder / "secret-key"
+
+    @property
     def settings_file(self) -> Path:
         return self.folder / "local.settings.json"
 
@@ -61,6 +66,13 @@ class Place:
         if not self.run_token_key_file.exists():
             _write_private(self.run_token_key_file, secrets.token_urlsafe(32))
         return self.run_token_key_file.read_text().strip()
+
+    def secret_key(self) -> str:
+        """What encrypts the secrets of registered datastores, made at the first call and kept."""
+        self.prepare()
+        if not self.secret_key_file.exists():
+            _write_private(self.secret_key_file, base64.b64encode(secrets.token_bytes(32)).decode())
+        return self.secret_key_file.read_text().strip()
 
     def prepare(self) -> None:
         """Make the folder, and keep others out: Azurite's files in it are as open as the umask says."""
@@ -85,6 +97,7 @@ class Place:
             "AzureWebJobsStorage": connection_string,
             "MILLSTREAM_TOKEN_SHA256": hashlib.sha256(self.token().encode()).hexdigest(),
             "MILLSTREAM_RUN_TOKEN_KEY": self.run_token_key(),
+            "MILLSTREAM_SECRET_KEYS": self.secret_key(),
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
         }
         document = {"IsEncrypted": False, "Values": values, "devhost": _KNOBS}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 from azurerest import (
     BlobProperties,
@@ -23,7 +23,8 @@ from azurerest import (
 )
 from orchestrator.core.datachange import COPY_OWNER
 from steps.parts import PART, Parts
-from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
+from steps.routed_store import RoutedStore
+from steps.store import BlobExists, BlobMissing, Listed, Preallocating, Store, StoreFailed
 
 T = TypeVar("T")
 
@@ -37,12 +38,20 @@ _LOOK = 0.2
 
 
 class AzureStore:
-    """`steps.store.Store` over `azurerest`. Thread-safe."""
+    """`steps.store.Store` over `azurerest`. Thread-safe. own: of the service's account, where containers are made by
+    the first write to them; elsewhere they must be there.
+    """
 
     def __init__(
-        self, blobs: Blobs, *, parts: Parts | None = None, sleep: Callable[[float], None] = time.sleep
+        self,
+        blobs: Blobs,
+        *,
+        own: bool = True,
+        parts: Parts | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._blobs = blobs
+        self._own = own
         self._parts = parts or Parts()
         self._sleep = sleep
 
@@ -123,7 +132,7 @@ class AzureStore:
         self._repeat(container, lambda: self._copy(container, name, target, owner, replace))
 
     def _copy(self, container: str, name: str, target: str, owner: str, replace: bool) -> None:
-        source = self._blobs.url(container, name)
+        source = self._blobs.source_url(container, name)
         mark = {OWNER: owner}
         try:
             free = None if replace else "*"
@@ -190,10 +199,34 @@ class AzureStore:
         try:
             return write()
         except NotFound as fault:
-            if fault.code != "ContainerNotFound":
+            if fault.code != "ContainerNotFound" or not self._own:
                 raise
         self._blobs.create_container(container)
         return write()
+
+
+class Place(Protocol):
+    """A container, and the client of its account."""
+
+    @property
+    def blobs(self) -> Blobs: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def own(self) -> bool: ...
+
+
+def routed(at: Callable[[str], Place]) -> RoutedStore:
+    """The containers of all accounts as one store; `at` leads from an address to its place. Parts are shared by all."""
+    parts = Parts()
+
+    def lead(address: str) -> tuple[Store, str]:
+        place = at(address)
+        return AzureStore(place.blobs, own=place.own, parts=parts), place.name
+
+    return RoutedStore(lead)
 
 
 def _read_full(source: BinaryIO) -> bytes:

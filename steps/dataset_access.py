@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import BinaryIO
 from orchestrator.datasets.access import Blob
 from orchestrator.datasets.local import write_whole
 from orchestrator.datasets.web import open_web
-from steps.datastores import container_of
+from steps.datastores import Datastores, container_of
 from steps.failures import InputUnusable, StorageFailed
 from steps.stop import Stop
 from steps.store import BlobMissing, Listed, Store, StoreFailed
@@ -32,7 +32,7 @@ class StoreAccess:
 
     store: Store
     pool: Pool
-    datastores: Mapping[str, str]
+    datastores: Datastores
     scratch: Path
     stop: Stop
     web_bytes: int

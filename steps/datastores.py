@@ -1,16 +1,39 @@
-"""Names of datastores, and the containers behind them."""
+"""Names of datastores, and the addresses of the containers behind them (see `orchestrator.core.datastore`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
-from steps.failures import InvalidStep
+from orchestrator.core.errors import MillstreamError, UserError
+from steps.failures import InvalidStep, StorageFailed
 
 
-def container_of(datastores: Mapping[str, str], datastore: str) -> str:
-    """Raises InvalidStep."""
+class Datastores(Protocol):
+    """Addresses by name; a mapping is one. `__getitem__` raises KeyError, or a MillstreamError that says more."""
+
+    def __getitem__(self, name: str, /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AllDatastores:
+    """Those of the settings, which cost nothing, and those registered, for which `find` is asked each time."""
+
+    configured: Mapping[str, str]
+    find: Callable[[str], str]
+
+    def __getitem__(self, name: str, /) -> str:
+        return self.configured[name] if name in self.configured else self.find(name)
+
+
+def container_of(datastores: Datastores, datastore: str) -> str:
+    """The address of the container behind a datastore. Raises InvalidStep, StorageFailed."""
     try:
         return datastores[datastore]
     except KeyError:
-        known = ", ".join(sorted(datastores))
-        raise InvalidStep(f"There is no datastore {datastore!r}; there are: {known}.") from None
+        raise InvalidStep(f"There is no datastore {datastore!r}.") from None
+    except UserError as error:
+        raise InvalidStep(error.message) from error
+    except MillstreamError as error:
+        raise StorageFailed(f"The datastore {datastore!r} could not be looked up: {error.message}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from orchestrator.core.result import File
 from steps.brought import Brought, Tally
 from steps.dataset_access import StoreAccess
 from steps.dataset_inputs import DatasetBringer, is_evaluated
-from steps.datastores import container_of
+from steps.datastores import Datastores, container_of
 from steps.failures import InputMissing, InputUnusable, InvalidStep, StorageFailed
 from steps.log import StepLog
 from steps.paths import UnsafeName, below
@@ -39,11 +38,14 @@ class _Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bringer:
-    """Brings the inputs of attempts. datastores: container of each. web_bytes: the most a file of the web may have."""
+    """Brings the inputs of attempts.
+
+    datastores: address of each one's container. web_bytes: the most a file of the web may have.
+    """
 
     store: Store
     pool: Pool
-    datastores: Mapping[str, str]
+    datastores: Datastores
     web_bytes: int
 
     def bring(self, job: Job, folders: Folders, log: StepLog, stop: Stop) -> dict[str, Brought]:

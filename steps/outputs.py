@@ -20,7 +20,7 @@ from orchestrator.core.patterns import fits
 from orchestrator.core.result import DatasetRegistration, File, OutputData
 from orchestrator.core.rules.shape import destination_path
 from steps import environment
-from steps.datastores import container_of
+from steps.datastores import Datastores, container_of
 from steps.environment import LINK
 from steps.failures import InvalidStep, OutputNotWritten, OutputUnusable, StorageFailed
 from steps.log import StepLog
@@ -91,7 +91,7 @@ def find_outputs(
     job: Job,
     paths: Mapping[str, Path],
     folders: Folders,
-    datastores: Mapping[str, str],
+    datastores: Datastores,
     log: StepLog,
     links: Mapping[str, DatasetDocument],
 ) -> list[Found]:
@@ -131,9 +131,7 @@ def _destination(job: Job, port: Output) -> str:
         raise InvalidStep(f"Output {port.name!r} cannot have this destination: {error}") from error
 
 
-def _find_output(
-    job: Job, port: Output, path: Path, folders: Folders, datastores: Mapping[str, str], log: StepLog
-) -> Found:
+def _find_output(job: Job, port: Output, path: Path, folders: Folders, datastores: Datastores, log: StepLog) -> Found:
     prefix = f"{job.prefix}/{port.name}"
     destination = _destination(job, port)
     container = container_of(datastores, port.datastore)

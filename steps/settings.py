@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from steps.datastores import Datastores
 from steps.service_access import ServiceAccess
 
 MEBIBYTE = 1024 * 1024
@@ -26,8 +27,8 @@ class WorkerSettings:
     """Times in seconds, sizes in bytes.
 
     cache_dir: node-local folder for snapshots and working folders; created. container: the system container.
-    datastores: container of each datastore. environment: what every script's environment starts from; it is handed to
-    user code, so it must hold no secret (`steps.environment.inherited` filters one). python: the interpreter of
+    datastores: address of each one's container. environment: what every script's environment starts from; it is handed
+    to user code, so it must hold no secret (`steps.environment.inherited` filters one). python: the interpreter of
     scripts. python_path: further folders of installed packages for scripts, such as those the worker itself got by
     other means than its interpreter. runtime_path: a folder with `millstream` for scripts; None: made in cache_dir.
     fork_server: start scripts in forks of a warm process instead of fresh interpreters. function_timeout_seconds: when
@@ -39,7 +40,7 @@ class WorkerSettings:
 
     cache_dir: Path
     container: str = "millstream"
-    datastores: Mapping[str, str] = field(default_factory=lambda: {"workspaceblobstore": "workspaceblobstore"})
+    datastores: Datastores = field(default_factory=lambda: {"workspaceblobstore": "workspaceblobstore"})
     workspace: WorkspaceIdentity = WorkspaceIdentity()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     access: ServiceAccess | None = None

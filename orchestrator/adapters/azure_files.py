@@ -1,6 +1,6 @@
 """Files in Azure blob storage: the interpreters of `orchestrator.files`.
 
-AzureFiles(blobs).install(world)
+AzureFiles(containers).install(world)
 """
 
 from __future__ import annotations
@@ -9,10 +9,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from azurerest import BlobItem, BlobProperties, Blobs, Busy, Invalid, NotFound, StorageError, Unanswered, Unreachable
+from azurerest import (
+    BlobItem,
+    BlobProperties,
+    Busy,
+    Forbidden,
+    Invalid,
+    NotFound,
+    StorageError,
+    Unanswered,
+    Unreachable,
+)
+from azurerest.auth import Anonymous, SharedAccessSignature
 from azurerest.sas import blob_url
+from orchestrator.adapters.containers import Container, Containers
 from orchestrator.adapters.driver import World
-from orchestrator.core.errors import Broken, InvalidRequest, Unavailable
+from orchestrator.core.errors import Broken, Conflict, InvalidRequest, Unavailable
 from orchestrator.files import (
     FileHead,
     FileItem,
@@ -24,22 +36,24 @@ from orchestrator.files import (
     SignDownload,
     Signed,
     SignUpload,
+    TryContainer,
 )
 
 T = TypeVar("T")
 
 
 class AzureFiles:
-    """Thread-safe. Signing needs the account's key.
+    """Thread-safe. URLs are signed with the account's key, or, where a token opens the account, with a key that the
+    account gives for it; a SAS cannot sign.
 
-    It asks nothing of storage, but for the container of an upload, which is created once for each process: a signed URL
-    cannot do that.
+    Signing asks nothing of storage, but for that key, and for the container of an upload, which is created once for
+    each process: a signed URL cannot do that.
     """
 
-    def __init__(self, blobs: Blobs, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._blobs = blobs
+    def __init__(self, containers: Containers, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._containers = containers
         self._now = now
-        self._containers: set[str] = set()
+        self._made: set[str] = set()
 
     def install(self, world: World) -> None:
         """Have `world` carry out the effects of `orchestrator.files`."""
@@ -49,24 +63,29 @@ class AzureFiles:
         world.register(FileHead, self.head)
         world.register(FileSize, self.size)
         world.register(ReadPart, self.read)
+        world.register(TryContainer, self.try_container)
 
     def sign_upload(self, effect: SignUpload) -> Signed:
-        self._ensure(effect.container)
+        place = self._containers.at(effect.container)
+        if place.own:
+            self._ensure(place)
         expiry = self._now() + timedelta(seconds=effect.seconds)
         headers = {"x-ms-blob-type": "BlockBlob"}
         if not effect.replace:
             headers["If-None-Match"] = "*"
         # Not "c" alone, with which an upload that is repeated after a lost answer is forbidden instead of in conflict.
-        url = self._url(effect.container, effect.name, "cw", expiry)
+        url = self._url(place, effect.name, "cw", expiry)
         return Signed(url=url, headers=headers, expires_at=expiry.timestamp())
 
     def sign_download(self, effect: SignDownload) -> str:
-        return self._url(effect.container, effect.name, "r", self._now() + timedelta(seconds=effect.seconds))
+        place = self._containers.at(effect.container)
+        return self._url(place, effect.name, "r", self._now() + timedelta(seconds=effect.seconds))
 
     def list(self, effect: ListFiles) -> FilePage:
+        place = self._containers.at(effect.container)
         try:
-            page = self._blobs.list(
-                effect.container,
+            page = place.blobs.list(
+                place.name,
                 effect.prefix,
                 delimiter=None if effect.deep else "/",
                 marker=effect.marker,
@@ -76,56 +95,95 @@ class AzureFiles:
             return FilePage(items=(), marker=None)
         except Invalid as fault:
             if effect.marker is None:
-                raise _broken(fault) from fault
+                raise _failure(fault, place) from fault
             raise InvalidRequest(
                 "This continuation was not made by the service. Start the listing again without it.",
                 field="continuation",
             ) from fault
         except StorageError as fault:
-            raise _failure(fault) from fault
+            raise _failure(fault, place) from fault
         return FilePage(items=tuple(_item(item) for item in page.items), marker=page.marker, at=page.date)
 
     def head(self, effect: FileHead) -> FileItem | None:
-        found = _found(lambda: self._blobs.head(effect.container, effect.name))
+        place = self._containers.at(effect.container)
+        found = _found(lambda: place.blobs.head(place.name, effect.name), place)
         return None if found is None else _headed(effect.name, found)
 
     def size(self, effect: FileSize) -> int | None:
-        found = _found(lambda: self._blobs.head(effect.container, effect.name))
+        place = self._containers.at(effect.container)
+        found = _found(lambda: place.blobs.head(place.name, effect.name), place)
         return None if found is None else found.size
 
     def read(self, effect: ReadPart) -> Part | None:
+        place = self._containers.at(effect.container)
         end = effect.start + effect.limit
-        found = _found(lambda: self._blobs.get(effect.container, effect.name, start=effect.start, end=end))
+        found = _found(lambda: place.blobs.get(place.name, effect.name, start=effect.start, end=end), place)
         return None if found is None else Part(data=found.data, size=found.properties.size)
 
-    def _ensure(self, container: str) -> None:
-        if container in self._containers:
+    def try_container(self, effect: TryContainer) -> None:
+        try:
+            place = self._containers.of(effect.datastore, effect.secret)
+            if effect.create:
+                place.blobs.create_container(place.name)
+            # A SAS may allow to list and not to look at the container itself.
+            place.blobs.list(place.name, "", max_results=1)
+        except NotFound as fault:
+            message = f"The account has no container {place.name!r}. Make it, or register with create_if_not_exists."
+            raise InvalidRequest(message, field="container") from fault
+        except (Busy, Unreachable, Unanswered) as fault:
+            raise InvalidRequest(
+                f"{effect.datastore.endpoint} does not answer. Look whether account and endpoint are right, or "
+                "register with skip_validation.",
+                field="endpoint",
+            ) from fault
+        except StorageError as fault:
+            raise InvalidRequest(
+                f"The account {effect.datastore.account!r} refuses this {effect.datastore.auth}: status {fault.status} "
+                f"{fault.code}. Register with skip_validation if it need not list the container.",
+                field="secret",
+            ) from fault
+
+    def _ensure(self, place: Container) -> None:
+        if place.name in self._made:
             return
         try:
-            self._blobs.create_container(container)
+            place.blobs.create_container(place.name)
         except StorageError as fault:
-            raise _failure(fault) from fault
-        self._containers.add(container)
+            raise _failure(fault, place) from fault
+        self._made.add(place.name)
 
-    def _url(self, container: str, name: str, permissions: str, expiry: datetime) -> str:
-        plain = self._blobs.service.endpoint.origin.scheme == "http"
-        return blob_url(
-            self._blobs,
-            container,
-            name,
-            permissions=permissions,
-            expiry=expiry,
-            protocol="https,http" if plain else "https",
-        )
+    def _url(self, place: Container, name: str, permissions: str, expiry: datetime) -> str:
+        if isinstance(place.credential, Anonymous) and permissions == "r":
+            return place.blobs.url(place.name, name)
+        if isinstance(place.credential, SharedAccessSignature | Anonymous):
+            raise Conflict(
+                "This datastore is registered with a SAS token or without a credential. With that the service cannot "
+                "sign URLs, by which clients move files: steps can read and write it. Register it with an account key "
+                "or an identity to upload, download or list files from here.",
+                field="name",
+            )
+        plain = place.blobs.service.endpoint.origin.scheme == "http"
+        try:
+            return blob_url(
+                place.blobs,
+                place.name,
+                name,
+                permissions=permissions,
+                expiry=expiry,
+                protocol="https,http" if plain else "https",
+                key=place.signing_key(self._now(), expiry),
+            )
+        except StorageError as fault:
+            raise _failure(fault, place) from fault
 
 
-def _found(read: Callable[[], T]) -> T | None:
+def _found(read: Callable[[], T], place: Container) -> T | None:
     try:
         return read()
     except NotFound:
         return None
     except StorageError as fault:
-        raise _failure(fault) from fault
+        raise _failure(fault, place) from fault
 
 
 def _item(item: BlobItem) -> FileItem:
@@ -137,11 +195,13 @@ def _headed(name: str, found: BlobProperties) -> FileItem:
     return FileItem(name=name, size=found.size, etag=found.etag, last_modified=modified, metadata=found.metadata)
 
 
-def _failure(fault: StorageError) -> Exception:
+def _failure(fault: StorageError, place: Container) -> Exception:
     if isinstance(fault, Busy | Unreachable | Unanswered):
         return Unavailable("Storage did not answer in time. Try again in a moment.")
-    return _broken(fault)
-
-
-def _broken(fault: StorageError) -> Broken:
+    if not place.own and isinstance(fault, Forbidden):
+        return Conflict(
+            f"The account {place.blobs.service.account.name!r} refuses what this datastore was registered with: status "
+            f"{fault.status} {fault.code}. Register it again with overwrite=True.",
+            field="name",
+        )
     return Broken(f"storage refused a request that should be right: {fault}")

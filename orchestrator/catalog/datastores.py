@@ -1,15 +1,18 @@
-"""Datastores: names for blob containers. Data goes up and comes down by signed URLs, never through the service."""
+"""The files of datastores. Data goes up and comes down by signed URLs, never through the service.
+
+`container` is an address: `orchestrator.catalog.registered_datastores.address` gives that of a datastore.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from orchestrator.core.errors import InvalidRequest, TooLarge, UnknownThing
-from orchestrator.core.names import DATA_PATH, PATH, shown, suggestion
+from orchestrator.core.errors import InvalidRequest, TooLarge
+from orchestrator.core.names import DATA_PATH, PATH, shown
 from orchestrator.files import FileItem, FilePage, FileSize, ListFiles, SignDownload, Signed, SignUpload
 from orchestrator.pages import Page
 from orchestrator.ports import Task
@@ -40,15 +43,6 @@ class StoredFile:
 
     item: FileItem
     url: str
-
-
-def container_of(datastores: Mapping[str, str], name: str) -> str:
-    """The container behind a datastore. Raises UnknownThing."""
-    try:
-        return datastores[name]
-    except KeyError:
-        hint = suggestion(name, datastores, "datastores")
-        raise UnknownThing(f"There is no datastore {shown(name)}. {hint}", field="name") from None
 
 
 def prepare_uploads(

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.catalog import computes, experiments, repeats, snapshots, subjects
+from orchestrator.catalog import computes, experiments, registered_datastores, repeats, snapshots, subjects
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
@@ -90,7 +90,8 @@ class Submitter:
         """The warnings. Raises InvalidDefinition with every problem."""
         unknown = {step.compute for step in definition.steps} - set(self._computes)
         made = yield from computes.known(sorted(unknown))
-        warnings = validation.check(definition, computes={*self._computes, *made}, datastores=self._datastores)
+        stores = yield from registered_datastores.known(self._datastores, definitions.datastores_of(definition))
+        warnings = validation.check(definition, computes={*self._computes, *made}, datastores=stores)
         yield from snapshots.check_uploaded(definition, self._snapshots)
         yield from check_saved(self._memory, definition)
         return warnings
@@ -109,7 +110,7 @@ class Submitter:
         run_id = yield from _run_id(wish)
         draft = yield from self._draft(wish, run_id)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
-        self._check_datastores(values)
+        yield from self._check_datastores(values)
         check_fit(draft.plan.particular, values)
         yield from check_values(self._memory, values)
         now = yield from Now()
@@ -153,10 +154,13 @@ class Submitter:
         yield from experiments.remember(self._experiments, info.experiment)
         return Accepted(created=False, info=started.info, plan=plan, messages=started.messages, warnings=())
 
-    def _check_datastores(self, values: Mapping[str, ParameterValue]) -> None:
-        for name, value in values.items():
-            if isinstance(value, DataPathValue) and value.datastore not in self._datastores:
-                hint = suggestion(value.datastore, self._datastores, "datastores")
+    def _check_datastores(self, values: Mapping[str, ParameterValue]) -> Task[None]:
+        paths = {name: value for name, value in values.items() if isinstance(value, DataPathValue)}
+        needed = [value.datastore for value in paths.values()]
+        stores = yield from registered_datastores.known(self._datastores, needed)
+        for name, value in paths.items():
+            if value.datastore not in stores:
+                hint = suggestion(value.datastore, stores, "datastores")
                 message = f"There is no datastore {shown(value.datastore)}. {hint}"
                 raise InvalidRequest(message, field=f"parameters.{name}")
 

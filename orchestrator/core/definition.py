@@ -200,6 +200,15 @@ class Definition(_Strict, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
+def datastores_of(definition: Definition) -> frozenset[str]:
+    """The datastores that the pipeline names by itself: those of datasets are not among them."""
+    sources = [port.source for step in definition.steps for port in step.inputs]
+    read = [source.datastore for source in sources if isinstance(source, DatastoreSource)]
+    written = [port.datastore for step in definition.steps for port in step.outputs]
+    values = [parameter.default for parameter in definition.parameters]
+    return frozenset(read + written + [value.datastore for value in values if isinstance(value, DataPathValue)])
+
+
 _decode = msgspec.json.Decoder(Definition).decode
 
 

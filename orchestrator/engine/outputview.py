@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.errors import Conflict, InvalidRequest
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import File, OutputData, StepResult
 from orchestrator.core.states import ClaimState
@@ -73,7 +73,7 @@ class OutputsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """`datastores`: name -> container; `seconds`: how long a URL is good for."""
+    """`datastores`: name -> address of its container; `seconds`: how long a URL is good for."""
 
     datastores: Mapping[str, str]
     seconds: float
@@ -183,7 +183,11 @@ def _signed(
     page: dict[str | None, tuple[SignedFile, ...]] = {}
     for heap in heaps:
         files = heap.files[max(first, 0) : max(last, 0)]
-        page[heap.port] = yield from sign_files(heap.container, heap.prefix, files, seconds)
+        try:
+            page[heap.port] = yield from sign_files(heap.container, heap.prefix, files, seconds)
+        except Conflict:
+            # The datastore's credential cannot sign: its files are out of reach, the other ones are not.
+            page[heap.port] = ()
         first -= len(heap.files)
         last -= len(heap.files)
     return page

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from orchestrator.catalog import datastores, snapshots
+from orchestrator.catalog import datastores, registered_datastores, snapshots
 from orchestrator.catalog.datastores import StoredFile, UploadFile
 from orchestrator.catalog.snapshots import ManifestEntry, SnapshotLimits
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
@@ -119,12 +119,12 @@ def complete_snapshot(service: Service, asked: Asked) -> Reply:
     summary="Upload data",
     role=Role.SUBMITTER,
     answers={200: UploadsBody},
-    errors=(404, 413),
+    errors=(404, 409, 413),
     example={"files": [{"path": "raw/diabetes.csv", "size": 23456}], "overwrite": False},
 )
 def create_uploads(service: Service, asked: Asked, body: UploadsRequest) -> Reply:
     """Ask where to send each file, up to 1,000 at a time."""
-    container = datastores.container_of(service.settings.datastores, asked.path["name"])
+    container = _container(service, asked.path["name"])
     task = datastores.prepare_uploads(
         container, body.files, overwrite=body.overwrite, url_seconds=service.settings.url_seconds
     )
@@ -139,11 +139,11 @@ def create_uploads(service: Service, asked: Asked, body: UploadsRequest) -> Repl
     summary="List data",
     role=Role.READER,
     answers={200: FileList},
-    errors=(404,),
+    errors=(404, 409),
 )
 def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
     """By path, each with a URL to read it."""
-    container = datastores.container_of(service.settings.datastores, asked.path["name"])
+    container = _container(service, asked.path["name"])
     task = datastores.listing(
         container,
         prefix=query.prefix,
@@ -161,14 +161,19 @@ def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
     summary="Find files by their paths",
     role=Role.READER,
     answers={200: LocatedList},
-    errors=(404, 413),
+    errors=(404, 409, 413),
     example={"paths": ["raw/diabetes.csv", "raw/iris.csv"]},
 )
 def locate_files(service: Service, asked: Asked, body: LocateRequest) -> Reply:
     """Exactly these paths, each with a URL to read it. Folders are no files: list them."""
-    container = datastores.container_of(service.settings.datastores, asked.path["name"])
+    container = _container(service, asked.path["name"])
     found = service.world.run(datastores.locate(container, body.paths, url_seconds=service.settings.url_seconds))
     return Reply(body=LocatedList(files=tuple(None if file is None else _file(file) for file in found)))
+
+
+def _container(service: Service, name: str) -> str:
+    """Its address. Raises UnknownThing; InvalidRequest for a datastore without files."""
+    return service.world.run(registered_datastores.address(service.settings.datastores, name))
 
 
 def _file(file: StoredFile) -> FileBody:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.catalog import datasets
+from orchestrator.catalog import datasets, registered_datastores
 from orchestrator.catalog.datasets import Registration, Wish
-from orchestrator.core.dataset import DatasetDocument
+from orchestrator.core.dataset import DatasetDocument, datastores_of
+from orchestrator.core.datastore import FILES, SQL
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
@@ -103,7 +104,9 @@ def save_dataset(service: Service, asked: Asked, body: DatasetRequest) -> Reply:
     del asked
     if body.name is None and (body.tags or body.description or body.create_new_version):
         raise InvalidRequest("Only a dataset with a name has a description, tags and versions.", field="name")
-    wanted = service.world.run(datasets.save(body.document, datastores=service.settings.datastores))
+    needed = datastores_of(body.document)
+    stores = service.world.run(registered_datastores.known(service.settings.datastores, needed, types=(*FILES, *SQL)))
+    wanted = service.world.run(datasets.save(body.document, datastores=stores))
     if body.name is None:
         return Reply(body=DatasetBody(id=wanted, document=body.document))
     wish = Wish(

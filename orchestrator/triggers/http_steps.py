@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from orchestrator.catalog import registered_datastores
 from orchestrator.core.result import Metric
 from orchestrator.engine.logview import read_log
 from orchestrator.engine.outputview import OutputsPage, Signing, What, Wish, outputs_page
@@ -120,7 +121,8 @@ def get_outputs(service: Service, asked: Asked, query: OutputsQuery) -> Reply:
     Page by page: a step whose files do not fit is on several pages, each with some of them. The same page asked for
     again has the same files under new URLs.
     """
-    signing = Signing(datastores=service.settings.datastores, seconds=service.settings.url_seconds)
+    places = service.world.run(registered_datastores.addresses(service.settings.datastores))
+    signing = Signing(datastores=places, seconds=service.settings.url_seconds)
     wish = Wish(
         step=query.step or None,
         output=query.output or None,

@@ -6,12 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from orchestrator.catalog import computes
+from orchestrator.catalog import computes, registered_datastores
 from orchestrator.catalog.datastores import MOST_UPLOADS
 from orchestrator.core.errors import Unavailable
 from orchestrator.engine.index import ACTIVE, INDEX
 from orchestrator.ports import Now, Query
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
+from orchestrator.triggers.shapes import Strict
 from orchestrator.version import VERSION
 
 _MOST_COMPUTES = 1000
@@ -26,7 +27,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     time: float
 
 
-class DatastoreBody(msgspec.Struct, frozen=True, kw_only=True):
+class DatastoreLine(msgspec.Struct, frozen=True, kw_only=True):
+    """`container` is empty for a datastore that has none."""
+
     name: str
     type: str
     container: str
@@ -54,9 +57,19 @@ class WorkspaceBody(msgspec.Struct, frozen=True, kw_only=True):
     resource_group: str
     version: str
     default_datastore: str
-    datastores: tuple[DatastoreBody, ...]
+    datastores: tuple[DatastoreLine, ...]
     computes: tuple[ComputeBody, ...]
     limits: Limits
+
+
+class DefaultRequest(Strict, frozen=True, kw_only=True):
+    """The name of a datastore of files."""
+
+    name: str
+
+
+class DefaultBody(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
 
 
 @route("GET", "health", summary="Whether the service is well", role=None, answers={200: Health, 503: Health})
@@ -91,11 +104,8 @@ def workspace(service: Service, asked: Asked) -> Reply:
             subscription_id=settings.subscription_id,
             resource_group=settings.resource_group,
             version=VERSION,
-            default_datastore=settings.default_datastore,
-            datastores=tuple(
-                DatastoreBody(name=name, type="AzureBlob", container=container)
-                for name, container in settings.datastores.items()
-            ),
+            default_datastore=service.world.run(registered_datastores.default(settings.datastores)),
+            datastores=_datastores(service),
             computes=tuple(ComputeBody(name=name, kind=kind) for name, kind in kinds.items()),
             limits=Limits(
                 snapshot_bytes=settings.snapshot_bytes,
@@ -109,4 +119,28 @@ def workspace(service: Service, asked: Asked) -> Reply:
     )
 
 
-ROUTES = (health, openapi, workspace)
+@route(
+    "PUT",
+    "workspace/default-datastore",
+    summary="Choose the default datastore",
+    role=Role.SUBMITTER,
+    answers={200: DefaultBody},
+    errors=(404,),
+    example={"name": "workspaceblobstore"},
+)
+def put_default_datastore(service: Service, asked: Asked, body: DefaultRequest) -> Reply:
+    """What clients take where no datastore is named, from now on."""
+    del asked
+    chosen = service.world.run(registered_datastores.set_default(body.name, configured=service.settings.datastores))
+    return Reply(body=DefaultBody(name=chosen))
+
+
+def _datastores(service: Service) -> tuple[DatastoreLine, ...]:
+    """Those of the settings, then those registered, by name."""
+    configured = service.settings.datastores.items()
+    own = [DatastoreLine(name=name, type="AzureBlob", container=container) for name, container in configured]
+    registered = service.world.run(registered_datastores.every())
+    return (*own, *(DatastoreLine(name=it.name, type=it.type, container=it.container) for it in registered))
+
+
+ROUTES = (health, openapi, workspace, put_default_datastore)

@@ -31,6 +31,7 @@ GROUPS = {
     "runs": "Runs: start, find, tag, cancel.",
     "repeats": "Runs once more: all of it, or what failed.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
+    "datastores": "Datastores: registered names for containers, shares and databases.",
     "data": "Sources and data, by signed URLs.",
     "datasets": "Datasets: where data lies and how it is read.",
     "models": "Experiments and registered models.",

@@ -14,10 +14,13 @@ from azurerest.account import Account
 from azurerest.transport import Transport
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_files import AzureFiles
+from orchestrator.adapters.containers import Containers
 from orchestrator.adapters.driver import World
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
+from orchestrator.core.datastore import Datastore
 from orchestrator.core.errors import InvalidRequest, Unavailable
+from orchestrator.core.secret import Secret
 from orchestrator.files import FileHead, FilePage, FileSize, ListFiles, Part, ReadPart, SignDownload, Signed, SignUpload
 from orchestrator.ports import Effect
 
@@ -25,11 +28,15 @@ T = TypeVar("T")
 Put = Callable[[str, bytes], None]
 
 
+def fail(name: str) -> tuple[Datastore, Secret]:
+    raise AssertionError(f"nobody has registered {name}")
+
+
 @pytest.fixture
 def azure(azurite_connection: str) -> Iterator[AzureWorld]:
     transport = Transport()
     world = AzureWorld(Account.from_connection_string(azurite_connection), transport)
-    AzureFiles(world.blobs).install(world)
+    AzureFiles(Containers(world.blobs, find=fail)).install(world)
     yield world
     transport.close()
 
@@ -196,7 +203,7 @@ def test_storage_that_is_away_is_said_to_be() -> None:
     )
     transport = Transport()
     world = AzureWorld(Account.from_connection_string(connection), transport)
-    AzureFiles(world.blobs).install(world)
+    AzureFiles(Containers(world.blobs, find=fail)).install(world)
     for effect in (
         FileSize(container="data", name="x"),
         ListFiles(container="data", prefix=""),

@@ -10,7 +10,7 @@ from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.catalog import datastores
 from orchestrator.catalog.datastores import MOST_UPLOADS, UploadFile
-from orchestrator.core.errors import InvalidRequest, TooLarge, UnknownThing, UserError
+from orchestrator.core.errors import InvalidRequest, TooLarge, UserError
 from orchestrator.files import FilePage, ListFiles
 
 
@@ -28,12 +28,6 @@ def files(world: MemoryWorld) -> MemoryFiles:
 
 def upload(path: str, size: int = 1) -> UploadFile:
     return UploadFile(path=path, size=size)
-
-
-def test_an_unknown_datastore_is_answered_with_the_known_ones() -> None:
-    assert datastores.container_of({"main": "data"}, "main") == "data"
-    with pytest.raises(UnknownThing, match="main"):
-        datastores.container_of({"main": "data"}, "mian")
 
 
 def test_without_overwrite_what_is_there_stays(world: MemoryWorld, files: MemoryFiles) -> None:

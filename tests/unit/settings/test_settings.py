@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.setting_types import InvalidSetting, Secret
+from orchestrator.core.secret import Secret
+from orchestrator.setting_types import InvalidSetting
 from orchestrator.settings import Settings, described, read, reference
 
 ROOT = Path(__file__).parents[3]

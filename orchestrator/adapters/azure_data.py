@@ -1,0 +1,28 @@
+"""Files and secrets of all accounts, over a world on Azure storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from orchestrator.adapters.azure import AzureWorld
+from orchestrator.adapters.azure_files import AzureFiles
+from orchestrator.adapters.containers import Containers
+from orchestrator.adapters.sealing import Sealing
+from orchestrator.core.datastore import Datastore
+from orchestrator.core.secret import Secret
+
+
+def equip(
+    world: AzureWorld,
+    keys: Sequence[Secret],
+    find: Callable[[str], tuple[Datastore, Secret]],
+    variables: Mapping[str, str],
+) -> Containers:
+    """Have `world` carry out the effects of files and secrets; the containers that it reaches.
+
+    keys: encrypt secrets. find: a registered datastore and its secret. variables: offer the app's identity.
+    """
+    Sealing(keys).install(world)
+    containers = Containers(world.blobs, find=find, variables=variables)
+    AzureFiles(containers).install(world)
+    return containers
