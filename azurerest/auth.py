@@ -110,11 +110,6 @@ class SharedAccessSignature:
     def __repr__(self) -> str:
         return "SharedAccessSignature(...)"
 
-    @property
-    def query(self) -> str:
-        """The signature itself: a secret."""
-        return self._query
-
     def authorize(self, _draft: Draft) -> str:
         return self._query
 

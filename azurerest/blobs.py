@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from azurerest import xmltext
 from azurerest.account import Account
-from azurerest.auth import SharedAccessSignature
 from azurerest.blobtypes import (
     META,
     Blob,
@@ -217,12 +216,6 @@ class Blobs:
     def url(self, container: str, name: str) -> str:
         """URL of a blob, without signature."""
         return self.service.endpoint.url + blob_path(container, name)
-
-    def source_url(self, container: str, name: str) -> str:
-        """URL of a blob for a copy inside the account; it holds the SAS, if that is the account's credential."""
-        credential = self.service.account.credential
-        query = f"?{credential.query}" if isinstance(credential, SharedAccessSignature) else ""
-        return self.url(container, name) + query
 
     # Append blobs
 

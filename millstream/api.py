@@ -220,6 +220,21 @@ class Api:
         """`wish` must hold a request_id, which makes this repeatable."""
         return self._send("POST", f"runs/{_name(run_id)}/steps/{_name(step_id)}/models", wish, views.ModelView)
 
+    def put_datastore(self, name: str, wish: Mapping[str, Any]) -> views.RegisteredDatastoreView:
+        """Register a datastore; may be repeated."""
+        return self._send("PUT", f"datastores/{_name(name)}", wish, views.RegisteredDatastoreView)
+
+    def datastore(self, name: str) -> views.RegisteredDatastoreView:
+        """One that was registered; those of the service's settings are among `workspace()`."""
+        return self._get(f"datastores/{_name(name)}", views.RegisteredDatastoreView)
+
+    def delete_datastore(self, name: str) -> None:
+        self._call("DELETE", f"datastores/{_name(name)}")
+
+    def set_default_datastore(self, name: str) -> str:
+        """The name as the service has it."""
+        return self._send("PUT", "workspace/default-datastore", {"name": name}, views.NameView).name
+
     def put_compute(self, name: str, wish: Mapping[str, Any]) -> views.ComputeDetailView:
         """Make a compute, or change what is kept of it."""
         return self._send("PUT", f"computes/{_name(name)}", wish, views.ComputeDetailView)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from millstream.arguments import refuse_unknown
 from millstream.console import amount, say
 from millstream.data import DataReference
+from millstream.datastore_registration import Registering
 from millstream.errors import InvalidRequest
 from millstream.explained import Explained
 from millstream.path_parts import tidy
@@ -22,11 +23,12 @@ from orchestrator.core.names import DATA_PATH, PATH
 BODY = 500_000
 
 if TYPE_CHECKING:
+    from millstream.views import DatastoreView, RegisteredDatastoreView
     from millstream.workspace import Workspace
 
 
-class Datastore(Explained):
-    """The datastore `name` of a workspace; without a name, the default one.
+class Datastore(Registering, Explained):
+    """The datastore `name` of a workspace; without a name, the default one. Made anew by `Datastore.register_...`.
 
     Neither this nor making references asks the service for anything; a name that is not there is found out when the
     pipeline is checked, or at the first upload.
@@ -48,11 +50,39 @@ class Datastore(Explained):
 
     @property
     def datastore_type(self) -> str:
-        return next(store.type for store in self.workspace.details.datastores if store.name == self.name)
+        return self._view.type
 
     @property
     def container_name(self) -> str:
-        return next(store.container for store in self.workspace.details.datastores if store.name == self.name)
+        """The container, file system or share; empty for a SQL datastore."""
+        return self._view.container
+
+    @property
+    def account_name(self) -> str:
+        """The account of a registered datastore."""
+        return self._registration.account
+
+    @property
+    def is_sas(self) -> bool:
+        """Whether it was registered with a SAS token."""
+        return self._registration.auth == "sas"
+
+    @property
+    def _view(self) -> DatastoreView:
+        return next(store for store in self.workspace.details.datastores if store.name == self.name)
+
+    @property
+    def _registration(self) -> RegisteredDatastoreView:
+        return self.workspace.api.datastore(self.name)
+
+    def set_as_default(self) -> None:
+        """Make it what is taken where no datastore is named, for all who use the workspace."""
+        self.workspace.set_default_datastore(self.name)
+
+    def unregister(self) -> None:
+        """Forget its name and its secret; its data stays where it is. Raises Conflict for the default one."""
+        self.workspace.api.delete_datastore(self.name)
+        self.workspace.refresh()
 
     def path(self, path: str | None = None, data_reference_name: str | None = None) -> DataReference:
         """A reference to a file or folder of this datastore, to be an input of steps."""

@@ -31,6 +31,22 @@ class DatastoreView(View, frozen=True, kw_only=True):
     container: str
 
 
+class RegisteredDatastoreView(View, frozen=True, kw_only=True):
+    """One that was registered; its secret is never given back."""
+
+    name: str
+    type: str
+    auth: str
+    account: str = ""
+    container: str = ""
+    endpoint: str = ""
+    url: str = ""
+
+
+class NameView(View, frozen=True, kw_only=True):
+    name: str
+
+
 class ComputeView(View, frozen=True, kw_only=True):
     name: str
     kind: str

@@ -248,6 +248,11 @@ class Workspace(Explained):
 
         return Datastore(self)
 
+    def set_default_datastore(self, name: str) -> None:
+        """Make a datastore the default one, for all who use the workspace. Raises UnknownThing."""
+        self.api.set_default_datastore(name)
+        self.refresh()
+
     def get_run(self, run_id: str) -> ServiceRun:
         """The pipeline run or step run with this id. Raises UnknownThing."""
         from millstream.runs import get_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,6 +22,7 @@ from azurerest import (
     Unreachable,
     blobfiles,
 )
+from azurerest.auth import SharedAccessSignature
 from orchestrator.core.datachange import COPY_OWNER
 from steps.parts import PART, Parts
 from steps.routed_store import RoutedStore
@@ -132,17 +134,36 @@ class AzureStore:
         self._repeat(container, lambda: self._copy(container, name, target, owner, replace))
 
     def _copy(self, container: str, name: str, target: str, owner: str, replace: bool) -> None:
-        source = self._blobs.source_url(container, name)
-        mark = {OWNER: owner}
+        # The service keeps the URL of a copy's source for all to see who read the copy: it must not hold a SAS.
+        by_sas = isinstance(self._blobs.service.account.credential, SharedAccessSignature)
+        copy = self._carry if by_sas else self._have_copied
         try:
-            free = None if replace else "*"
-            copy = self._blobs.copy_from_url(container, target, source, metadata=mark, if_none_match=free)
+            copy(container, name, target, owner, None if replace else "*")
         except (Conflict, PreconditionFailed) as fault:
             if replace:
                 raise
             if self._blobs.head(container, target).metadata.get(OWNER) != owner:
                 raise BlobExists(f"There is a file {container}/{target} already.") from fault
-            copy = self._blobs.copy_from_url(container, target, source, metadata=mark)
+            copy(container, name, target, owner, None)
+
+    def _carry(self, container: str, name: str, target: str, owner: str, free: str | None) -> None:
+        """A copy that goes through this node."""
+        found = self._blobs.head(container, name)
+        starts = range(0, found.size, PART)
+        mine = secrets.token_hex(4)
+
+        def part(start: int) -> None:
+            buffer = memoryview(bytearray(min(PART, found.size - start)))
+            blobfiles.get_into(self._blobs, container, name, buffer, start=start, if_match=found.etag)
+            blobfiles.put_block(self._blobs, container, target, f"{mine}{start // PART:06d}", buffer)
+
+        self._parts.run(partial(self._patiently, partial(part, start)) for start in starts)
+        ids = [f"{mine}{number:06d}" for number in range(len(starts))]
+        blobfiles.put_block_list(self._blobs, container, target, ids, metadata={OWNER: owner}, if_none_match=free)
+
+    def _have_copied(self, container: str, name: str, target: str, owner: str, free: str | None) -> None:
+        source = self._blobs.url(container, name)
+        copy = self._blobs.copy_from_url(container, target, source, metadata={OWNER: owner}, if_none_match=free)
         self._await_copy(container, target, copy.status)
 
     def _await_copy(self, container: str, target: str, status: str) -> None:

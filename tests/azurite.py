@@ -29,10 +29,13 @@ class Azurite(NamedTuple):
 
 
 @contextmanager
-def running_azurite(extra: Sequence[str] = (), *, silent: bool = True) -> Iterator[Azurite]:
+def running_azurite(
+    extra: Sequence[str] = (), *, silent: bool = True, location: Path | None = None
+) -> Iterator[Azurite]:
     """Start Azurite and wait until its three ports answer; end it afterwards. extra: more of its options.
 
-    silent: without it, Azurite writes a line for every request to `Azurite.log`. Raises AzuriteMissing.
+    silent: without it, Azurite writes a line for every request to `Azurite.log`. location: a folder that keeps its
+    data. Raises AzuriteMissing.
     """
     try:
         launcher.ensure_installed()
@@ -40,7 +43,7 @@ def running_azurite(extra: Sequence[str] = (), *, silent: bool = True) -> Iterat
         raise AzuriteMissing(str(error)) from error
     with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
         log = Path(folder) / "azurite.log"
-        with launcher.Azurite.start(log=None if silent else log, options=extra) as running:
+        with launcher.Azurite.start(location=location, log=None if silent else log, options=extra) as running:
             yield Azurite(*running.endpoints, running.process.pid, log, running.connection_string)
 
 

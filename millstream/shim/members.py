@@ -16,7 +16,7 @@ Reasons = dict[str, str]
 _NO_CONNECTIONS = "the workspace keeps no connections"
 _NETWORKS = "networks are set up with the Functions app"
 _AZURE = "the workspace is a Functions app: manage it with Azure's own tools"
-_STORES = "datastores are configured in the service: MILLSTREAM_DATASTORES in docs/settings.md"
+_NO_STORES = "the files are not reached from here: copy them to a blob container and register that"
 _KEPT = "experiments stay as long as their runs"
 _TABLES = "use Dataset.Tabular, whose datasets have take, take_sample and to_pandas_dataframe"
 _FRAMES = "use Dataset.Tabular.register_pandas_dataframe"
@@ -53,7 +53,6 @@ ABSENT: Final[dict[str, Reasons]] = {
         **dict.fromkeys(("discovery_url", "service_context", "update_dependencies"), _AZURE),
         "get_default_keyvault": "the service keeps no secrets for steps",
         "get_mlflow_tracking_uri": "log with Run.get_context()",
-        "set_default_datastore": _STORES,
     },
     "Dataset": {
         **dict.fromkeys(
@@ -77,12 +76,9 @@ ABSENT: Final[dict[str, Reasons]] = {
         "submit_profile_run": _PROFILE,
     },
     "Datastore": {
-        **dict.fromkeys(("register_azure_blob_container", "register_azure_file_share", "register_hdfs"), _STORES),
-        **dict.fromkeys(("register_azure_data_lake", "register_azure_data_lake_gen2", "register_dbfs"), _STORES),
-        **dict.fromkeys(("register_azure_my_sql", "register_azure_postgre_sql"), _STORES),
-        **dict.fromkeys(("register_azure_sql_database", "set_as_default", "unregister"), _STORES),
+        **dict.fromkeys(("register_hdfs", "register_dbfs"), _NO_STORES),
+        "register_azure_data_lake": "the service behind it is retired: use register_azure_data_lake_gen2",
         "as_upload": "use PipelineData(output_mode='upload')",
-        "is_sas": "the service speaks to storage; the client has no credentials",
     },
 }
 

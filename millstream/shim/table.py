@@ -118,7 +118,13 @@ TABLE: dict[str, dict[str, str]] = {
         **_at("millstream.exceptions", "UserErrorException WorkspaceException"),
     },
     "azureml.data": {**_FILE_DATASET, **_TABULAR_DATASET, **_DATA_TYPE, **_OUTPUTS},
-    "azureml.data.azure_storage_datastore": _at("millstream.datastore", "AzureBlobDatastore=Datastore"),
+    "azureml.data.azure_data_lake_datastore": _at("millstream.datastore", "AzureDataLakeGen2Datastore=Datastore"),
+    "azureml.data.azure_my_sql_datastore": _at("millstream.datastore", "AzureMySqlDatastore=Datastore"),
+    "azureml.data.azure_postgre_sql_datastore": _at("millstream.datastore", "AzurePostgreSqlDatastore=Datastore"),
+    "azureml.data.azure_sql_database_datastore": _at("millstream.datastore", "AzureSqlDatabaseDatastore=Datastore"),
+    "azureml.data.azure_storage_datastore": _at(
+        "millstream.datastore", "AzureBlobDatastore=Datastore AzureFileDatastore=Datastore"
+    ),
     "azureml.data.data_reference": _DATA_REFERENCE,
     "azureml.data.datapath": {**_DATA_PATH, **_at("millstream", "DataPathComputeBinding"), **_DATA_REFERENCE},
     "azureml.data.dataset_consumption_config": _CONSUMPTION,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
+from orchestrator.adapters.sealing import Sealing
 from orchestrator.catalog.submissions import Submitter
 from orchestrator.changes.intake import Intake
 from orchestrator.core.message import StepMessage
@@ -42,6 +43,7 @@ class Api:
         self.world = MemoryWorld()
         self.files = MemoryFiles(self.world.account)
         self.files.install(self.world)
+        Sealing(self.settings.secret_keys).install(self.world)
         self.files.put(SYSTEM, f"snapshots/{SNAPSHOT}.zip", b"zip")
         self.memory = ProcessMemory()
         submitter = Submitter(

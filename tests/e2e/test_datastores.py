@@ -1,0 +1,191 @@
+"""Datastores in another account: registered by v1's calls, read and written by steps and by clients."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pytest
+
+from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
+from tests.azurite import AzuriteMissing
+from tests.e2e.test_shim_drivers import CONFIG, run_driver
+from tests.service import Service, running_service
+
+pytestmark = pytest.mark.azurite
+
+SECRET_KEYS = base64.b64encode(b"k" * 32).decode()
+
+SCRIPT = """
+import argparse, os
+from azureml.core import Run
+parser = argparse.ArgumentParser()
+parser.add_argument("--raw")
+parser.add_argument("--out")
+args = parser.parse_args()
+with open(os.path.join(args.raw, "iris.csv")) as file:
+    lines = file.readlines()
+os.makedirs(args.out, exist_ok=True)
+with open(os.path.join(args.out, "count.txt"), "w") as file:
+    file.write(str(len(lines)))
+Run.get_context().log("lines", len(lines))
+with open(f"/proc/{os.getpid()}/environ", "rb") as file:
+    print("environment", file.read(), dict(os.environ))
+"""
+
+TABLE_SCRIPT = """
+from azureml.core import Run
+run = Run.get_context()
+run.log("rows", len(run.input_datasets["iris"].to_pandas_dataframe()))
+"""
+
+DRIVER = """
+import os
+from azureml.core import Dataset, Datastore, Experiment, Workspace
+from azureml.data import OutputFileDatasetConfig
+from azureml.data.data_reference import DataReference
+from azureml.pipeline.core import Pipeline, PipelineData
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+lake = Datastore.register_azure_blob_container(
+    workspace=ws, datastore_name="lake", container_name="raw", account_name=os.environ["ACCOUNT"],
+    account_key=os.environ["ACCOUNT_KEY"], endpoint=os.environ["ENDPOINT"], overwrite=True, create_if_not_exists=True)
+print(lake.name, lake.datastore_type, lake.container_name, lake.account_name, "lake" in ws.datastores)
+lake.upload_files(["data/iris.csv"], target_path="iris", overwrite=True, show_progress=False)
+raw = DataReference(lake, "raw", "iris")
+out = PipelineData("out", datastore=lake)
+kept = OutputFileDatasetConfig("kept", destination=(lake, "kept/{run-id}"))
+count = PythonScriptStep("count.py", source_directory="src", compute_target="function", inputs=[raw], outputs=[out],
+                         arguments=["--raw", raw, "--out", out])
+again = PythonScriptStep("count.py", name="again", source_directory="src", compute_target="function", inputs=[raw],
+                         arguments=["--raw", raw, "--out", kept])
+again.run_after(count)
+iris = Dataset.Tabular.from_delimited_files((lake, "iris/*.csv"))
+rows = PythonScriptStep("rows.py", source_directory="src", compute_target="function",
+                        inputs=[iris.as_named_input("iris")])
+run = Experiment(ws, "lake").submit(Pipeline(ws, [again, rows]))
+print(run.wait_for_completion(show_output=False), sorted((step.name, step.get_metrics()) for step in run.get_steps()))
+run.find_step_run("count.py")[0].get_output_data("out").download("made", show_progress=False)
+print("rows", len(iris.to_pandas_dataframe()))
+print("downloaded", lake.download("down", prefix="iris", show_progress=False))
+"""
+
+SAS_DRIVER = """
+import os
+from azureml.core import Datastore, Experiment, Workspace
+from azureml.data.data_reference import DataReference
+from azureml.data import OutputFileDatasetConfig
+from azureml.pipeline.core import Pipeline, PipelineData
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+lake = Datastore.register_azure_blob_container(
+    ws, "shared", "raw", os.environ["ACCOUNT"], sas_token=os.environ["SAS"], endpoint=os.environ["ENDPOINT"],
+    overwrite=True)
+raw = DataReference(lake, "raw", "iris")
+kept = OutputFileDatasetConfig("kept", destination=(lake, "by-sas"))
+step = PythonScriptStep("count.py", source_directory="src", compute_target="function", inputs=[raw],
+                        arguments=["--raw", raw, "--out", kept])
+run = Experiment(ws, "lake").submit(Pipeline(ws, [step]))
+print(run.wait_for_completion(show_output=False), run.find_step_run("count.py")[0].get_metrics(), lake.is_sas)
+try:
+    lake.upload_files(["data/iris.csv"], show_progress=False)
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture(scope="module")
+def accounts() -> Iterator[Accounts]:
+    try:
+        with running_accounts() as accounts:
+            accounts.blobs.create_container("raw")
+            yield accounts
+    except AzuriteMissing as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def service(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    with running_service(accounts.azurite, folder, {"MILLSTREAM_SECRET_KEYS": SECRET_KEYS}) as service:
+        yield service
+
+
+@pytest.fixture
+def project(tmp_path: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a v1 project; its driver finds in variables what it registers."""
+    prepared(tmp_path, accounts, monkeypatch)
+    return tmp_path
+
+
+def write_project(folder: Path) -> None:
+    texts = {
+        ".azureml/config.json": CONFIG,
+        "data/iris.csv": "length,kind\n5.1,setosa\n4.9,setosa\n7.0,versicolor\n",
+        "src/count.py": SCRIPT,
+        "src/rows.py": TABLE_SCRIPT,
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_another_account_by_its_key(service: Service, accounts: Accounts, project: Path) -> None:
+    shown = run_driver(service, project, DRIVER)
+    assert f"lake AzureBlob raw {OTHER} True" in shown
+    assert "Finished [('again', {'lines': 4}), ('count.py', {'lines': 4}), ('rows.py', {'rows': 3})]" in shown
+    assert "rows 3" in shown
+    assert "downloaded 1" in shown
+    assert (project / "down/iris/iris.csv").read_text().startswith("length")
+    assert [path.read_text() for path in project.glob("made/**/count.txt")] == ["4"]
+    (kept,) = accounts.blobs.list_all("raw", "kept/")
+    assert accounts.blobs.get("raw", kept.name).data == b"4"
+
+
+def test_another_account_by_a_sas(service: Service, accounts: Accounts, project: Path) -> None:
+    accounts.blobs.put("raw", "iris/iris.csv", b"a\n1\n")
+    shown = run_driver(service, project, SAS_DRIVER)
+    assert "Finished {'lines': 2} True" in shown
+    assert accounts.blobs.get("raw", "by-sas/count.txt").data == b"2"
+    assert "cannot sign URLs" in shown
+
+
+def test_nothing_that_is_kept_or_said_holds_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that storage wrote to its disk is read: rows, messages, blobs, also those that are deleted by now."""
+    disk = tmp_path / "disk"
+    with running_accounts(location=disk) as accounts:
+        accounts.blobs.create_container("raw")
+        secrets = prepared(tmp_path, accounts, monkeypatch)
+        settings = {"MILLSTREAM_SECRET_KEYS": SECRET_KEYS}
+        with running_service(accounts.azurite, tmp_path / "service", settings) as service:
+            shown = run_driver(service, tmp_path, DRIVER) + run_driver(service, tmp_path, SAS_DRIVER)
+            assert shown.count("Finished") == 2
+            answers = [service.call("GET", path) for path in ("datastores", "datastores/lake", "workspace", "runs")]
+            said = service.host.log().encode() + b"".join(answer.body + repr(answer).encode() for answer in answers)
+    seen = shown.encode() + said + b"".join(path.read_bytes() for path in disk.rglob("*") if path.is_file())
+    for known in (b"AZUREML_RUN_ID", b"lakeaccount", b'\\"auth\\":\\"sas\\"', b"5.1,setosa"):
+        assert known in seen, "the search sees environments, rows and blobs"
+    assert [form for secret in secrets for form in forms_of(secret) if form in seen] == []
+
+
+def prepared(project: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A project as that of the fixture; the secrets of its driver."""
+    write_project(project)
+    sas = accounts.container_sas("raw")
+    given = {"ACCOUNT": OTHER, "ACCOUNT_KEY": OTHER_KEY, "ENDPOINT": accounts.endpoint, "SAS": sas}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    return [OTHER_KEY, SECRET_KEYS, unquote(sas.partition("sig=")[2].partition("&")[0])]
+
+
+def forms_of(secret: str) -> set[bytes]:
+    """A secret in clear, in a URL, and inside anything in base64."""
+    coded = {base64.b64encode(b" " * shift + secret.encode())[4:-4] for shift in range(3)}
+    return {secret.encode(), quote(secret, safe="").encode(), quote(secret).encode(), *coded}
