@@ -140,6 +140,13 @@ class Settings:
         "The sweep leaves a run alone that moved within this time.",
         45.0,
     )
+    fire_ahead: float = _setting(
+        "MILLSTREAM_FIRE_AHEAD_SECONDS",
+        types.seconds,
+        "Schedules are looked at once a minute; one that is due within this time is waited for, at most 50 s. Waiting "
+        "is time of the timer's function.",
+        5.0,
+    )
     heartbeat: float = _setting(
         "MILLSTREAM_HEARTBEAT_SECONDS", types.seconds, "Time between two heartbeats of a step.", 30.0
     )

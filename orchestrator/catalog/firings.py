@@ -16,8 +16,9 @@ from orchestrator.catalog.rows import CATALOG, VERSION, newest_first
 from orchestrator.core.errors import Unavailable
 from orchestrator.core.schedule import Failure
 from orchestrator.pages import Page, Range, read_page
-from orchestrator.ports import Commit, Insert, Props, Refused, Row, Task, Unanswered, Upsert, Write
+from orchestrator.ports import Commit, Insert, Props, Query, Refused, Row, Task, Unanswered, Upsert, Write
 
+MOST_READ: Final = 5000
 _TRIES: Final = 3
 
 
@@ -54,6 +55,15 @@ def listing(schedule_id: str, *, started_only: bool, limit: int, continuation: s
 
     span = Range(table=CATALOG, pk=_partition(schedule_id), first="o|", last="o}")
     return (yield from read_page(span, limit=limit, continuation=continuation, decode=decode))
+
+
+def started_between(schedule_id: str, start: float, end: float) -> Task[frozenset[str]]:
+    """Runs that occurrences with start <= occurrence <= end (epoch seconds) have: of the latest of them, at least."""
+    first, last = f"o|{newest_first(end, '')}", f"o|{newest_first(start, '~')}"
+    partition = _partition(schedule_id)
+    rows: tuple[Row, ...] = yield from Query(table=CATALOG, pk=partition, first=first, last=last, limit=MOST_READ)
+    found = [_decoder.decode(str(row.props["firing"])) for row in rows]
+    return frozenset(firing.run for firing in found if firing.failure is None)
 
 
 def _partition(schedule_id: str) -> str:

@@ -1,11 +1,14 @@
-"""The timer-triggered function: once a minute, set going again what stands still."""
+"""The timer-triggered functions: once a minute, set going again what stands still, and start what is due."""
 
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Callable
 
 import azure.functions as func
 
+from orchestrator.catalog.firing import Fired, fire
 from orchestrator.engine.sweep import sweep
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
@@ -13,10 +16,15 @@ from orchestrator.triggers.service import Service
 log = logging.getLogger("millstream.timer")
 
 EVERY_MINUTE = "0 * * * * *"
+MOST_RUNS = 100
+"""Runs that are started before the schedule's progress is noted and what is due is looked for again."""
+LONGEST_FIRING = 50.0
+"""Seconds after which no further round begins: the next minute's invocation goes on."""
+SHORTEST_PAUSE = 0.25
 
 
 def blueprint(service: Service) -> func.Blueprint:
-    """The sweep. It may fire twice or late: nothing depends on its moment."""
+    """The sweep and the schedules. They may fire twice or late: nothing depends on their moment."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]
 
     @functions.function_name("sweep")
@@ -31,4 +39,37 @@ def blueprint(service: Service) -> func.Blueprint:
             log.info("the sweep sent %d messages for %d unfinished runs", len(swept.messages), swept.seen)
         send(outbox, swept.messages)
 
+    @functions.function_name("fire_schedules")
+    @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
+    def fire_schedules(timer: func.TimerRequest) -> None:
+        del timer
+        fire_what_is_due(service)
+
     return functions
+
+
+def fire_what_is_due(
+    service: Service, *, monotonic: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Start what is due, round after round, and wait for what is due in a moment (the setting `fire_ahead`)."""
+    ahead = min(service.settings.fire_ahead, LONGEST_FIRING)
+    began = monotonic()
+    while True:
+        fired = service.world.run(fire(service.submitter, most=MOST_RUNS))
+        _tell(fired)
+        passed = monotonic() - began
+        if fired.next_due is None or passed > LONGEST_FIRING:
+            return
+        if fired.next_due > 0 and passed + fired.next_due > ahead:
+            return
+        # A bit more: the clock of storage, which decides, has whole seconds.
+        sleep(fired.next_due + SHORTEST_PAUSE)
+
+
+def _tell(fired: Fired) -> None:
+    if fired.started:
+        log.info("schedules have started %d runs", fired.started)
+    for schedule, reason in fired.refused:
+        log.warning("schedule %s: an occurrence has no run: %s", schedule, reason)
+    for schedule, reason in fired.failed:
+        log.warning("schedule %s could not be fired, and is tried again: %s", schedule, reason)

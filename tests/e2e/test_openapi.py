@@ -55,11 +55,13 @@ def things(service: Service) -> dict[str, str]:
     dataset = service.ask("POST", "datasets", {"document": document, "name": "data"})
     endpoint = service.ask("POST", "endpoints", {"name": "ep", "pipeline_id": published["id"]})
     workspace = service.ask("GET", "workspace")
+    schedule = service.ask("POST", "schedules", scheduled(str(published["id"])))
     run = service.submit(steps)
     assert service.wait(run)["status"] == "Completed"
     return {
         "KNOWN-run_id": run,
         "KNOWN-step_id": "a",
+        "KNOWN-schedule_id": str(schedule["id"]),
         "KNOWN-pipeline_id": str(published["id"]),
         "KNOWN-endpoint_id": str(endpoint["id"]),
         "KNOWN-pipeline_version": "0",
@@ -73,6 +75,12 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-models-name": "model",
         "KNOWN-computes-name": str(service.ask("PUT", "computes/cpu-cluster", {})["name"]),
     }
+
+
+def scheduled(pipeline: str) -> dict[str, Any]:
+    """A schedule of the pipeline that is never due while the tests run."""
+    recurrence = {"frequency": "Month", "start_time": "2199-01-31T00:00:00"}
+    return {"name": "far ahead", "experiment_name": "e", "pipeline_id": pipeline, "recurrence": recurrence}
 
 
 DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())

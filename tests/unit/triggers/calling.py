@@ -38,9 +38,14 @@ class Called(NamedTuple):
 class Api:
     """A service of its own, with a snapshot that pipelines may name."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None, authorizer: Authorizer | None = None) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str] | None = None,
+        authorizer: Authorizer | None = None,
+        world: MemoryWorld | None = None,
+    ) -> None:
         self.settings: Settings = read({"AzureWebJobsStorage": "x", "MILLSTREAM_TOKEN": TOKEN, **(settings or {})})
-        self.world = MemoryWorld()
+        self.world = world or MemoryWorld()
         self.files = MemoryFiles(self.world.account)
         self.files.install(self.world)
         Sealing(self.settings.secret_keys).install(self.world)
