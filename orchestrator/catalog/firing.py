@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from orchestrator.catalog import firings, schedules, targets
+from orchestrator.catalog import firings, schedules
 from orchestrator.catalog.firings import Firing
 from orchestrator.catalog.schedules import Stored
 from orchestrator.catalog.submissions import Accepted, Submission, Submitter
@@ -144,9 +144,8 @@ def start_run(
     """
     failure: Failure | None = None
     try:
-        accepted: Accepted | None = yield from submitter.submit(
-            (yield from _submission(schedule, run, at, parameters, properties or {}))
-        )
+        wish = _submission(schedule, run, at, parameters, properties or {})
+        accepted: Accepted | None = yield from submitter.submit(wish)
     except (Unavailable, Unanswered):
         raise
     except MillstreamError as error:
@@ -163,11 +162,11 @@ def start_run(
 
 def _submission(
     schedule: Schedule, run: str, at: float, parameters: Mapping[str, Any], properties: Mapping[str, str]
-) -> Task[Submission]:
-    pipeline = yield from targets.resolve(schedule)
+) -> Submission:
     return Submission(
         experiment=schedule.experiment,
-        pipeline_id=pipeline.id,
+        pipeline_id=schedule.pipeline_id,
+        endpoint_id=schedule.pipeline_endpoint_id,
         parameters=parameters,
         tags=schedule.tags,
         properties={**properties, SCHEDULE_ID: schedule.id, OCCURRENCE: rules.moment(at).isoformat()},
