@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from millstream.pipeline import Pipeline as Pipeline
     from millstream.pipeline_dataset import PipelineOutputFileDataset as PipelineOutputFileDataset
     from millstream.pipeline_dataset import PipelineOutputTabularDataset as PipelineOutputTabularDataset
+    from millstream.pipeline_draft import PipelineDraft as PipelineDraft
     from millstream.pipeline_endpoint import PipelineEndpoint as PipelineEndpoint
     from millstream.pipeline_run import PipelineRun as PipelineRun
     from millstream.published import PublishedPipeline as PublishedPipeline
@@ -122,6 +123,7 @@ _HOMES = {
     "millstream.parameter": ("PipelineParameter",),
     "millstream.pipeline": ("Pipeline",),
     "millstream.pipeline_dataset": ("PipelineOutputFileDataset", "PipelineOutputTabularDataset"),
+    "millstream.pipeline_draft": ("PipelineDraft",),
     "millstream.pipeline_endpoint": ("PipelineEndpoint",),
     "millstream.pipeline_run": ("PipelineRun",),
     "millstream.published": ("PublishedPipeline",),

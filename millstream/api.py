@@ -152,6 +152,31 @@ class Api:
         query = {"definition": "true"} if definition else {}
         return self._get(f"pipelines/{_name(pipeline_id)}", views.PipelineView, query)
 
+    def create_draft(self, wish: Mapping[str, Any]) -> views.DraftView:
+        """`wish` must hold an id, which makes this repeatable."""
+        return self._send("POST", "drafts", wish, views.DraftView)
+
+    def drafts(self, tags: Sequence[str] = ()) -> Iterator[views.DraftView]:
+        """Newest first. `tags`: NAME or NAME=VALUE, all of which a draft must have."""
+        for page in self._pages("drafts", views.DraftPage, {"tag": list(tags)}):
+            yield from page.drafts
+
+    def draft(self, draft_id: str, *, definition: bool = False) -> views.DraftView:
+        return self._get(f"drafts/{_name(draft_id)}", views.DraftView, {"definition": _flag(definition)})
+
+    def change_draft(self, draft_id: str, changes: Mapping[str, Any]) -> views.DraftView:
+        return self._send("PATCH", f"drafts/{_name(draft_id)}", changes, views.DraftView)
+
+    def delete_draft(self, draft_id: str) -> None:
+        self._call("DELETE", f"drafts/{_name(draft_id)}")
+
+    def start_draft(self, draft_id: str, wish: Mapping[str, Any]) -> views.RunView:
+        """`wish` must hold a run_id, which makes this repeatable."""
+        return self._send("POST", f"drafts/{_name(draft_id)}/runs", wish, views.RunView)
+
+    def publish_draft(self, draft_id: str, version: str) -> views.PipelineView:
+        return self._send("POST", f"drafts/{_name(draft_id)}/publish", {"version": version}, views.PipelineView)
+
     def start_run(self, wish: Mapping[str, Any]) -> views.RunView:
         """`wish` must hold a run_id, which makes this repeatable."""
         return self._send("POST", "runs", wish, views.RunView)

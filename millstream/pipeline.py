@@ -14,8 +14,9 @@ from millstream.console import say
 from millstream.datastore import Datastore
 from millstream.explained import Explained
 from millstream.graph import Graph, build
-from millstream.published import PublishedPipeline
+from millstream.published import PublishedPipeline, say_published
 from millstream.workspace import Workspace
+from orchestrator.core.definition import Definition
 
 if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
@@ -126,19 +127,22 @@ class Pipeline(Explained):
         continue_on_step_failure: bool | None = None,
     ) -> PublishedPipeline:
         """Keep the pipeline in the service, with an endpoint. Publishing the same again finds the first and says so."""
-        draft = self._draft if name is None else replace(self._draft, name=name)
-        compiled = submission.compile_draft(draft, self.workspace)
-        submission.say_warnings(compiled.warnings)
-        submission.upload_sources(compiled, self.workspace)
         view = self.workspace.api.publish(
             {
-                "definition": compiled.definition,
+                "definition": self.uploaded(name),
                 "name": name or "",
                 "description": description or "",
                 "version": "" if version is None else str(version),
                 "continue_on_step_failure": bool(continue_on_step_failure),
             }
         )
-        state = "Published pipeline" if view.created else "This pipeline is published already:"
-        say(f"{state} {view.name} ({view.id})")
+        say_published(view)
         return PublishedPipeline(self.workspace, view)
+
+    def uploaded(self, name: str | None = None) -> Definition:
+        """What the service is to keep of it, under `name`; the sources are uploaded. Raises InvalidDefinition."""
+        draft = self._draft if name is None else replace(self._draft, name=name)
+        compiled = submission.compile_draft(draft, self.workspace)
+        submission.say_warnings(compiled.warnings)
+        submission.upload_sources(compiled, self.workspace)
+        return compiled.definition

@@ -161,7 +161,7 @@ class PipelineRun(ServiceRun):
     ) -> PublishedPipeline:
         """Publish what the run runs: the same sources, the same environment, the same parameters' defaults."""
         refuse_unknown(PipelineRun.publish_pipeline, unknown)
-        from millstream.published import PublishedPipeline
+        from millstream.published import PublishedPipeline, say_published
 
         view = self.api.publish(
             {
@@ -172,6 +172,7 @@ class PipelineRun(ServiceRun):
                 "continue_on_step_failure": bool(continue_on_step_failure),
             }
         )
+        say_published(view)
         return PublishedPipeline(self.experiment.workspace, view)
 
     def get_details(self) -> dict[str, Any]:

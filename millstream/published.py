@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream import submission
 from millstream.arguments import refuse_unknown
+from millstream.console import say
 from millstream.errors import UnknownThing
 from millstream.explained import Explained
 from millstream.views import PipelineView
@@ -139,6 +140,13 @@ class PublishedPipeline(Explained):
 
     def __repr__(self) -> str:
         return f"PublishedPipeline(name={self.name!r}, id={self.id!r}, version={self.version!r})"
+
+
+def say_published(view: PipelineView) -> None:
+    """Whether it was published just now, or before."""
+    state = "Published pipeline" if view.created else "This pipeline is published already:"
+    disabled = "" if view.status == "Active" else f", and is {view.status}"
+    say(f"{state} {view.name} ({view.id}){disabled}")
 
 
 def _unknown(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -286,6 +286,31 @@ class VersionPage(View, frozen=True, kw_only=True):
     continuation: str | None = None
 
 
+class DraftView(View, frozen=True, kw_only=True):
+    """A pipeline draft; `pipeline_id`, `run_id`, `draft_id`: of what it was made a copy."""
+
+    id: str
+    name: str
+    experiment_name: str
+    description: str = ""
+    parameters: dict[str, ParameterValue] = {}
+    continue_on_step_failure: bool = False
+    tags: dict[str, str] = {}
+    properties: dict[str, str] = {}
+    created_at: float = 0.0
+    pipeline_id: str | None = None
+    run_id: str | None = None
+    draft_id: str | None = None
+    last_run_id: str | None = None
+    warnings: tuple[str, ...] = ()
+    definition: Definition | None = None
+
+
+class DraftPage(View, frozen=True, kw_only=True):
+    drafts: tuple[DraftView, ...]
+    continuation: str | None = None
+
+
 class DatasetLine(View, frozen=True, kw_only=True):
     """A version of a registered dataset."""
 

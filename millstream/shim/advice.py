@@ -40,7 +40,6 @@ NAMES: Final[dict[str, str]] = {
     "ParallelRunStep": "Use a PythonScriptStep that goes over its input with concurrent.futures.",
     "ParallelRunStepDetails": "Use RunDetails.",
     "PipelineDataset": "Pass PipelineData, or a DataReference.",
-    "PipelineDraft": "Keep the Pipeline in your own source, and submit or publish it.",
     "PrivateEndPoint": _NETWORKS,
     "PrivateEndPointConfig": _NETWORKS,
     "RScriptStep": "Use a PythonScriptStep whose script starts Rscript with subprocess.run.",

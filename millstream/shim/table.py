@@ -37,6 +37,7 @@ _SEQUENCE = _at("millstream.sequence", "StepSequence")
 _PIPELINE = _at("millstream.pipeline", "Pipeline")
 _PUBLISHED = _at("millstream.published", "PublishedPipeline")
 _ENDPOINT = _at("millstream.pipeline_endpoint", "PipelineEndpoint")
+_DRAFT = _at("millstream.pipeline_draft", "PipelineDraft")
 _ENDPOINT_VERSION = _at("millstream.pipeline_endpoint", "PipelineVersion")
 _RUNS = {
     **_at("millstream.pipeline_run", "PipelineRun"),
@@ -153,11 +154,13 @@ TABLE: dict[str, dict[str, str]] = {
         **_PORT,
         **_PUBLISHED,
         **_ENDPOINT,
+        **_DRAFT,
         **_SEQUENCE,
     },
     "azureml.pipeline.core.builder": {**_PIPELINE_DATA, **_STEP, **_SEQUENCE, **_PARAMETER},
     "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT},
     "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
+    "azureml.pipeline.core.pipeline_draft": _DRAFT,
     "azureml.pipeline.core.pipeline_endpoint": {
         **_ENDPOINT,
         **_ENDPOINT_VERSION,

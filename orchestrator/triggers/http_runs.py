@@ -153,8 +153,8 @@ def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
         pipeline_id=query.pipeline_id or None,
         source=query.source or None,
         parent_run=query.parent_run or None,
-        tags=_labels(query.tag, "tag"),
-        properties=_labels(query.property, "property"),
+        tags=labels(query.tag, "tag"),
+        properties=labels(query.property, "property"),
         submitted_after=_given(query.submitted_after),
         submitted_before=_given(query.submitted_before),
     )
@@ -162,7 +162,7 @@ def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
     return Reply(body=RunList(runs=page.items, continuation=page.continuation))
 
 
-def _labels(given: tuple[str, ...], field: str) -> dict[str, str | None]:
+def labels(given: tuple[str, ...], field: str) -> dict[str, str | None]:
     """NAME or NAME=VALUE, several times."""
     wanted: dict[str, str | None] = {}
     for text in given:

@@ -56,6 +56,8 @@ def things(service: Service) -> dict[str, str]:
     endpoint = service.ask("POST", "endpoints", {"name": "ep", "pipeline_id": published["id"]})
     workspace = service.ask("GET", "workspace")
     schedule = service.ask("POST", "schedules", scheduled(str(published["id"])))
+    wish = {"id": "0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11", "pipeline_id": published["id"], "experiment_name": "e"}
+    draft = service.ask("POST", "drafts", wish)
     run = service.submit(steps)
     assert service.wait(run)["status"] == "Completed"
     return {
@@ -64,6 +66,7 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-schedule_id": str(schedule["id"]),
         "KNOWN-pipeline_id": str(published["id"]),
         "KNOWN-endpoint_id": str(endpoint["id"]),
+        "KNOWN-draft_id": str(draft["id"]),
         "KNOWN-pipeline_version": "0",
         "KNOWN-subscription_id": str(workspace["subscription_id"]),
         "KNOWN-resource_group": str(workspace["resource_group"]),
@@ -111,7 +114,7 @@ def simplify_requests(schemas: dict[str, Any]) -> None:
         dataset["format"] = {"$ref": "#/components/schemas/DelimitedFormat"}
     schemas["DatasetDocument"]["properties"]["sources"]["items"] = {"$ref": "#/components/schemas/DatastoreFiles"}
     schemas |= {"SimpleStep": step, "SimpleDefinition": definition}
-    for request in ("PublishRequest", "StartRequest"):
+    for request in ("PublishRequest", "StartRequest", "DraftRequest", "DraftChanges"):
         text = json.dumps(schemas[request]).replace('/Definition"', '/SimpleDefinition"')
         schemas[request] = json.loads(text)
 

@@ -49,6 +49,7 @@ PUBLIC = [
     "OutputTabularDatasetConfig",
     "Pipeline",
     "PipelineData",
+    "PipelineDraft",
     "PipelineEndpoint",
     "PipelineOutputFileDataset",
     "PipelineOutputTabularDataset",
