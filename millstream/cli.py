@@ -11,12 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from millstream import cli_runs, driver
-from millstream.cli_values import assignments, pair
+from millstream import cli_endpoints, cli_pipelines, cli_runs, driver
 from millstream.config import adopt
-from millstream.errors import MillstreamError, RunFailed, UnknownThing
-from millstream.published import PublishedPipeline
-from millstream.tables import moment, table
+from millstream.errors import MillstreamError, RunFailed
 from millstream.workspace import Workspace
 
 
@@ -39,28 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     return code
 
 
-def list_pipelines(workspace: Workspace, options: argparse.Namespace) -> int:
-    rows = [("PIPELINE", "NAME", "VERSION", "STEPS", "PUBLISHED")]
-    for view in workspace.api.pipelines(name=options.name):
-        rows.append((view.id, view.name, view.version, str(view.steps_total), moment(view.published_at)))
-        if len(rows) > options.limit:
-            break
-    table(rows)
-    return 0
-
-
-def submit(workspace: Workspace, options: argparse.Namespace) -> int:
-    try:
-        published = PublishedPipeline.get(workspace, options.pipeline)
-    except UnknownThing:
-        published = PublishedPipeline.get(workspace, name=options.pipeline)
-    values = assignments(options.parameter, workspace.api.pipeline(published.id).parameters)
-    run = published.submit(workspace, options.experiment or published.name, values)
-    if options.follow:
-        run.wait_for_completion(show_output=True)
-    return 0
-
-
 def run_driver(workspace: Workspace, options: argparse.Namespace) -> int:
     if options.config is not None:
         adopt(workspace.url, workspace.authentication.get_token())
@@ -72,27 +47,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config", metavar="PATH", help="config.json of the workspace, or the folder to look from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     cli_runs.add(commands.add_parser("runs", help="list, show, follow, tag, cancel and repeat runs"))
-    _add_pipelines(commands.add_parser("pipelines", help="list published pipelines"))
-    _add_submit(commands.add_parser("submit", help="start a published pipeline"))
+    cli_pipelines.add(commands.add_parser("pipelines", help="list, show, publish, enable, disable, start pipelines"))
+    cli_endpoints.add(commands.add_parser("endpoints", help="the same for pipeline endpoints and their versions"))
+    cli_pipelines.add_submit(commands.add_parser("submit", help="start a published pipeline"))
     _add_driver(commands.add_parser("run", help="run a script that is written for the Azure ML SDK v1, unmodified"))
     return parser
-
-
-def _add_pipelines(parser: argparse.ArgumentParser) -> None:
-    listing = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "list", help="the newest published pipelines"
-    )
-    listing.add_argument("--name")
-    listing.add_argument("--limit", type=int, default=20)
-    listing.set_defaults(command=list_pipelines)
-
-
-def _add_submit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pipeline", metavar="PIPELINE", help="id, or name of the newest")
-    parser.add_argument("--experiment", help="default: the pipeline's name")
-    parser.add_argument("-p", "--parameter", metavar="NAME=VALUE", type=pair, action="append", default=[])
-    parser.add_argument("--follow", action="store_true", help="show what happens until it ends")
-    parser.set_defaults(command=submit)
 
 
 def _add_driver(parser: argparse.ArgumentParser) -> None:

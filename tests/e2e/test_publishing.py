@@ -304,13 +304,105 @@ def test_parameters_in_paths_settings_and_texts(workspace: Workspace, tmp_path: 
         assert refused.json()["error"]["field"] == f"ParameterAssignments.{field}"
 
 
-def command(service: Service, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    config = folder / "config.json"
-    config.write_text(json.dumps({"endpoint": service.url, "token": TOKEN}))
-    return subprocess.run(
-        [sys.executable, "-m", "millstream", "--config", str(config), *arguments],
-        cwd=ROOT,
+DRIVER = """
+import requests
+from azureml.core import Experiment, Workspace
+from azureml.core.authentication import InteractiveLoginAuthentication
+from azureml.pipeline.core import Pipeline, PipelineDraft, PipelineEndpoint, PipelineParameter, PublishedPipeline
+from azureml.pipeline.core.pipeline_endpoint import PipelineEndpoint as Same
+from azureml.pipeline.steps import PythonScriptStep
+
+assert Same is PipelineEndpoint
+ws = Workspace.from_config()
+rate = PipelineParameter(name="rate", default_value=0.5)
+steps = [PythonScriptStep(name="main", script_name="main.py", source_directory="src", compute_target="function",
+                          arguments=["--rate", rate])]
+published = Pipeline(workspace=ws, steps=steps).publish(name="My_Pipeline", description="d", version="1.0")
+endpoint = PipelineEndpoint.publish(workspace=ws, name="NewName", pipeline=published, description="d")
+other = Pipeline(workspace=ws, steps=steps, description="other").publish(name="My_Other", description="d")
+endpoint = PipelineEndpoint.get(workspace=ws, name="NewName")
+endpoint.add_default(other)
+print([version.version for version in endpoint.list_versions()], endpoint.get_default_version())
+rest = endpoint.endpoint.split("Id", 1)[0] + "Name?name=" + endpoint.name
+header = InteractiveLoginAuthentication().get_authentication_header()
+body = {"ExperimentName": "default_pipeline", "RunSource": "SDK", "ParameterAssignments": {"1": "united", "2": "city"}}
+ids = [requests.post(url, headers=header, json=body).json()["Id"]
+       for url in (endpoint.endpoint, endpoint.endpoint + "/0", rest + "&pipelineVersion=0")]
+run = Experiment(ws, "default_pipeline").submit(endpoint, pipeline_parameters={"rate": 0.25}, pipeline_version="0")
+draft = PipelineDraft.create(ws, pipeline=published, name="draft", experiment_name="drafts")
+print(len(set(ids)), run.wait_for_completion(show_output=False), draft.submit_run().wait_for_completion(False))
+draft.delete()
+published.disable()
+print(published.id in [p.id for p in PublishedPipeline.list(ws)], PublishedPipeline.get(ws, published.id).status)
+"""
+
+
+def test_a_driver_of_version_1_runs_unmodified(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text(SCRIPT)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    code, out, err = command(service, "run", "driver.py", folder=tmp_path)
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if not line.startswith(("Submitted", "Published", "My_Other"))]
+    assert lines[-3:] == ["['0', '1'] 1", "3 Finished Finished", "False Disabled"], out
+
+
+def command(service: Service, *arguments: str, folder: Path = ROOT) -> tuple[int, str, str]:
+    answer = subprocess.run(
+        [sys.executable, "-m", "millstream", *arguments],
+        cwd=folder,
+        env={
+            "PATH": "",
+            "PYTHONPATH": str(ROOT),
+            "MILLSTREAM_ENDPOINT": service.url,
+            "MILLSTREAM_TOKEN": TOKEN,
+        },
         capture_output=True,
         text=True,
         timeout=60,
     )
+    return answer.returncode, answer.stdout, answer.stderr
+
+
+def test_the_command_line(workspace: Workspace, service: Service, tmp_path: Path) -> None:
+    first = pipeline(workspace, tmp_path).publish(name="cli-first", version="1")
+    code, out, _ = command(service, "pipelines", "show", "cli-first")
+    assert code == 0
+    assert f"endpoint    {first.endpoint}" in out
+    assert "parameters  rate=0.5, flag=False" in out
+    code, out, err = command(service, "submit", "cli-first", "-p", "rate=2", "--follow")
+    assert code == 0, err
+    run = next(Experiment(workspace, "cli-first").get_runs())
+    said = [command(service, "pipelines", "publish", run.id, "--name", "cli-second")[1] for _ in range(2)]
+    assert [text.partition(" cli-second")[0] for text in said] == [
+        "Published pipeline",
+        "This pipeline is published already:",
+    ]
+    second = PublishedPipeline.get(workspace, name="cli-second")
+
+    made = [command(service, "endpoints", "publish", "cli endpoint", first.id)[1] for _ in range(2)]
+    assert made[0].startswith("Published pipeline endpoint cli endpoint (")
+    assert made[1].startswith("This pipeline endpoint is there already: cli endpoint (")
+    added = [command(service, "endpoints", "add", "cli endpoint", "cli-second", "--default")[1] for _ in range(2)]
+    assert "is now version 1" in added[0]
+    assert "is already version 1" in added[1]
+    shown = command(service, "endpoints", "show", "cli endpoint")[1].splitlines()
+    assert shown[-2].split() == ["0", first.id, "cli-first", "Active"]
+    assert shown[-1].split() == ["1", "(default)", second.id, "cli-second", "Active"]
+    assert command(service, "endpoints", "default", "cli endpoint", "0")[1].endswith("is version 0\n")
+    assert command(service, "endpoints", "default", "cli endpoint", "7")[0] == 3
+    code, out, err = command(
+        service, "endpoints", "submit", "cli endpoint", "--version", "1", "--experiment", "cli", "--follow"
+    )
+    assert code == 0, err
+    assert next(Experiment(workspace, "cli").get_runs()).properties["azureml.pipelineversion"] == "1"
+
+    assert command(service, "pipelines", "disable", second.id)[1] == f"cli-second ({second.id}) is Disabled\n"
+    code, _, err = command(service, "pipelines", "submit", second.id, "--experiment", "cli")
+    assert code == 3
+    assert "Disabled" in err
+    assert second.id not in command(service, "pipelines", "list", "--name", "cli-second")[1]
+    assert second.id in command(service, "pipelines", "list", "--name", "cli-second", "--all")[1]
+    assert command(service, "endpoints", "disable", "cli endpoint")[0] == 0
+    assert "cli endpoint" not in command(service, "endpoints", "list")[1]
+    assert "Disabled" in command(service, "endpoints", "list", "--all")[1]
