@@ -81,6 +81,28 @@ def test_the_first_pipeline_runs_as_written(environment: Mapping[str, str], tmp_
     assert first_missing(wanted, printed) is None, printed
 
 
+def test_publishing_runs_as_written(environment: Mapping[str, str], tmp_path: Path) -> None:
+    page = ROOT / "docs" / "publishing.md"
+    program = tmp_path / "program.py"
+    asked = "\nprint('ENDPOINT', published.endpoint)\nprint(header['Authorization'].replace('Bearer', 'TOKEN'))\n"
+    program.write_text("\n".join(blocks(page, "python")) + asked)
+    up = [str(ROOT / "scripts" / "up"), "--", sys.executable, "-W", "error", str(program)]
+    printed = _run(up, environment, folder=tmp_path)
+    wanted = (
+        "train | trained with --reg=0.2",
+        "['0', '1'] 1",
+        "train | trained with --reg=0.5",
+        "{'reg_rate': 0.6}",
+    )
+    assert first_missing(wanted, printed) is None, printed
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    names = dict(line.split() for line in printed.splitlines() if line.startswith(("ENDPOINT ", "TOKEN ")))
+    (command,) = blocks(page, "sh")
+    answer = _run(["bash", "-c", command], {**environment, **names})
+    assert json.loads(answer)["ParameterAssignments"] == {"reg_rate": "0.3"}
+
+
 def _check(shown: Console, environment: Mapping[str, str]) -> str:
     printed = _run(["bash", "-c", shown.command], environment)
     missing = first_missing(shown.lines, printed)
