@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from millstream.estimator_step import EstimatorStep as EstimatorStep
     from millstream.experiment import Experiment as Experiment
     from millstream.file_dataset import FileDataset as FileDataset
+    from millstream.hdfs_output import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
     from millstream.model import Model as Model
     from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
     from millstream.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
@@ -113,6 +114,7 @@ _HOMES = {
     "millstream.estimator_step": ("EstimatorStep",),
     "millstream.experiment": ("Experiment",),
     "millstream.file_dataset": ("FileDataset",),
+    "millstream.hdfs_output": ("HDFSOutputDatasetConfig",),
     "millstream.model": ("Model",),
     "millstream.output_config": (
         "LinkFileOutputDatasetConfig",

@@ -189,11 +189,9 @@ class Api:
     def run(self, run_id: str) -> views.RunView:
         return self._get(f"runs/{_name(run_id)}", views.RunView)
 
-    def change_tags(self, run_id: str, tags: Mapping[str, str | None]) -> views.RunView:
-        return self._send("PATCH", f"runs/{_name(run_id)}", {"tags": tags}, views.RunView)
-
-    def add_properties(self, run_id: str, properties: Mapping[str, str]) -> views.RunView:
-        return self._send("PATCH", f"runs/{_name(run_id)}", {"properties": properties}, views.RunView)
+    def label_run(self, run_id: str, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> views.RunView:
+        """Set tags, None removes one, and add properties."""
+        return self._send("PATCH", f"runs/{_name(run_id)}", {"tags": tags, "properties": properties}, views.RunView)
 
     def run_definition(self, run_id: str) -> Definition:
         return self._get(f"runs/{_name(run_id)}/definition", Definition)
@@ -226,6 +224,17 @@ class Api:
             complete=headers["millstream-log-complete"] == "true",
             attempt=int(headers.get("millstream-log-attempt", "1")),
         )
+
+    def label_step(
+        self, run_id: str, step_id: str, tags: Mapping[str, str | None], properties: Mapping[str, str]
+    ) -> views.StepView:
+        wish = {"tags": tags, "properties": properties}
+        return self._send("PATCH", f"runs/{_name(run_id)}/steps/{_name(step_id)}", wish, views.StepView)
+
+    def log_metrics(self, run_id: str, step_id: str, metrics: list[dict[str, Any]]) -> None:
+        """On a step, or, with "" for it, on the run as a whole. Each must hold an id, which makes this repeatable."""
+        owner = f"runs/{_name(run_id)}" + (f"/steps/{_name(step_id)}" if step_id else "")
+        self._call("POST", f"{owner}/metrics", body=msgspec.json.encode({"metrics": metrics}))
 
     def metrics(self, run_id: str) -> views.MetricsView:
         return self._get(f"runs/{_name(run_id)}/metrics", views.MetricsView)
@@ -271,9 +280,20 @@ class Api:
     def delete_compute(self, name: str) -> None:
         self._call("DELETE", f"computes/{_name(name)}")
 
-    def experiments(self) -> Iterator[views.ExperimentView]:
-        for page in self._pages("experiments", views.ExperimentPage, {}):
+    def experiments(self, state: str = "active") -> Iterator[views.ExperimentView]:
+        """`state`: active, archived or all."""
+        for page in self._pages("experiments", views.ExperimentPage, {"state": state}):
             yield from page.experiments
+
+    def experiment(self, name: str) -> views.ExperimentView:
+        return self._get(f"experiments/{_name(name)}", views.ExperimentView)
+
+    def change_experiment(self, name: str, wish: Mapping[str, Any]) -> views.ExperimentView:
+        """Tag it, or archive it; one that is not there is made."""
+        return self._send("PATCH", f"experiments/{_name(name)}", wish, views.ExperimentView)
+
+    def remove_experiment(self, name: str) -> None:
+        self._call("DELETE", f"experiments/{_name(name)}")
 
     def models(self, *, name: str | None = None) -> Iterator[views.ModelView]:
         """Every version, the latest first."""

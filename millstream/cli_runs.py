@@ -77,7 +77,7 @@ def cancel_run(workspace: Workspace, options: argparse.Namespace) -> int:
 
 def tag_run(workspace: Workspace, options: argparse.Namespace) -> int:
     changes: dict[str, str | None] = {**labels(options.tag), **dict.fromkeys(options.remove)}
-    say(_pairs(workspace.api.change_tags(options.run, changes).tags))
+    say(_pairs(workspace.api.label_run(options.run, changes, {}).tags))
     return 0
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from millstream.experiment import Experiment
 
 SPOOL = "MILLSTREAM_SPOOL"
+ENDPOINT = "MILLSTREAM_ENDPOINT"
 
 
 class SubmittedRun(ScriptRun):
@@ -52,6 +53,17 @@ class SubmittedRun(ScriptRun):
     @property
     def experiment(self) -> Experiment:
         return _experiment(late("millstream.workspace").Workspace.of_this_step(), self._experiment)
+
+    @property
+    def parent(self) -> ScriptRun:
+        """The pipeline run. What is logged on it is kept with this step, and shown among the metrics of both.
+
+        Its tags are its own, where the step has access to the service; else they are kept with the step, too.
+        """
+        if ENDPOINT not in os.environ:
+            return super().parent
+        parent: ScriptRun = late("millstream.parent_run").ParentRun.of(self)
+        return parent
 
     def _emit(self, record: dict[str, Any]) -> None:
         line = json.dumps(record, separators=(",", ":")).encode() + b"\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, overload
 
 from millstream.arguments import refuse_unknown
-from millstream.errors import UnknownThing
+from millstream.errors import InvalidRequest, UnknownThing
 from millstream.explained import Explained
 from orchestrator.core.names import EXPERIMENT, shown, suggestion
 
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from millstream.published import PublishedPipeline
     from millstream.script_run_config import ScriptRunConfig
     from millstream.step_run import StepRun
+    from millstream.views import ExperimentView
     from millstream.workspace import Workspace
 
 
+_STATES = {"ActiveOnly": "active", "ArchivedOnly": "archived", "All": "all"}
+"""v1's words for what is listed -> the service's."""
+
+
 class Experiment(Explained):
-    """The experiment `name`. It comes to be with its first run."""
+    """The experiment `name`. It comes to be with its first run, or its first tag."""
 
     def __init__(self, workspace: Workspace, name: str, **unknown: Any) -> None:
         refuse_unknown(Experiment.__init__, {key: unknown[key] for key in unknown if key[0] != "_"})
@@ -39,11 +44,67 @@ class Experiment(Explained):
     def workspace_object(self) -> Workspace:
         return self.workspace
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of the experiment, not of its runs."""
+        view = self._look()
+        return dict(view.tags) if view else {}
+
+    @property
+    def archived_time(self) -> datetime | None:
+        """When it was archived; None: it is not."""
+        view = self._look()
+        since = view.archived_at if view else None
+        return None if since is None else datetime.fromtimestamp(since, UTC)
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Set a tag."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags; others stay."""
+        texts = {str(key): "" if value is None else str(value) for key, value in tags.items()}
+        self.workspace.api.change_experiment(self.name, {"tags": texts})
+
+    def remove_tags(self, tags: str | Sequence[str]) -> dict[str, str]:
+        """Remove a tag or several. Returns those that are left."""
+        names = [tags] if isinstance(tags, str) else tags
+        return dict(self.workspace.api.change_experiment(self.name, {"tags": dict.fromkeys(names)}).tags)
+
+    def archive(self) -> None:
+        """Leave it out of the lists that do not ask for archived ones. Its runs stay, and others may follow."""
+        self.workspace.api.change_experiment(self.name, {"archived": True})
+
+    def reactivate(self, new_name: str | None = None) -> None:
+        """Undo `archive`. A `new_name` is refused: a name is what an experiment is."""
+        if new_name not in (None, self.name):
+            raise InvalidRequest("An experiment keeps its name. Call reactivate() without one.", field="new_name")
+        self.workspace.api.change_experiment(self.name, {"archived": False})
+
     @staticmethod
-    def list(workspace: Workspace, experiment_name: str | None = None, **_: Any) -> builtins.list[Experiment]:
-        """The experiments that have runs."""
-        names = [view.name for view in workspace.api.experiments()]
-        return [Experiment(workspace, name) for name in names if experiment_name in (None, name)]
+    def delete(workspace: Workspace, experiment_id: str) -> None:
+        """Remove the experiment with this id, which is its name. Raises UnknownThing, and Conflict if it has runs."""
+        workspace.api.remove_experiment(experiment_id)
+
+    @staticmethod
+    def list(
+        workspace: Workspace,
+        experiment_name: str | None = None,
+        view_type: str = "ActiveOnly",
+        tags: Any = None,
+        **_: Any,
+    ) -> builtins.list[Experiment]:
+        """The experiments, by name. `view_type`: ActiveOnly, ArchivedOnly or All. `tags`: a name, or names with values,
+        that an experiment must have; a value None stands for any.
+        """
+        if view_type not in _STATES:
+            raise InvalidRequest(f"{shown(view_type)}: {suggestion(view_type, _STATES, 'views')}", field="view_type")
+        wanted = labels_wanted(tags)
+        return [
+            Experiment(workspace, view.name)
+            for view in workspace.api.experiments(_STATES[view_type])
+            if experiment_name in (None, view.name) and _has(view.tags, wanted)
+        ]
 
     @overload
     def submit(
@@ -125,14 +186,32 @@ class Experiment(Explained):
                 yield from run.get_steps()
 
     def refresh(self) -> None:
-        """Raises UnknownThing if the experiment has no runs."""
-        names = [view.name for view in self.workspace.api.experiments()]
-        if self.name not in names:
+        """Look whether it is there. Raises UnknownThing if it has neither runs nor tags."""
+        if self._look() is None:
+            names = [view.name for view in self.workspace.api.experiments("all")]
             hint = suggestion(self.name, names, "experiments")
             raise UnknownThing(f"There is no experiment {shown(self.name)}. {hint}", field="name")
 
+    def _look(self) -> ExperimentView | None:
+        try:
+            return self.workspace.api.experiment(self.name)
+        except UnknownThing:
+            return None
+
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
+
+
+def labels_wanted(tags: Any) -> Mapping[str, Any]:
+    """Tags as v1 takes them: a name, a list of names or of [name, value], or names with values."""
+    if tags is None or isinstance(tags, Mapping):
+        return tags or {}
+    items = [tags] if isinstance(tags, str) else tags
+    return dict((item, None) if isinstance(item, str) else (item[0], item[1]) for item in items)
+
+
+def _has(found: Mapping[str, str], wanted: Mapping[str, Any]) -> bool:
+    return all(name in found and value in (None, found[name]) for name, value in wanted.items())
 
 
 def labels(wanted: Mapping[str, Any] | None) -> builtins.list[str]:

@@ -86,19 +86,11 @@ class PipelineRun(ServiceRun):
     def properties(self) -> dict[str, str]:
         return dict(self._look().properties)
 
-    def tag(self, key: str, value: Any = None) -> None:
-        """Set a tag, also after the run has ended."""
-        self.set_tags({key: value})
+    def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
+        return dict(self.api.label_run(self.id, tags, properties).tags)
 
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Set several tags."""
-        texts = {str(key): "" if value is None else str(value) for key, value in tags.items()}
-        self.api.change_tags(self.id, texts)
-
-    def remove_tags(self, tags: str | list[str]) -> dict[str, str]:
-        """Remove a tag or several. Returns those that are left."""
-        names = [tags] if isinstance(tags, str) else tags
-        return dict(self.api.change_tags(self.id, dict.fromkeys(names)).tags)
+    def _log_at(self) -> tuple[str, str]:
+        return self.id, ""
 
     def get_steps(self) -> Iterator[StepRun]:
         """The steps: those that have started, newest first, then the others."""
@@ -116,12 +108,13 @@ class PipelineRun(ServiceRun):
     def get_metrics(
         self, name: str | None = None, recursive: bool = False, run_type: Any = None, populate: bool = False
     ) -> dict[str, Any]:
-        """What all steps logged, by name; with `recursive`, by the steps' run ids."""
+        """What was logged on the run and on all its steps, by name; with `recursive`, by run id."""
         del run_type, populate
-        steps = self.api.metrics(self.id).steps
+        seen = self.api.metrics(self.id)
         if recursive:
-            return {f"{self.id}_{step}": only(fold(records), name) for step, records in steps.items()}
-        return only(fold(record for records in steps.values() for record in records), name)
+            own = {self.id: only(fold(seen.run), name)} if seen.run else {}
+            return own | {f"{self.id}_{step}": only(fold(records), name) for step, records in seen.steps.items()}
+        return only(fold(record for records in (*seen.steps.values(), seen.run) for record in records), name)
 
     def get_pipeline_output(self, pipeline_output_name: str) -> PortDataReference:
         """The output of this name, of whichever step has it. Raises UnknownThing."""
@@ -132,10 +125,6 @@ class PipelineRun(ServiceRun):
             known.extend(view.outputs)
         hint = suggestion(pipeline_output_name, known, "outputs")
         raise UnknownThing(f"No step has an output {shown(pipeline_output_name)}. {hint}", field="pipeline_output_name")
-
-    def add_properties(self, properties: Mapping[str, Any]) -> None:
-        """Add properties, which cannot be changed afterwards. Raises Conflict for one that has another value."""
-        self.api.add_properties(self.id, {str(key): str(value) for key, value in properties.items()})
 
     @property
     def number(self) -> int:

@@ -4,13 +4,12 @@
 # ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH122, PTH123
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-import time
 
-from millstream.metrics import columns, fold, scalar, tree, vector
+from millstream.metric_log import MetricLog, record_of
+from millstream.metrics import fold
 from millstream.run_context import NotAvailable, Run, RunContextError, late
 
 TYPE_CHECKING = False  # as in run_context
@@ -30,7 +29,6 @@ UNAVAILABLE = {
     "get_secret": "a step is given no secrets",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
     "get_secrets": "a step is given no secrets",
-    "remove_tags": "a tag is kept once it is set; set it again to change it",
     "restore_snapshot": "the step's source folder is its working directory",
     "submit_child": "submit a pipeline from outside, with Experiment.submit",
     "take_snapshot": "the source folder was kept when the run was submitted",
@@ -41,7 +39,7 @@ UNAVAILABLE = {
 }
 
 
-class ScriptRun(Run):
+class ScriptRun(MetricLog, Run):
     """What `Run.get_context()` returns: v1's methods, over `_emit`, which differs inside and outside a step."""
 
     id: str
@@ -115,24 +113,6 @@ class ScriptRun(Run):
         found: list[ChangedBlob] = [] if path is None else late("millstream.changed_blob").read(path)
         return found
 
-    def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
-        """Log a number, text or truth value. Logged again under the same name, it becomes a list."""
-        self._metric(name, "scalar", scalar(value), description, step)
-
-    def log_list(self, name: str, value: Any, description: str = "") -> None:
-        """Log a list of values at once."""
-        self._metric(name, "list", vector(value), description)
-
-    def log_row(self, name: str, description: str | None = None, **kwargs: Any) -> None:
-        """Log one row of a table: a value for each column."""
-        if not kwargs:
-            raise TypeError("log_row() needs columns: run.log_row(name, column=value, ...)")
-        self._metric(name, "row", columns(kwargs, "log_row"), description or "")
-
-    def log_table(self, name: str, value: Mapping[str, Any], description: str = "") -> None:
-        """Log a table: a value or a list of values for each column."""
-        self._metric(name, "table", columns(value, "log_table"), description)
-
     def log_image(self, name: str, path: str | None = None, plot: Any = None, description: str = "") -> None:
         """Log an image: a file at `path`, or a matplotlib figure (or pyplot itself) as `plot`. Exactly one of them."""
         if (path is None) == (plot is None):
@@ -141,22 +121,6 @@ class ScriptRun(Run):
         artifact = f"{name}{os.path.splitext(str(source))[1] or '.png'}"
         self.upload_file(artifact, source)
         self._metric(name, "image", artifact, description)
-
-    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
-        """Log a confusion matrix, as v1's JSON document or the dictionary that it holds."""
-        self._document("log_confusion_matrix", name, value, description)
-
-    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
-        """Log an accuracy table, as v1's JSON document or the dictionary that it holds."""
-        self._document("log_accuracy_table", name, value, description)
-
-    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
-        """Log predictions, as v1's JSON document or the dictionary that it holds."""
-        self._document("log_predictions", name, value, description)
-
-    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
-        """Log residuals, as v1's JSON document or the dictionary that it holds."""
-        self._document("log_residuals", name, value, description)
 
     def get_metrics(self, name: str | None = None, **_: Any) -> dict[str, Any]:
         """What this script has logged so far, by name; only `name`, if given."""
@@ -171,6 +135,13 @@ class ScriptRun(Run):
         """Set several tags."""
         for key, value in tags.items():
             self.tag(key, value)
+
+    def remove_tags(self, tags: str | Sequence[str]) -> dict[str, str]:
+        """Remove a tag of this step, or several. Returns those that this script has set and that are left."""
+        for key in [tags] if isinstance(tags, str) else tags:
+            self._tags.pop(str(key), None)
+            self._emit({"op": "tag", "key": str(key), "value": None})
+        return self.tags
 
     def get_tags(self) -> dict[str, str]:
         return self.tags
@@ -331,25 +302,9 @@ class ScriptRun(Run):
         return self._properties.get("azureml.snapshotid", "")
 
     def _metric(self, name: str, kind: str, value: Any, description: str, step: int | None = None) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ValueError(f"A metric needs a name, not {name!r}.")
-        record = {
-            "op": "metric",
-            "name": scalar(name),
-            "kind": kind,
-            "value": value,
-            "at": time.time(),
-            "step": None if step is None else int(step),
-            "description": str(description),
-        }
+        record = {"op": "metric", **record_of(name, kind, value, description, step)}
         self._emit(record)
         self._metrics.append(record)
-
-    def _document(self, method: str, name: str, value: Any, description: str) -> None:
-        document = json.loads(value) if isinstance(value, str) else value
-        if not hasattr(document, "items"):
-            raise TypeError(f"{method}() takes a JSON object or a dictionary.")
-        self._metric(name, "table", tree(document, method), description)
 
     def _has(self, path: str) -> bool:
         uploaded = any(name == path or name.startswith(f"{path}/") for name in self._files)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.errors import UnknownThing
+from millstream.metric_log import MetricLog, record_of
 from millstream.outputs import Stored
 from millstream.progress import Progress
 from millstream.run_context import NotAvailable, Run
@@ -25,10 +26,8 @@ LOG_FILE = "user_logs/std_log.txt"
 FINISHED = {"Completed": "Finished"}
 """v1's pipeline service and its run history have two words for one status: get_status() and .status differ."""
 
-_LOGGING = "values are logged by the script of a step: Run.get_context().log(...)"
 UNAVAILABLE = {
-    **dict.fromkeys(("log", "log_list", "log_row", "log_table", "log_image"), _LOGGING),
-    **dict.fromkeys(("log_confusion_matrix", "log_accuracy_table", "log_predictions", "log_residuals"), _LOGGING),
+    "log_image": "images are uploaded by the script of a step: Run.get_context().log_image(...)",
     **dict.fromkeys(("upload_file", "upload_files", "upload_folder"), "files are uploaded by the script of a step"),
     "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
@@ -48,7 +47,7 @@ UNAVAILABLE = {
 }
 
 
-class ServiceRun(Run):
+class ServiceRun(MetricLog, Run):
     """A run by its id. Everything is asked of the service when it is used."""
 
     id: str
@@ -78,8 +77,38 @@ class ServiceRun(Run):
 
     get_detailed_status = get_status
 
+    def _metric(self, name: str, kind: str, value: Any, description: str, step: int | None = None) -> None:
+        run, step_id = self._log_at()
+        self.api.log_metrics(
+            run, step_id, [{"id": str(uuid.uuid4()), **record_of(name, kind, value, description, step)}]
+        )
+
+    def _log_at(self) -> tuple[str, str]:
+        """(pipeline run, step id) that what is logged belongs to; "": the run as a whole."""
+        raise NotImplementedError
+
     @property
     def tags(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Set a tag, also after the run has ended."""
+        self.set_tags({key: value})
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set several tags; others stay."""
+        self._label({str(key): "" if value is None else str(value) for key, value in tags.items()}, {})
+
+    def remove_tags(self, tags: str | Sequence[str]) -> dict[str, str]:
+        """Remove a tag or several. Returns those that are left."""
+        return self._label(dict.fromkeys([tags] if isinstance(tags, str) else tags), {})
+
+    def add_properties(self, properties: Mapping[str, Any]) -> None:
+        """Set properties, which cannot be changed afterwards. Raises Conflict for one that has another value."""
+        self._label({}, {str(key): str(value) for key, value in properties.items()})
+
+    def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
+        """Change tags, None removes one, and add properties; the tags that there are then."""
         raise NotImplementedError
 
     @property

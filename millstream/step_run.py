@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
 
-_SCRIPT = "the script of the step does that: Run.get_context()"
-UNAVAILABLE = {
-    **service_run.UNAVAILABLE,
-    **dict.fromkeys(("add_properties", "remove_tags", "set_tags", "tag"), _SCRIPT),
-    "cancel": "cancel the pipeline run: run.parent.cancel()",
-}
+UNAVAILABLE = {**service_run.UNAVAILABLE, "cancel": "cancel the pipeline run: run.parent.cancel()"}
+del UNAVAILABLE["get_snapshot_id"]
 
 
 class StepRun(ServiceRun):
@@ -96,9 +92,23 @@ class StepRun(ServiceRun):
     def properties(self) -> dict[str, str]:
         return dict(self._look().properties)
 
+    def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
+        return dict(self.api.label_step(self.pipeline_run_id, self.step_id, tags, properties).tags)
+
+    def _log_at(self) -> tuple[str, str]:
+        return self.pipeline_run_id, self.step_id
+
+    def get_snapshot_id(self) -> str:
+        """The id of the source folder that the step ran from."""
+        steps = self.api.run_definition(self.pipeline_run_id).steps
+        return next(step.snapshot or "" for step in steps if step.id == self.step_id)
+
     def get_details(self) -> dict[str, Any]:
-        """What is known of the step, under v1's names."""
+        """What is known of the step, under v1's names. Datasets among its inputs and outputs are Dataset objects."""
+        from millstream.lineage import datasets_of
+
         view = self._look()
+        inputs, outputs = datasets_of(self)
         return {
             "runId": self.id,
             "status": view.status,
@@ -107,8 +117,8 @@ class StepRun(ServiceRun):
             "properties": {"StepType": view.kind, **view.properties},
             "tags": {"azureml.nodeid": view.id, "azureml.pipeline": self.pipeline_run_id, **view.tags},
             "error": None if view.error is None else {"code": view.error.code, "message": view.error.message},
-            "inputDatasets": [],
-            "outputDatasets": [],
+            "inputDatasets": inputs,
+            "outputDatasets": outputs,
             "logFiles": {LOG_FILE: ""} if view.log_bytes else {},
         }
 

@@ -189,9 +189,10 @@ class StepList(View, frozen=True, kw_only=True):
 
 
 class MetricsView(View, frozen=True, kw_only=True):
-    """Step id -> what it logged."""
+    """Step id -> what it logged. `run`: what was logged on the run as a whole."""
 
     steps: dict[str, tuple[dict[str, Any], ...]]
+    run: tuple[dict[str, Any], ...] = ()
 
 
 class RemoteFile(View, frozen=True, kw_only=True):
@@ -345,7 +346,12 @@ class Unregistered(View, frozen=True, kw_only=True):
 
 
 class ExperimentView(View, frozen=True, kw_only=True):
+    """Times in epoch seconds."""
+
     name: str
+    created_at: float = 0.0
+    tags: dict[str, str] = {}
+    archived_at: float | None = None
 
 
 class ExperimentPage(View, frozen=True, kw_only=True):

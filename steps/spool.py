@@ -33,8 +33,10 @@ class _Metric(msgspec.Struct, frozen=True, tag_field="op", tag="metric"):
 
 
 class _Tag(msgspec.Struct, frozen=True, tag_field="op", tag="tag"):
+    """`value` None removes it."""
+
     key: str
-    value: str
+    value: str | None
 
 
 class _Property(msgspec.Struct, frozen=True, tag_field="op", tag="property"):
@@ -83,7 +85,9 @@ class Reported:
         match _decode(line):
             case _Metric() as metric:
                 self.metrics.append(Metric(**msgspec.structs.asdict(metric)))
-            case _Tag(key, value):
+            case _Tag(key, None):
+                self.tags.pop(key, None)
+            case _Tag(key, str() as value):
                 self.tags[key] = value
             case _Property(key, value):
                 # A property is set once; the first value stands.

@@ -17,7 +17,6 @@ _NO_CONNECTIONS = "the workspace keeps no connections"
 _NETWORKS = "networks are set up with the Functions app"
 _AZURE = "the workspace is a Functions app: manage it with Azure's own tools"
 _NO_STORES = "the files are not reached from here: copy them to a blob container and register that"
-_KEPT = "experiments stay as long as their runs"
 _TABLES = "use Dataset.Tabular, whose datasets have take, take_sample and to_pandas_dataframe"
 _FRAMES = "use Dataset.Tabular.register_pandas_dataframe"
 _VERSIONS = "register another version: Dataset.get_by_name takes one"
@@ -31,17 +30,9 @@ ABSENT: Final[dict[str, Reasons]] = {
     "StepRun": OF_STEP,
     "Pipeline": {"load_yaml": "write the pipeline in Python"},
     "Experiment": {
-        "archive": _KEPT,
-        "archived_time": _KEPT,
-        "delete": _KEPT,
         "from_directory": "use Experiment(workspace, name)",
         "get_docs_url": "see docs/v1-compatibility.md",
-        "reactivate": _KEPT,
-        "remove_tags": "tag the runs instead",
-        "set_tags": "tag the runs instead",
         "start_logging": "log in the script of a step: Run.get_context()",
-        "tag": "tag the runs instead",
-        "tags": "tag the runs instead",
     },
     "Workspace": {
         **dict.fromkeys(("add_private_endpoint", "delete_private_endpoint_connection", "private_endpoints"), _NETWORKS),

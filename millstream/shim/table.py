@@ -54,7 +54,10 @@ _TABULAR_DATASET = _at("millstream", "TabularDataset")
 _DATA_TYPE = _at("millstream", "DataType")
 _DATA_PATH = _at("millstream", "DataPath")
 _CONSUMPTION = _at("millstream", "DatasetConsumptionConfig")
-_OUTPUTS = _at("millstream", "OutputFileDatasetConfig LinkFileOutputDatasetConfig LinkTabularOutputDatasetConfig")
+_OUTPUTS = {
+    **_at("millstream", "OutputFileDatasetConfig HDFSOutputDatasetConfig"),
+    **_at("millstream", "LinkFileOutputDatasetConfig LinkTabularOutputDatasetConfig"),
+}
 _PIPELINE_DATASETS = _at(
     "millstream.pipeline_dataset",
     "PipelineOutputAbstractDataset PipelineOutputFileDataset PipelineOutputTabularDataset",

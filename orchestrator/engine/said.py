@@ -1,7 +1,8 @@
-"""What the script of an attempt says of its step to the service while it runs: tags and properties.
+"""What is said of a step to the service itself: tags and properties, by its script while it runs, or from outside.
 
-Beside what it reports through its worker, which is published with the result, this can be seen at once. It belongs to
-one execution, by its nonce: when another takes the step over, what the first has said is not seen any more.
+Beside what a script reports through its worker, which is published with the result, this can be seen at once. What a
+script says belongs to one execution, by its nonce: when another takes the step over, it is not seen any more. What is
+said from outside belongs to no execution (its nonce is "") and stays.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ _TRIES = 20
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`tags` may be changed, `properties` only added."""
+    """`tags` may be changed, `properties` only added. A tag None is one that was removed, whoever has set it."""
 
-    tags: dict[str, str] = {}
+    tags: dict[str, str | None] = {}
     properties: dict[str, str] = {}
 
 
 NOTHING = Said()
+
+
+OUTSIDE = ""
+"""The nonce of nobody's execution."""
 
 
 def read(row: Row) -> Said:
@@ -74,8 +79,7 @@ def _changed(before: Said, tags: Mapping[str, str | None], properties: Mapping[s
     for key, value in properties.items():
         if before.properties.get(key, value) != value:
             raise Conflict(f"The property {shown(key)} is set, and cannot be changed.", field=f"properties.{key}")
-    kept = {key: value for key, value in {**before.tags, **tags}.items() if value is not None}
-    after = Said(tags=kept, properties={**before.properties, **properties})
+    after = Said(tags={**before.tags, **tags}, properties={**before.properties, **properties})
     size = len(msgspec.json.encode(after))
     if size > most_bytes:
         raise TooLarge(f"Tags and properties take {size:,} bytes; at most {most_bytes:,} are kept.", field="tags")

@@ -1,10 +1,11 @@
-"""Metrics that the script of an attempt gives to the service itself, in rows of their own.
+"""Metrics that are given to the service itself, by the script of an attempt or from outside, in rows of their own.
 
     table "metrics", partition: the run
     <step>|<owner>|<metric id>     one logged value
 
 The id is the caller's, so that sending a value again changes nothing. A value that is too large for a row lies in a
-blob of the attempt. What another execution has logged is not seen once this one has the claim.
+blob of the attempt. What another execution has logged is not seen once this one has the claim. What is logged from
+outside belongs to no execution (its owner is ""), and to the run as a whole if it has no step (position -1).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from orchestrator.ports import Commit, Now, Pause, Query, ReadBlob, Row, Task, U
 
 METRICS: Final = "metrics"
 VERSION: Final = 1
+WHOLE_RUN: Final = -1
+OUTSIDE: Final = ""
 LARGEST_IN_ROW: Final = 15_000
 """Characters of a metric as JSON: a commit of a hundred takes 4 MiB, at two bytes each."""
 ROWS_AT_ONCE: Final = 100
@@ -70,7 +73,7 @@ def _commit(run: str, block: tuple[Upsert, ...]) -> Task[None]:
 
 def read(run: str) -> Task[dict[tuple[int, str], list[Metric]]]:
     """(position, owner) -> the metrics of that execution, in the order of their times."""
-    rows = yield from Query(table=METRICS, pk=run, first="0", last=":")
+    rows = yield from Query(table=METRICS, pk=run, first="-", last=":")
     found: dict[tuple[int, str], list[Metric]] = {}
     for row in sorted(rows, key=_moment):
         position, owner, _ = row.rk.split("|", 2)

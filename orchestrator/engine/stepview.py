@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.errors import UnknownThing
+from orchestrator.core.errors import Conflict, UnknownThing
 from orchestrator.core.head import Head
 from orchestrator.core.names import shown, suggestion
 from orchestrator.core.plan import Plan, bits
@@ -17,7 +18,7 @@ from orchestrator.engine import said
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
-from orchestrator.engine.said import NOTHING
+from orchestrator.engine.said import NOTHING, OUTSIDE
 from orchestrator.engine.view import Look, look
 from orchestrator.ports import Get, Task
 
@@ -68,6 +69,7 @@ def step_view(memory: ProcessMemory, run: str, step: str) -> Task[StepView]:
         claim = read_claim(row)
         seen.claims[position] = (claim, row.age)
         seen.said[position, claim.owner] = yield from said.get(run, position, claim.owner)
+    seen.said[position, OUTSIDE] = yield from said.get(run, position, OUTSIDE)
     return (yield from _view(seen, position))
 
 
@@ -85,6 +87,26 @@ class Execution:
     def prefix(self) -> str:
         """Where its blobs lie."""
         return f"runs/{self.run}/{self.step}/{self.attempt}-{self.owner}"
+
+
+def label_step(
+    memory: ProcessMemory,
+    run: str,
+    step: str,
+    *,
+    tags: Mapping[str, str | None],
+    properties: Mapping[str, str],
+    most_bytes: int,
+) -> Task[StepView]:
+    """Tag a step from outside, also before it starts and after it has ended: set each tag, or remove it where the value
+    is None; add `properties`. Safe to repeat. Raises UnknownThing, Conflict, TooLarge, Unavailable.
+    """
+    there = yield from step_view(memory, run, step)
+    for key, value in properties.items():
+        if there.properties.get(key, value) != value:
+            raise Conflict(f"The property {shown(key)} is set, and cannot be changed.", field=f"properties.{key}")
+    yield from said.say(run, there.position, OUTSIDE, tags=tags, properties=properties, most_bytes=most_bytes)
+    return (yield from step_view(memory, run, step))
 
 
 def execution(memory: ProcessMemory, run: str, step: str) -> Task[Execution | None]:
@@ -131,9 +153,8 @@ def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> 
 
 def _view(seen: Look, position: int) -> Task[StepView]:
     claim, _ = seen.claims.get(position, (None, 0.0))
-    result, told = StepResult(), NOTHING
-    if claim is not None:
-        told = seen.said.get((position, claim.owner), NOTHING)
+    result, outside = StepResult(), seen.said.get((position, OUTSIDE), NOTHING)
+    told = seen.said.get((position, claim.owner), NOTHING) if claim else NOTHING
     if claim is not None and claim.state is not ClaimState.RUNNING:
         result = yield from decode_result(claim)
     step = seen.plan.step(position)
@@ -152,8 +173,8 @@ def _view(seen: Look, position: int) -> Task[StepView]:
         exit_code=result.exit_code,
         error=result.error,
         log_bytes=result.log_bytes,
-        tags={**result.tags, **told.tags},
-        properties={**told.properties, **result.properties},
+        tags={k: v for k, v in {**result.tags, **told.tags, **outside.tags}.items() if v is not None},
+        properties={**outside.properties, **told.properties, **result.properties},
         outputs=tuple(port.name for port in step.outputs),
         run_after=step.run_after,
         parents=tuple(ids[parent].id for parent in bits(seen.plan.parents[position])),

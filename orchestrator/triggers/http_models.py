@@ -1,4 +1,4 @@
-"""Experiments and registered models."""
+"""Registered models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from orchestrator.catalog import experiments, model_uploads, models, run_models
-from orchestrator.catalog.experiments import Experiment
+from orchestrator.catalog import model_uploads, models, run_models
 from orchestrator.catalog.models import Model
 from orchestrator.catalog.snapshots import ManifestEntry
 from orchestrator.core.result import ModelRegistration
@@ -22,11 +21,6 @@ _FILE = {
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "size": 1234,
 }
-
-
-class ExperimentList(msgspec.Struct, frozen=True, kw_only=True):
-    experiments: tuple[Experiment, ...]
-    continuation: Continuation
 
 
 class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,14 +98,6 @@ class RegisterRequest(RegisterFromStepRequest, frozen=True, kw_only=True):
     """`path` is the file among `files`, or the folder of them, that is the model. The wish is known by `request_id`."""
 
     files: tuple[ManifestEntry, ...]
-
-
-@route("GET", "experiments", summary="List experiments", role=Role.READER, answers={200: ExperimentList})
-def list_experiments(service: Service, asked: Asked, query: PageQuery) -> Reply:
-    """By name. An experiment is there from its first run on."""
-    del asked
-    page = service.world.run(experiments.listing(limit=query.limit, continuation=query.continuation or None))
-    return Reply(body=ExperimentList(experiments=page.items, continuation=page.continuation))
 
 
 @route("GET", "models", summary="List models", role=Role.READER, answers={200: ModelList})
@@ -202,4 +188,4 @@ def _fields(model: Model) -> dict[str, Any]:
     return {**kept, "id": f"{model.name}:{model.version}"}
 
 
-ROUTES = (list_experiments, list_models, get_model, upload_model, register_model, register_step_model)
+ROUTES = (list_models, get_model, upload_model, register_model, register_step_model)

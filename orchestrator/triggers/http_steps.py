@@ -24,9 +24,10 @@ class StepList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricsBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Step id -> what it logged. Steps that logged nothing are left out."""
+    """Step id -> what it logged; steps that logged nothing are left out. `run`: logged on the run as a whole."""
 
     steps: dict[str, tuple[Metric, ...]]
+    run: tuple[Metric, ...] = ()
 
 
 class LogQuery(Strict, frozen=True, kw_only=True):
@@ -104,7 +105,8 @@ def get_log(service: Service, asked: Asked, query: LogQuery) -> Reply:
 )
 def get_metrics(service: Service, asked: Asked) -> Reply:
     """Of the steps that have ended, and of those that run what they have logged until a moment ago."""
-    return Reply(body=MetricsBody(steps=service.world.run(metrics_view(service.memory, asked.path["run_id"]))))
+    seen = service.world.run(metrics_view(service.memory, asked.path["run_id"]))
+    return Reply(body=MetricsBody(steps=seen.steps, run=seen.run))
 
 
 @route(

@@ -33,10 +33,12 @@ GROUPS = {
     "repeats": "Runs once more: all of it, or what failed.",
     "schedules": "Schedules: pipelines that start by themselves.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
+    "logging": "Tags and metrics of steps and runs, from outside.",
     "datastores": "Datastores: registered names for containers, shares and databases.",
     "data": "Sources and data, by signed URLs.",
     "datasets": "Datasets: where data lies and how it is read.",
-    "models": "Experiments and registered models.",
+    "experiments": "Names under which runs are gathered.",
+    "models": "Registered models.",
     "computes": "Names of computes that steps may ask for.",
 }
 PARAMETERS = {
@@ -54,7 +56,7 @@ PARAMETERS = {
     "workspace": "The name of the workspace.",
     "snapshot_id": "The id of a source folder: the sha256 of its manifest.",
     "dataset_id": "The id of a dataset: the sha256 of its document.",
-    "name": "The name of the datastore, dataset, model or compute.",
+    "name": "The name of the datastore, dataset, experiment, model or compute.",
 }
 LOG_HEADERS = {
     "Millstream-Log-Offset": "Where in the log the body begins, in bytes.",

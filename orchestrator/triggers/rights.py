@@ -23,6 +23,7 @@ CATALOG: Final = frozenset(
         "list_models",
         "get_model",
         "list_experiments",
+        "get_experiment",
     }
 )
 """Reading what outlives runs, with URLs to download the files."""

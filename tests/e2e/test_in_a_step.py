@@ -42,7 +42,13 @@ run.log("registered", kept.version)
 os.makedirs("outputs", exist_ok=True)
 open("outputs/second.txt", "w").write("second")
 run.log("second", Model.register(ws, "outputs/second.txt", "second").version)
-run.parent.tag("seen", "yes")
+run.parent.set_tags({"seen": "yes", "draft": "1"})
+run.parent.remove_tags("draft")
+run.parent.add_properties({"seed": 17})
+run.log("parent", f"{run.parent.tags} {run.parent.properties}")
+run.tag("draft", "1")
+run.tag("colour", "red")
+run.remove_tags(["draft"])
 again = Workspace.from_config()
 run.log("again", Dataset.get_by_name(again, "raw_dataset").name)
 """
@@ -56,7 +62,17 @@ Model.register(ws, model_path="kept.txt", model_name="kept", tags={"area": "iris
 step = PythonScriptStep("look.py", source_directory="src", compute_target="function")
 run = Experiment(ws, "inside").submit(Pipeline(workspace=ws, steps=[step]))
 print(run.wait_for_completion(show_output=True))
-print(run.find_step_run("look.py")[0].get_metrics())
+look = run.find_step_run("look.py")[0]
+print(run.tags, run.properties, look.tags)
+look.tag("checked", "by hand")
+look.add_properties({"ticket": 12})
+print(look.remove_tags("colour"), look.properties)
+look.log("afterwards", 1)
+look.log_row("table", a=1, b=2)
+run.log_list("whole", [1, 2])
+print({name: run.get_metrics(name)[name] for name in ("afterwards", "table", "whole")})
+print(look.get_snapshot_id() != "")
+print(look.get_metrics())
 print(Dataset.get_by_name(ws, "made-inside").version, Model(ws, "second").version)
 """
 )
@@ -129,9 +145,13 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
         "'by name': 3, 'by key': 3, 'paths': ['/iris.csv'], 'downloaded': 1",
         "'model': \"kept:1 {'area': 'iris'}\"",
         "'path': 'azureml-models/kept/1/kept.txt', 'text': 'a model', 'named': 'azureml-models/kept/1/kept.txt'",
-        "'registered': 1, 'second': 1, 'again': 'raw_dataset'",
+        "'registered': 1, 'second': 1, 'parent': \"{'seen': 'yes'} {'seed': '17'}\", 'again': 'raw_dataset'",
+        "'afterwards': 1, 'table': {'a': 1, 'b': 2}}",
     ):
         assert part in metrics, metrics
+    assert "{'seen': 'yes'} {'seed': '17'} {'colour': 'red'}" in lines
+    assert "{'checked': 'by hand'} {'ticket': '12'}" in lines
+    assert "{'afterwards': 1, 'table': {'a': 1, 'b': 2}, 'whole': [1, 2]}" in lines
     assert lines[-1] == "1 1"
 
 

@@ -168,9 +168,9 @@ def test_metrics_and_outputs_are_those_of_committed_steps() -> None:
 
     runner = Runner(step("a"), step("b", "a"), scripts={"a": train})
     runner.start()
-    assert runner.world.run(metrics_view(runner.memory, "run1")) == {}
+    assert runner.world.run(metrics_view(runner.memory, "run1")).steps == {}
     runner.deliver()
-    metrics = runner.world.run(metrics_view(runner.memory, "run1"))
+    metrics = runner.world.run(metrics_view(runner.memory, "run1")).steps
     assert [(metric.name, metric.value) for metric in metrics["a"]] == [("auc", 0.9)]
     views = runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish())).steps
     assert list(views) == ["a"]
@@ -188,4 +188,4 @@ def test_a_large_result_is_read_from_its_blob() -> None:
     runner = Runner(step("a"), scripts={"a": lambda _: StepResult(metrics=many)})
     runner.start()
     runner.finish()
-    assert len(runner.world.run(metrics_view(runner.memory, "run1"))["a"]) == 2000
+    assert len(runner.world.run(metrics_view(runner.memory, "run1")).steps["a"]) == 2000

@@ -36,6 +36,7 @@ PUBLIC = [
     "Experiment",
     "FileDataset",
     "FileDatasetFactory",
+    "HDFSOutputDatasetConfig",
     "InputPortBinding",
     "InteractiveLoginAuthentication",
     "InvalidDefinition",
