@@ -8,7 +8,7 @@ import json
 import re
 
 from orchestrator.core.errors import MillstreamError
-from orchestrator.core.names import DATASTORE
+from orchestrator.core.names import DATA_PATH, DATASTORE
 from orchestrator.core.run_token import SHORTEST_KEY
 from orchestrator.core.secret import Secret
 
@@ -87,6 +87,15 @@ def blob_events(value: str) -> str:
     if value not in ("polling", "eventgrid", "none"):
         raise ValueError('it must be "polling", "eventgrid" or "none"')
     return value
+
+
+def places(value: str) -> tuple[str, ...]:
+    found = tuple(part.strip().strip("/") for part in value.split(",") if part.strip())
+    for place in found:
+        name, _, folder = place.partition("/")
+        if not DATASTORE.allows(name) or not DATA_PATH.allows(folder) or set(folder) & set("{}%"):
+            raise ValueError(f"{place!r} is not a datastore, or a folder of one as in workspaceblobstore/incoming")
+    return found
 
 
 def container_name(value: str) -> str:

@@ -122,6 +122,14 @@ class Settings:
         "alone finds them, in a schedule's polling_interval.",
         "none",
     )
+    blob_events_in: tuple[str, ...] = _setting(
+        "MILLSTREAM_BLOB_EVENTS_IN",
+        types.places,
+        "Datastores of MILLSTREAM_DATASTORES, or folders of them, whose blobs are told of, as in "
+        "`workspaceblobstore/incoming,raw`; without it, all of them. The host reads every blob there, outputs of runs "
+        "too, so name the folders that data comes in.",
+        (),
+    )
     changes_queue: str = _setting(
         "MILLSTREAM_CHANGES_QUEUE",
         types.queue_name,
@@ -202,6 +210,12 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        for place in self.blob_events_in:
+            if place.partition("/")[0] not in self.datastores:
+                raise types.InvalidSetting(
+                    f"MILLSTREAM_BLOB_EVENTS_IN names {place!r}, and MILLSTREAM_DATASTORES has no such datastore.",
+                    field="MILLSTREAM_BLOB_EVENTS_IN",
+                )
         if self.heartbeat * 2 > self.claim_ttl:
             raise types.InvalidSetting(
                 f"MILLSTREAM_HEARTBEAT_SECONDS ({self.heartbeat:g}) must be at most half of "
@@ -220,6 +234,15 @@ class Settings:
             return self.public_url
         local = self.hostname.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
         return f"{'http' if local else 'https'}://{self.hostname}"
+
+    @property
+    def blob_event_places(self) -> tuple[tuple[str, str], ...]:
+        """Container and folder ("": all of it) of every blob trigger."""
+        if self.blob_events == "none":
+            return ()
+        places = self.blob_events_in or tuple(self.datastores)
+        parts = [place.partition("/") for place in places]
+        return tuple(sorted({(self.datastores[name], folder) for name, _, folder in parts}))
 
     @property
     def token_digests(self) -> tuple[bytes, ...]:

@@ -98,6 +98,8 @@ class Place:
             "MILLSTREAM_TOKEN_SHA256": hashlib.sha256(self.token().encode()).hexdigest(),
             "MILLSTREAM_RUN_TOKEN_KEY": self.run_token_key(),
             "MILLSTREAM_SECRET_KEYS": self.secret_key(),
+            "MILLSTREAM_BLOB_EVENTS": "polling",
+            "MILLSTREAM_BLOB_EVENTS_IN": "workspaceblobstore/incoming",
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
         }
         document = {"IsEncrypted": False, "Values": values, "devhost": _KNOBS}

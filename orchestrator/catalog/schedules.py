@@ -115,7 +115,7 @@ def create(
         updated_at=now,
         phase=now,
     )
-    _check(schedule, datastores)
+    _check(schedule)
     warnings = yield from targets.check(memory, schedule, datastores)
     schedule, progress = yield from _begun(schedule)
     props = _props(schedule, progress)
@@ -148,7 +148,7 @@ def _made_before(id_: str, made_of: str) -> Task[Stored]:
     return _decode(row)
 
 
-def _check(schedule: Schedule, datastores: Collection[str]) -> None:
+def _check(schedule: Schedule) -> None:
     """What can be said without a look at anything else. Raises InvalidRequest, TooLarge naming the field."""
     SCHEDULE_NAME.check(schedule.name, "name")
     EXPERIMENT.check(schedule.experiment, "experiment_name")
@@ -156,7 +156,7 @@ def _check(schedule: Schedule, datastores: Collection[str]) -> None:
         raise TooLarge(f"The description is longer than {LONGEST_TEXT:,} characters.", field="description")
     if len(msgspec.json.encode([schedule.parameters, schedule.tags])) > LARGEST:
         raise TooLarge(f"Parameters and tags take more than {LARGEST:,} bytes together.", field="parameters")
-    for problem in rules.problems(schedule, datastores=datastores):
+    for problem in rules.problems(schedule):
         raise InvalidRequest(f"{problem.message} {problem.fix}".strip(), field=problem.field)
 
 
@@ -238,7 +238,7 @@ def change(
             raise InvalidRequest(message, field="data_change" if before.timed else "recurrence")
         now = yield from Now()
         after = msgspec.structs.replace(after, updated_at=now, version=before.version + 1)
-        _check(after, datastores)
+        _check(after)
         if _starts_differ(before, after):
             warnings = yield from targets.check(memory, after, datastores)
         tried, progress = yield from _moved(before, after, there.progress)

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from orchestrator.catalog import registered_datastores, subjects
 from orchestrator.catalog.subjects import Subject
+from orchestrator.core import datachange
+from orchestrator.core.datachange import DataChange
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem, UserError
 from orchestrator.core.fitting import check_fit
@@ -31,6 +33,7 @@ def check(memory: ProcessMemory, schedule: Schedule, datastores: Collection[str]
         yield from _check_datastore(name, value, datastores)
     check_fit(plan.particular, values)
     if schedule.data_change is not None:
+        yield from _check_watched(schedule.data_change, datastores)
         _check_data_path(schedule.data_change.data_path_parameter_name, plan.definition)
     return unknown
 
@@ -52,6 +55,13 @@ def _check_datastore(name: str, value: ParameterValue, configured: Collection[st
     if value.datastore not in stores:
         hint = suggestion(value.datastore, stores, "datastores")
         raise InvalidRequest(f"There is no datastore {shown(value.datastore)}. {hint}", field=f"parameters.{name}")
+
+
+def _check_watched(change: DataChange, configured: Collection[str]) -> Task[None]:
+    """Its datastore must be one that has files."""
+    stores = yield from registered_datastores.known(configured, [change.datastore])
+    for problem in datachange.problems(change, "data_change", datastores=stores):
+        raise InvalidRequest(f"{problem.message} {problem.fix}".strip(), field=problem.field)
 
 
 def _check_data_path(name: str, definition: Definition) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from orchestrator.catalog.schedules import Stored
 from orchestrator.catalog.submissions import Submitter
 from orchestrator.changes import rows, runs, watch
 from orchestrator.changes.rows import Standing
@@ -29,13 +30,20 @@ class _Seen:
 
 
 class Intake:
-    """One per process. `datastores`: name -> container. `queue` takes the messages that close batches."""
+    """One per process. `datastores`: those of the settings, name -> container. `queue`: for messages about batches."""
 
     def __init__(self, submitter: Submitter, datastores: Mapping[str, str], queue: str) -> None:
         self.submitter = submitter
         self.datastores = datastores
         self.queue = queue
         self._seen: Recent[str, _Seen] = Recent(1)
+
+    def arm(self, stored: Stored) -> Task[None]:
+        """A schedule was made or changed: if it waits for data, changes count from now on. Raises Unavailable."""
+        self._seen.drop("")
+        one = yield from watch.watch_of(stored, self.datastores)
+        if one is not None:
+            yield from watch.arm(one)
 
     def notice(self, container: str, name: str) -> Task[int]:
         """The blob may have changed: how many schedules it was a change for. Repeating it is harmless.
@@ -89,7 +97,3 @@ class Intake:
             seen = _Seen(found, now)
             self._seen.put("", seen)
         return seen.watches
-
-    def forget_watches(self) -> None:
-        """A schedule was made or changed by this process."""
-        self._seen.drop("")

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.catalog import schedules
+from orchestrator.catalog import registered_datastores, schedules
 from orchestrator.catalog.schedules import Filter, Stored
 from orchestrator.changes import rows
 from orchestrator.changes.rows import Standing
 from orchestrator.core.datachange import COPY_OWNER, DataChange
-from orchestrator.core.errors import Unavailable
+from orchestrator.core.errors import Unavailable, UserError
 from orchestrator.core.schedule import Schedule, ScheduleStatus
 from orchestrator.files import SYSTEM, FileHead, FileItem
 from orchestrator.ports import Pause, Task, WriteBlob
@@ -26,7 +26,7 @@ _LOOK: Final = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """An active schedule that `change` fires. `container` is where the datastore's blobs lie.
+    """An active schedule that `change` fires. `container` is the address of where the datastore's blobs lie.
 
     `period` names the time for which it is active: when it is enabled anew, or watches something else, only changes
     from then on count.
@@ -42,23 +42,29 @@ class Watch:
         return self.schedule.id
 
 
-def watch_of(stored: Stored, datastores: Mapping[str, str]) -> Watch | None:
-    """None for a schedule that waits for nothing: it is disabled, one of time, or its datastore is gone."""
+def watch_of(stored: Stored, configured: Mapping[str, str]) -> Task[Watch | None]:
+    """None for a schedule that waits for nothing: it is disabled, one of time, or its datastore is gone.
+
+    `configured`: the datastores of the settings, name -> container.
+    """
     schedule = stored.schedule
     change = schedule.data_change
-    if change is None or schedule.status is not ScheduleStatus.ACTIVE or change.datastore not in datastores:
+    if change is None or schedule.status is not ScheduleStatus.ACTIVE:
+        return None
+    try:
+        container = yield from registered_datastores.address(configured, change.datastore)
+    except UserError:
         return None
     # For a schedule of data, `handled` is when its trigger was set or it was last enabled.
-    period = f"{stored.progress.handled:.6f}"
-    return Watch(schedule=schedule, change=change, container=datastores[change.datastore], period=period)
+    return Watch(schedule=schedule, change=change, container=container, period=f"{stored.progress.handled:.6f}")
 
 
-def find(schedule_id: str, datastores: Mapping[str, str]) -> Task[Watch | None]:
+def find(schedule_id: str, configured: Mapping[str, str]) -> Task[Watch | None]:
     stored = yield from schedules.find(schedule_id)
-    return None if stored is None else watch_of(stored, datastores)
+    return None if stored is None else (yield from watch_of(stored, configured))
 
 
-def find_all(datastores: Mapping[str, str]) -> Task[tuple[Watch, ...]]:
+def find_all(configured: Mapping[str, str]) -> Task[tuple[Watch, ...]]:
     """Every schedule that waits for data."""
     found: list[Watch] = []
     continuation: str | None = None
@@ -66,7 +72,10 @@ def find_all(datastores: Mapping[str, str]) -> Task[tuple[Watch, ...]]:
         page = yield from schedules.listing(
             Filter(active_only=True), limit=_SCHEDULES_A_PAGE, continuation=continuation
         )
-        found += [watch for stored in page.items if (watch := watch_of(stored, datastores)) is not None]
+        for stored in page.items:
+            one = yield from watch_of(stored, configured)
+            if one is not None:
+                found.append(one)
         continuation = page.continuation
         if continuation is None:
             return tuple(found)

@@ -1,13 +1,14 @@
 """The functions through which changed blobs come in: blob triggers, the queue of batches, and the sweep.
 
-Blob triggers are one for each container of a datastore, fed by polling or by Event Grid, as the settings say. What they
-are told is a hint; all of them end in the one intake, `orchestrator.changes`.
+Blob triggers are one for each place that the settings name, fed by polling or by Event Grid. What they are told is a
+hint; all of them end in the one intake, `orchestrator.changes`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from hashlib import sha256
 
 import azure.functions as func
 import msgspec
@@ -26,24 +27,33 @@ EVERY_MINUTE = "30 * * * * *"
 def blueprint(service: Service) -> func.Blueprint:
     """The functions of data-change schedules."""
     functions = func.Blueprint()  # type: ignore[no-untyped-call]
-    if service.settings.blob_events != "none":
-        for container in sorted(set(service.settings.datastores.values())):
-            _watch(functions, service, container)
+    for container, folder in service.settings.blob_event_places:
+        _watch(functions, service, container, folder)
     _batches(functions, service)
     _sweep(functions, service)
     return functions
 
 
-def _watch(functions: func.Blueprint, service: Service, container: str) -> None:
+def _watch(functions: func.Blueprint, service: Service, container: str, folder: str) -> None:
     source = func.BlobSource.EVENT_GRID if service.settings.blob_events == "eventgrid" else None
+    place = f"{container}/{folder}" if folder else container
 
-    @functions.function_name(f"changed_in_{re.sub('[^a-z0-9]', '_', container)}")
-    @functions.blob_trigger(arg_name="blob", path=f"{container}/{{name}}", connection=STORAGE, source=source)
+    @functions.function_name(function_name(place))
+    @functions.blob_trigger(arg_name="blob", path=f"{place}/{{name}}", connection=STORAGE, source=source)
     def blob_changed(blob: func.InputStream) -> None:
         # The name begins with the container.
         name = (blob.name or "").partition("/")[2]
         if taken := service.world.run(service.intake.notice(container, name)):
             log.info("%s/%s was a change for %d schedules", container, name, taken)
+
+
+def function_name(place: str) -> str:
+    """The function of a container, or of a folder of one: what an Event Grid subscription names."""
+    plain = re.sub(r"[^A-Za-z0-9]", "_", place)
+    if plain == place:
+        return f"changed_in_{plain}"
+    # Other places could become the same name.
+    return f"changed_in_{plain[:80]}_{sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _batches(functions: func.Blueprint, service: Service) -> None:

@@ -196,6 +196,7 @@ def create_schedule(service: Service, asked: Asked, body: ScheduleRequest) -> Re
     task = schedules.create(service.memory, wish, datastores=service.settings.datastores)
     made, created, warnings = service.world.run(task)
     made = service.world.run(firing.fire_at_once(service.submitter, made))
+    service.world.run(service.intake.arm(made))
     return Reply(body=_body(made, texts(warnings)), status=201 if created else 200)
 
 
@@ -248,6 +249,7 @@ def change_schedule(service: Service, asked: Asked, body: ScheduleChanges) -> Re
     )
     changed, warnings = service.world.run(task)
     changed = service.world.run(firing.fire_at_once(service.submitter, changed))
+    service.world.run(service.intake.arm(changed))
     return Reply(body=_body(changed, texts(warnings)))
 
 

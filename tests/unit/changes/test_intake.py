@@ -48,7 +48,6 @@ def test_a_change_in_the_very_second_of_the_schedule_counts(at: Watching) -> Non
         at.upload("in/new.csv")
         at.sweep()
         at.set_status(schedule, ScheduleStatus.DISABLED)
-        at.intake.forget_watches()
     assert at.paths() == ["in/new.csv"] * 20
 
 

@@ -13,8 +13,7 @@ from orchestrator.catalog import pipelines, schedules
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.catalog.schedules import Wish
 from orchestrator.catalog.submissions import Submitter
-from orchestrator.changes import watch
-from orchestrator.changes.intake import Intake
+from orchestrator.changes.intake import WATCHES_AGE, Intake
 from orchestrator.changes.runs import CHANGES, Tick
 from orchestrator.changes.sweep import SweptChanges, sweep_changes
 from orchestrator.core import changelist
@@ -128,7 +127,7 @@ class Watching:
         given: dict[str, Any] = {"datastore": STORE, "path": "in", "data_path_parameter_name": "where", **change}
         wish = Wish(name="reactive", experiment="e", pipeline_id=self.pipeline, data_change=DataChange(**given))
         stored, _, _ = self.world.run(schedules.create(self.memory, wish, datastores=DATASTORES))
-        self.arm(stored.schedule.id)
+        self.world.run(self.intake.arm(stored))
         return stored.schedule
 
     def set_status(self, schedule: Schedule, status: ScheduleStatus, *, arm: bool = True) -> None:
@@ -136,15 +135,12 @@ class Watching:
             return msgspec.structs.replace(before, status=status)
 
         self.world.run(schedules.change(self.memory, schedule.id, alter, datastores=DATASTORES))
-        self.intake.forget_watches()
-        if status is ScheduleStatus.ACTIVE and arm:
+        self.clock.advance(WATCHES_AGE + 1)
+        if arm:
             self.arm(schedule.id)
 
     def arm(self, schedule_id: str) -> None:
-        found = self.world.run(watch.find(schedule_id, DATASTORES))
-        assert found is not None
-        self.world.run(watch.arm(found))
-        self.intake.forget_watches()
+        self.world.run(self.intake.arm(self.world.run(schedules.get(schedule_id))))
 
     def write(self, name: str, data: bytes = b"x", metadata: Mapping[str, str] | None = None) -> None:
         self.files.put(CONTAINER, name, data, metadata)

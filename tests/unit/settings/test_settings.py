@@ -159,3 +159,19 @@ def test_only_function_app_reads_the_environment() -> None:
     ]
     assert sources
     assert readers == []
+
+
+def test_where_blobs_are_told_of() -> None:
+    stores = {"MILLSTREAM_DATASTORES": '{"a": "aaa", "b": "bbb"}'}
+    assert read({**LEAST, **stores}).blob_event_places == ()
+    polling = {**LEAST, **stores, "MILLSTREAM_BLOB_EVENTS": "polling"}
+    assert read(polling).blob_event_places == (("aaa", ""), ("bbb", ""))
+    some = read({**polling, "MILLSTREAM_BLOB_EVENTS_IN": "b/in/x/, a ,b/in/x"})
+    assert some.blob_event_places == (("aaa", ""), ("bbb", "in/x"))
+
+
+@pytest.mark.parametrize("value", ["c", "a/{name}", "a/../b", "/"])
+def test_places_of_blob_events_must_exist(value: str) -> None:
+    with pytest.raises(InvalidSetting) as wrong:
+        read({**LEAST, "MILLSTREAM_DATASTORES": '{"a": "aaa"}', "MILLSTREAM_BLOB_EVENTS_IN": value})
+    assert wrong.value.field == "MILLSTREAM_BLOB_EVENTS_IN"

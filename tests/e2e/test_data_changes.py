@@ -1,0 +1,177 @@
+"""From an uploaded blob to a run, in the real host on a real Azurite: by polling, events, sweep, in batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from azurerest import Account, Blobs, Queues, Transport
+from orchestrator.core.datachange import COPY_OWNER
+from tests.azurite import running_azurite
+from tests.e2e.devhost.harness import eventually
+from tests.service import QUICK, Service, arguments, running_service, script_step
+
+pytestmark = pytest.mark.azurite
+
+STORE, CONTAINER = "reactive", "reactivedata"
+SETTINGS = {
+    **QUICK,
+    "MILLSTREAM_DATASTORES": json.dumps({STORE: CONTAINER}),
+    "DEVHOST_BLOB_SCAN_SECONDS": "0.3",
+}
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+from millstream import Run
+
+data = Path(sys.argv[1])
+for blob in Run.get_context().changed_blobs:
+    file = data / blob.name if data.is_dir() else data
+    print(blob.path, blob.size, file.read_text())
+document = json.loads(Path(os.environ["MILLSTREAM_CHANGES"]).read_text())
+print(document["schema"], document["datastore"], document["folder"], len(document["changes"]))
+"""
+
+
+class Watched(NamedTuple):
+    """A service with an account of its own, which nobody else's schedules watch."""
+
+    service: Service
+    blobs: Blobs
+    queues: Queues
+
+
+@contextmanager
+def watched(folder: Path, events: str) -> Iterator[Watched]:
+    with running_azurite() as azurite, closing(Transport()) as transport:
+        account = Account.from_connection_string(azurite.connection)
+        blobs = Blobs(account, transport)
+        blobs.create_container(CONTAINER)
+        with running_service(azurite, folder, {**SETTINGS, "MILLSTREAM_BLOB_EVENTS": events}) as service:
+            yield Watched(service, blobs, Queues(account, transport))
+
+
+@pytest.fixture(scope="module")
+def polling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with watched(tmp_path_factory.mktemp("polling"), "polling") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def eventgrid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with watched(tmp_path_factory.mktemp("eventgrid"), "eventgrid") as found:
+        yield found
+
+
+def schedule(service: Service, **change: Any) -> str:
+    """A schedule on a pipeline that reads what changed."""
+    snapshot = service.upload({"look.py": SCRIPT})
+    source = {"kind": "parameter", "name": "where"}
+    step = script_step(
+        "look", snapshot, "look.py", arguments=arguments(("input", "data")), inputs=[{"name": "data", "source": source}]
+    )
+    default = {"kind": "datapath", "datastore": STORE, "path": "nothing"}
+    definition = {
+        "name": "reactive",
+        "parameters": [{"name": "where", "type": "datapath", "default": default}],
+        "steps": [step],
+    }
+    pipeline = service.ask("POST", "pipelines", {"definition": definition})["id"]
+    body = {
+        "name": "reactive",
+        "experiment_name": "reactive",
+        "pipeline_id": pipeline,
+        "data_change": {"datastore": STORE, "data_path_parameter_name": "where", **change},
+    }
+    return str(service.ask("POST", "schedules", body)["id"])
+
+
+def runs(service: Service, schedule_id: str) -> list[str]:
+    """The ids of the schedule's runs, the latest first."""
+    return [run["run_id"] for run in service.ask("GET", f"schedules/{schedule_id}/runs")["runs"]]
+
+
+def wait_runs(service: Service, schedule_id: str, count: int) -> list[str]:
+    """The logs of the schedule's runs once there are `count` of them and they have completed, sorted."""
+    eventually(lambda: len(runs(service, schedule_id)) >= count, 40, service.host.log)
+    found = runs(service, schedule_id)
+    assert len(found) == count
+    assert [service.wait(run)["status"] for run in found] == ["Completed"] * count
+    return sorted(service.log(run, "look") for run in found)
+
+
+def test_an_uploaded_blob_starts_a_run(polling: Watched) -> None:
+    service, blobs, _ = polling
+    blobs.put(CONTAINER, "one/old.csv", b"old")
+    made = schedule(service, path="one", pattern="*.csv")
+    blobs.put(CONTAINER, "one/a.csv", b"first")
+    blobs.put(CONTAINER, "one/a.txt", b"other")
+    blobs.put(CONTAINER, "one/kept.csv", b"copy", metadata={COPY_OWNER: "run_step"})
+    assert wait_runs(service, made, 1) == ["one/a.csv 5 first\nmillstream/changes/1 reactive one 1\n"]
+    blobs.put(CONTAINER, "one/a.csv", b"second")
+    logs = wait_runs(service, made, 2)
+    assert logs[1] == "one/a.csv 6 second\nmillstream/changes/1 reactive one 1\n"
+    run = service.ask("GET", f"runs/{runs(service, made)[0]}")
+    assert (run["source"], run["experiment"]) == ("schedule", "reactive")
+    assert run["parameters"]["where"]["path"] == "one/a.csv"
+
+
+def test_blobs_that_come_together_start_one_run(polling: Watched) -> None:
+    service, blobs, _ = polling
+    made = schedule(
+        service, path="many", recursive=True, per="batch", debounce_seconds=2, max_wait_seconds=20, polling_interval=1
+    )
+    for number in range(10):
+        blobs.put(CONTAINER, f"many/{number % 2}/{number}.csv", str(number).encode())
+    (log,) = wait_runs(service, made, 1)
+    lines = log.splitlines()
+    assert sorted(lines[:-1]) == sorted(f"many/{n % 2}/{n}.csv 1 {n}" for n in range(10))
+    assert lines[-1] == "millstream/changes/1 reactive many 10"
+
+
+def test_event_grid_starts_a_run_once_however_often_it_tells(eventgrid: Watched) -> None:
+    service, blobs, queues = eventgrid
+    made = schedule(service, path="grid")
+    blobs.put(CONTAINER, "grid/a.csv", b"by event")
+    event = {"eventType": "Microsoft.Storage.BlobCreated", "data": {"url": blobs.url(CONTAINER, "grid/a.csv")}}
+    key = service.host.ready["blobs_extension_key"]
+    path = f"/runtime/webhooks/blobs?functionName=Host.Functions.changed_in_{CONTAINER}&code={key}"
+    for _ in range(3):
+        assert service.host.request("POST", path, json.dumps([event, event]).encode()).status == 202
+    logs = wait_runs(service, made, 1)
+    assert logs == ["grid/a.csv 8 by event\nmillstream/changes/1 reactive grid 1\n"]
+    queue = f"azure-webjobs-blobtrigger-{service.host.ready['host_id']}"
+    eventually(lambda: queues.approximate_count(queue) == 0, 20, service.host.log)
+    assert len(runs(service, made)) == 1
+
+
+def test_without_events_the_sweep_finds_the_blob(eventgrid: Watched) -> None:
+    service, blobs, _ = eventgrid
+    made = schedule(service, path="missed", polling_interval=1)
+    blobs.put(CONTAINER, "missed/a.csv", b"unheard of")
+
+    def swept() -> bool:
+        answer = service.host.admin("POST", "/admin/functions/sweep_changes", json.dumps({"input": ""}).encode())
+        assert answer.status == 202, answer
+        return bool(runs(service, made))
+
+    eventually(swept, 30, service.host.log)
+    assert wait_runs(service, made, 1) == ["missed/a.csv 10 unheard of\nmillstream/changes/1 reactive missed 1\n"]
+
+
+def test_a_schedule_that_is_disabled_starts_nothing(polling: Watched) -> None:
+    service, blobs, _ = polling
+    made = schedule(service, path="off")
+    service.ask("PATCH", f"schedules/{made}", {"status": "Disabled"})
+    probe = schedule(service, path="probe")
+    blobs.put(CONTAINER, "off/a.csv", b"x")
+    blobs.put(CONTAINER, "probe/a.csv", b"x")
+    wait_runs(service, probe, 1)  # what was uploaded before has been seen as well
+    service.ask("PATCH", f"schedules/{made}", {"status": "Active"})
+    blobs.put(CONTAINER, "off/b.csv", b"y")
+    assert wait_runs(service, made, 1) == ["off/b.csv 1 y\nmillstream/changes/1 reactive off 1\n"]
