@@ -32,7 +32,7 @@ worker = StepWorker(
     routed(containers.at),
     WorkerSettings(
         cache_dir=settings.cache_dir,
-        datastores=AllDatastores(settings.datastores, registered_datastores.addressing(world)),
+        datastores=AllDatastores(settings.datastores, *registered_datastores.finding(world)),
         workspace=WorkspaceIdentity(
             name=settings.workspace,
             subscription_id=settings.subscription_id,

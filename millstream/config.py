@@ -9,6 +9,7 @@ is never sent to another.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ ENDPOINT = "MILLSTREAM_ENDPOINT"
 TOKEN = "MILLSTREAM_TOKEN"  # noqa: S105 - the name of a variable
 RUN_TOKEN = "AZUREML_RUN_TOKEN"  # noqa: S105 - as above
 PLAIN_HTTP = "MILLSTREAM_ALLOW_PLAIN_HTTP"
+PASSWORD = "MILLSTREAM_PASSWORD_"  # noqa: S105 - as above
 FOLDERS = (".azureml", "aml_config", "")
 NAMES = ("config.json", "project.json")
 LOCAL_SERVICE = Path(".millstream") / "service.json"
@@ -43,6 +45,16 @@ class LocalService(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     token_file: str
+
+
+def password_variable(datastore: str) -> str:
+    """Where a client says the password of a SQL datastore that it queries by itself."""
+    return PASSWORD + re.sub(r"\W", "_", datastore, flags=re.ASCII).upper()
+
+
+def find_password(datastore: str) -> str | None:
+    """The password of a SQL datastore, if it is said."""
+    return os.environ.get(password_variable(datastore)) or None
 
 
 def find_config(path: str | os.PathLike[str] | None = None, file_name: str | None = None) -> Found | None:

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from millstream.config import find_password, password_variable
 from millstream.errors import TransferError
 from millstream.transfer import Fetch, fetch_all
+from orchestrator.core.dataset import SqlQuery
+from orchestrator.core.datastore import SQL, with_password
+from orchestrator.core.secret import Secret
 from orchestrator.datasets.access import Blob
-from orchestrator.datasets.errors import FileMissing
+from orchestrator.datasets.errors import FileMissing, NotSupported
 from orchestrator.datasets.local import LocalAccess
 from orchestrator.datasets.ranged import ranged
 from orchestrator.datasets.web import open_web
@@ -50,6 +54,26 @@ class SignedAccess:
         if file is None:
             file = self._signed(blob.datastore, blob.path)
         return ranged(file.size, partial(self._piece, blob.datastore, file))
+
+    def query(self, source: SqlQuery) -> Iterator[Any]:
+        """Run here, so what the database asks for must be known here: the service gives no password away."""
+        from orchestrator.datasets.sql import query
+
+        found = self._api.datastore(source.datastore)
+        if found.type not in SQL:
+            raise NotSupported(f"{found.name!r} is no SQL datastore, and cannot be queried.", field="sources")
+        url = found.url
+        if found.auth == "password":
+            variable = password_variable(found.name)
+            password = find_password(found.name)
+            if password is None:
+                raise NotSupported(
+                    f"The service keeps the password of {found.name!r} and gives it to nobody. Set {variable} to query "
+                    "it from here, or take the dataset as an input of a step.",
+                    field="sources",
+                )
+            url = with_password(url, password)
+        return query(Secret(url), source.query, seconds=source.timeout_seconds)
 
     def bring(self, wishes: Sequence[tuple[Blob, Path]]) -> None:
         web = [(blob, target) for blob, target in wishes if blob.datastore is None]

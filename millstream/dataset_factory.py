@@ -160,9 +160,9 @@ class TabularDatasetFactory:
         refuse_unknown(TabularDatasetFactory.from_sql_query, unknown)
         del validate
         store, text = query if isinstance(query, tuple) else (query.datastore, query.path_on_datastore)
-        source = SqlQuery(
-            datastore=store if isinstance(store, str) else store.name, query=text, timeout_seconds=query_timeout
-        )
+        named = store if isinstance(store, str) else store.name
+        # A number of the kind that the document has: another one would give another id here than in the service.
+        source = SqlQuery(datastore=named, query=text, timeout_seconds=float(query_timeout))
         document = DatasetDocument(type="tabular", sources=(source,), column_types=column_types(set_column_types))
         return TabularDataset(document, None if isinstance(store, str) else store.workspace)
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from orchestrator.core.dataset import SqlQuery
 from orchestrator.datasets.access import Blob
 from orchestrator.datasets.local import write_whole
 from orchestrator.datasets.web import open_web
-from steps.datastores import Datastores, container_of
+from steps.datastores import Datastores, container_of, database_of
 from steps.failures import InputUnusable, StorageFailed
 from steps.stop import Stop
 from steps.store import BlobMissing, Listed, Store, StoreFailed
@@ -69,6 +70,14 @@ class StoreAccess:
         place = Path(tempfile.mkdtemp(dir=self.scratch)) / "file"
         fetch(self.store, self._fetch(blob, place), self.stop)
         return place.open("rb")
+
+    def query(self, source: SqlQuery) -> Iterator[Any]:
+        from orchestrator.datasets.sql import query
+
+        url = database_of(self.datastores, source.datastore)
+        for rows in query(url, source.query, seconds=source.timeout_seconds):
+            self.stop.check()
+            yield rows
 
     def bring(self, wishes: Sequence[tuple[Blob, Path]]) -> None:
         stored = [self._fetch(blob, place) for blob, place in wishes if blob.datastore is not None]

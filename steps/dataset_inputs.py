@@ -25,6 +25,7 @@ from steps.brought import Brought, DatasetOnDisk, Tally
 from steps.dataset_access import StoreAccess
 from steps.failures import InputMissing, InputUnusable, InvalidStep, StepFailure, Stopped, StorageFailed, node_failure
 from steps.paths import UnsafeName, below
+from steps.query_inputs import Queried, queried, query_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,13 +41,25 @@ class DatasetBringer:
         """A saved dataset. Raises StepFailure, Stopped."""
         if data.dataset is None:
             raise InputMissing(f"Input {self.port.name!r}: there is no dataset with the id {data.dataset_id!r}.")
+        document = data.dataset
+        if self.port.mode != "direct" and document.type == "tabular":
+            # v1 refuses this, or leaves the script without a path. A folder with a CSV file is what is meant.
+            document = document.then(ds.AsFiles(format="csv"))
         with self._failing():
-            if self.port.mode == "direct":
-                return self._direct(data.dataset_id, data.dataset)
-            if data.dataset.type == "tabular":
-                # v1 refuses this, or leaves the script without a path. A folder with a CSV file is what is meant.
-                return self._folder(data.dataset.then(ds.AsFiles(format="csv")))
-            return self._folder(data.dataset)
+            if (query := query_of(document)) is not None:
+                return self._queried(data.dataset_id, queried(document, query, self.access, self.place / "queried"))
+            return self._direct(data.dataset_id, document) if self.port.mode == "direct" else self._folder(document)
+
+    def _queried(self, id_: str, rows: Queried) -> Brought:
+        """The rows of a query, which are on this node."""
+        roots = {rows.datastore: rows.root}
+        if self.port.mode == "direct":
+            known = DatasetOnDisk(id=id_, document=rows.document, roots=roots, web={})
+            return Brought(value=id_, read=rows.tally.read(), as_dataset=True, dataset=known)
+        target = self.chosen or self.place / "files"
+        with Reading(LocalAccess(roots)) as reading:
+            bring(files(rows.document, reading), target, reading)
+        return Brought(value=target, read=rows.tally.read(), as_dataset=True)
 
     def viewed(self, data: InputData, brought: Brought) -> Brought:
         """An upstream output, whose files are at `brought.value`, as a dataset. Raises StepFailure."""
@@ -80,8 +93,6 @@ class DatasetBringer:
         return Brought(value=target, read=tally.read(), as_dataset=True, note=note)
 
     def _direct(self, id_: str, document: ds.DatasetDocument) -> Brought:
-        if any(isinstance(source, ds.SqlQuery) for source in document.sources):
-            raise InvalidStep(f"Input {self.port.name!r}: SQL queries cannot be evaluated in a step yet.")
         blobs = list(_blobs(document, self.access))
         wishes = [(blob, self._place_of(number, blob)) for number, blob in enumerate(blobs)]
         self.access.bring(wishes)

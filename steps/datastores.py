@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from orchestrator.core.errors import MillstreamError, UserError
-from steps.failures import InvalidStep, StorageFailed
+from orchestrator.core.secret import Secret
+from steps.failures import InvalidStep, StepFailure, StorageFailed
 
 
 class Datastores(Protocol):
@@ -18,10 +20,14 @@ class Datastores(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AllDatastores:
-    """Those of the settings, which cost nothing, and those registered, for which `find` is asked each time."""
+    """Those of the settings, which cost nothing, and those registered, for which `find` is asked each time.
+
+    connect: the URL of a SQL datastore, with its password.
+    """
 
     configured: Mapping[str, str]
     find: Callable[[str], str]
+    connect: Callable[[str], Secret]
 
     def __getitem__(self, name: str, /) -> str:
         return self.configured[name] if name in self.configured else self.find(name)
@@ -29,11 +35,27 @@ class AllDatastores:
 
 def container_of(datastores: Datastores, datastore: str) -> str:
     """The address of the container behind a datastore. Raises InvalidStep, StorageFailed."""
-    try:
+    with _failing(datastore):
         return datastores[datastore]
+
+
+def database_of(datastores: Datastores, datastore: str) -> Secret:
+    """The SQLAlchemy URL of a SQL datastore, with its password. Raises InvalidStep, StorageFailed."""
+    with _failing(datastore):
+        if not isinstance(datastores, AllDatastores) or datastore in datastores.configured:
+            raise InvalidStep(f"{datastore!r} is no SQL datastore.")
+        return datastores.connect(datastore)
+
+
+@contextmanager
+def _failing(datastore: str) -> Iterator[None]:
+    try:
+        yield
     except KeyError:
         raise InvalidStep(f"There is no datastore {datastore!r}.") from None
     except UserError as error:
         raise InvalidStep(error.message) from error
+    except StepFailure:
+        raise
     except MillstreamError as error:
         raise StorageFailed(f"The datastore {datastore!r} could not be looked up: {error.message}") from error

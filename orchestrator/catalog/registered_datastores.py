@@ -17,7 +17,7 @@ import msgspec
 from orchestrator.catalog.models import Runner
 from orchestrator.catalog.rows import CATALOG, VERSION, span
 from orchestrator.core import datastore as datastores
-from orchestrator.core.datastore import FILES, LONGEST_SECRET, SECRET, Datastore
+from orchestrator.core.datastore import FILES, LONGEST_SECRET, SECRET, SQL, Datastore
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.names import DATASTORE, shown, suggestion
 from orchestrator.core.secret import Secret
@@ -140,9 +140,9 @@ def revealing(world: Runner) -> Callable[[str], tuple[Datastore, Secret]]:
     return lambda name: world.run(reveal(name))
 
 
-def addressing(world: Runner) -> Callable[[str], str]:
-    """`address` of registered datastores, for the worker."""
-    return lambda name: world.run(address({}, name))
+def finding(world: Runner) -> tuple[Callable[[str], str], Callable[[str], Secret]]:
+    """`address` and `connection` of registered datastores, for the worker."""
+    return lambda name: world.run(address({}, name)), lambda name: world.run(connection(name))
 
 
 def address(configured: Mapping[str, str], name: str) -> Task[str]:
@@ -165,6 +165,14 @@ def address(configured: Mapping[str, str], name: str) -> Task[str]:
         message = f"{shown(name)} is a SQL datastore and has no files. Use Dataset.Tabular.from_sql_query."
         raise InvalidRequest(message, field="name")
     return datastores.address_of(found)
+
+
+def connection(name: str) -> Task[Secret]:
+    """The SQLAlchemy URL of a SQL datastore, with its password. Raises UnknownThing, InvalidRequest, Conflict."""
+    found, secret = yield from reveal(name)
+    if found.type not in SQL:
+        raise InvalidRequest(f"{shown(name)} is no SQL datastore, and cannot be queried.", field="name")
+    return Secret(datastores.with_password(found.url, secret.reveal()) if secret else found.url)
 
 
 def addresses(configured: Mapping[str, str]) -> Task[dict[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
+
+from orchestrator.core.dataset import SqlQuery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,10 @@ class Access(Protocol):
 
     def open(self, blob: Blob) -> BinaryIO:
         """The file's bytes; it can seek, and reads little more than it is asked for. Raises FileMissing."""
+        ...
+
+    def query(self, source: SqlQuery) -> Iterator[Any]:
+        """Tables of Arrow with the rows of a query, lazily, at least one. Raises as `orchestrator.datasets.sql`."""
         ...
 
     def bring(self, wishes: Sequence[tuple[Blob, Path]]) -> None:

@@ -32,6 +32,12 @@ class Unreadable(DatasetError):
     code = "Unreadable"
 
 
+class QueryFailed(DatasetError):
+    """A database did not answer a query with rows, or not in time."""
+
+    code = "QueryFailed"
+
+
 class UnsafeArchive(DatasetError):
     """An archive whose entries would climb out of their folder, or that is a bomb."""
 

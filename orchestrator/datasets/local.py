@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from orchestrator.core.dataset import SqlQuery
 from orchestrator.core.names import PATH
 from orchestrator.datasets.access import Blob
 from orchestrator.datasets.errors import FileMissing
@@ -39,6 +40,9 @@ class LocalAccess:
             return (self._root(blob.datastore) / PATH.check(blob.path, "path")).open("rb")
         except FileNotFoundError:
             raise FileMissing(f"There is no file {blob.path!r} in {blob.datastore!r}.", field="path") from None
+
+    def query(self, source: SqlQuery) -> Iterator[Any]:
+        raise FileMissing(f"The database {source.datastore!r} is not queried from here.", field="sources")
 
     def bring(self, wishes: Sequence[tuple[Blob, Path]]) -> None:
         for blob, target in wishes:

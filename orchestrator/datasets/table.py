@@ -12,11 +12,13 @@ import pyarrow as pa
 
 from orchestrator.core import dataset as ds
 from orchestrator.datasets.columns import MOMENT, common_type, converted, settled
-from orchestrator.datasets.errors import DatasetError, EmptyDataset, NotSupported
+from orchestrator.datasets.errors import DatasetError, EmptyDataset
 from orchestrator.datasets.files import Reading
 from orchestrator.datasets.formats import Reader, reader
 from orchestrator.datasets.leaves import Leaf, leaves
 from orchestrator.datasets.rows import operated
+
+_ROWS = Leaf(path="the query")
 
 
 def table(document: ds.DatasetDocument, reading: Reading, *, strict: bool = False) -> Any:
@@ -60,18 +62,26 @@ class _Read:
 
 
 def _heads(document: ds.DatasetDocument, reading: Reading, strict: bool) -> Iterator[Any]:
-    read = _reader(document)
     schema = None
-    for leaf in leaves(document, reading.access, reading.archives):
-        with reading.open(leaf) as file:
-            for rows in read.head(file, leaf.path):
-                made = _finished(document, leaf, rows, strict)
-                schema = schema or made.schema
-                if made.schema != schema:
-                    raise _TypesDiffer
-                yield made
+    for leaf, rows in _portions(document, reading):
+        made = _finished(document, leaf, rows, strict)
+        schema = schema or made.schema
+        if made.schema != schema:
+            raise _TypesDiffer
+        yield made
     if schema is None:
         raise _empty(document)
+
+
+def _portions(document: ds.DatasetDocument, reading: Reading) -> Iterator[tuple[Leaf, Any]]:
+    """The rows, as few at a time as can be read."""
+    if (query := _query(document)) is not None:
+        yield from ((_ROWS, rows) for rows in reading.access.query(query))
+        return
+    read = _reader(document)
+    for leaf in leaves(document, reading.access, reading.archives):
+        with reading.open(leaf) as file:
+            yield from ((leaf, rows) for rows in read.head(file, leaf.path))
 
 
 def _wholes(document: ds.DatasetDocument, reading: Reading, strict: bool) -> Iterator[Any]:
@@ -85,6 +95,8 @@ def _wholes(document: ds.DatasetDocument, reading: Reading, strict: bool) -> Ite
 
 
 def _all(document: ds.DatasetDocument, reading: Reading) -> list[_Read]:
+    if (query := _query(document)) is not None:
+        return [_Read(_ROWS, rows, partial(_with_texts, rows)) for rows in reading.access.query(query)]
     read, every = _reader(document), []
     for leaf in leaves(document, reading.access, reading.archives):
         again = partial(_whole, read, reading, leaf)
@@ -108,6 +120,14 @@ def _whole(read: Reader, reading: Reading, leaf: Leaf, texts: set[str]) -> Any |
     finally:
         for file in opened:
             file.close()
+
+
+def _with_texts(rows: Any, texts: set[str]) -> Any:
+    """The rows of a query, some columns of which another portion has as texts."""
+    for name in texts:
+        place = rows.column_names.index(name)
+        rows = rows.set_column(place, name, _as_text(rows[name], name, _ROWS))
+    return rows
 
 
 def _agreed(name: str, every: list[_Read]) -> Any:
@@ -163,12 +183,14 @@ def _repeated(value: Any, count: int, kind: Any) -> Any:
     return pa.chunked_array([pa.repeat(pa.scalar(value, kind), count)])
 
 
+def _query(document: ds.DatasetDocument) -> ds.SqlQuery | None:
+    """The query that the rows come from. It stands by itself: `orchestrator.core.dataset_rules` sees to that."""
+    first = document.sources[0] if document.sources else None
+    return first if isinstance(first, ds.SqlQuery) else None
+
+
 def _reader(document: ds.DatasetDocument) -> Reader:
-    if document.format is None:
-        raise NotSupported(
-            "A SQL datastore cannot be queried from here. Let a data transfer step bring the rows into a file.",
-            field="sources",
-        )
+    assert document.format is not None
     return reader(document.format, document.column_types)
 
 

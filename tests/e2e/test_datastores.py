@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+import psycopg
 import pytest
 
 from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
 from tests.azurite import AzuriteMissing
 from tests.e2e.test_shim_drivers import CONFIG, run_driver
+from tests.postgres import PASSWORD as POSTGRES_PASSWORD
+from tests.postgres import PostgresMissing, running_postgres
 from tests.service import Service, running_service
 
 pytestmark = pytest.mark.azurite
@@ -99,6 +103,52 @@ except Exception as error:
 """
 
 
+SQL_DRIVER = """
+import os, sqlite3
+from azureml.core import Dataset, Datastore, Experiment, Workspace
+from azureml.data.datapath import DataPath
+from azureml.pipeline.core import Pipeline
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+sales = Datastore.register_sql(ws, "sales", os.environ["DATABASE"], overwrite=True)
+print(sales.datastore_type)
+made = Dataset.Tabular.from_sql_query((sales, "select * from sales order by id"), query_timeout=20)
+frame = made.to_pandas_dataframe()
+print(list(frame.columns), len(frame), str(frame.dtypes["id"]))
+made.register(ws, "sales", create_new_version=True)
+few = Dataset.Tabular.from_sql_query(DataPath(sales, "select id from sales")).take(2)
+steps = [
+    PythonScriptStep("rows.py", name="all", source_directory="src", compute_target="function",
+                     inputs=[Dataset.get_by_name(ws, "sales").as_named_input("iris")]),
+    PythonScriptStep("rows.py", name="few", source_directory="src", compute_target="function",
+                     inputs=[few.as_named_input("iris")]),
+]
+run = Experiment(ws, "sql").submit(Pipeline(ws, steps))
+print(run.wait_for_completion(show_output=False), sorted((step.name, step.get_metrics()) for step in run.get_steps()))
+"""
+
+FAILING_SQL_DRIVER = """
+import os
+from azureml.core import Dataset, Datastore, Experiment, Workspace
+from azureml.pipeline.core import Pipeline
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+away = Datastore.register_azure_my_sql(ws, "away", "server", "db", "me", "hidden-password", overwrite=True)
+made = Dataset.Tabular.from_sql_query((away, "select 1"))
+try:
+    made.to_pandas_dataframe()
+except Exception as error:
+    print("client:", error)
+step = PythonScriptStep("rows.py", source_directory="src", compute_target="function",
+                        inputs=[made.as_named_input("iris")])
+run = Experiment(ws, "sql").submit(Pipeline(ws, [step]))
+print(run.wait_for_completion(show_output=False, raise_on_error=False))
+print("step:", run.find_step_run("rows.py")[0].get_details()["error"])
+"""
+
+
 @pytest.fixture(scope="module")
 def accounts() -> Iterator[Accounts]:
     try:
@@ -155,6 +205,44 @@ def test_another_account_by_a_sas(service: Service, accounts: Accounts, project:
     assert "Finished {'lines': 2} True" in shown
     assert accounts.blobs.get("raw", "by-sas/count.txt").data == b"2"
     assert "cannot sign URLs" in shown
+
+
+def test_rows_of_a_database(service: Service, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sqlite3.connect(project / "sales.db") as made:
+        made.execute("create table sales (id integer, what text)")
+        made.executemany("insert into sales values (?, ?)", [(n, str(n)) for n in range(100)])
+    made.close()
+    monkeypatch.setenv("DATABASE", f"sqlite:///{project / 'sales.db'}")
+    shown = run_driver(service, project, SQL_DRIVER)
+    assert "['id', 'what'] 100 int64" in shown
+    assert "Finished [('all', {'rows': 100}), ('few', {'rows': 2})]" in shown
+
+
+def test_rows_of_a_server_that_asks_for_a_password(
+    service: Service, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        with running_postgres() as url:
+            with psycopg.connect(url.replace("+psycopg", "")) as made:
+                made.execute("create table sales as select n as id, n::text as what from generate_series(1, 100) as n")
+            monkeypatch.setenv("DATABASE", url)
+            monkeypatch.setenv("MILLSTREAM_PASSWORD_SALES", POSTGRES_PASSWORD)
+            shown = run_driver(service, project, SQL_DRIVER)
+    except PostgresMissing as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason))
+        pytest.skip(str(reason))
+    assert "Finished [('all', {'rows': 100}), ('few', {'rows': 2})]" in shown
+    assert POSTGRES_PASSWORD not in service.host.log() + shown
+
+
+def test_a_driver_that_is_missing_is_named_where_it_is_missing(service: Service, project: Path) -> None:
+    shown = run_driver(service, project, FAILING_SQL_DRIVER)
+    assert (
+        "client: The service keeps the password of 'away' and gives it to nobody. Set MILLSTREAM_PASSWORD_AWAY" in shown
+    )
+    assert "pip install 'pymysql'" in shown.partition("step:")[2]
+    assert "hidden-password" not in shown
 
 
 def test_nothing_that_is_kept_or_said_holds_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from orchestrator.core.dataset_filter import (
     TextTest,
 )
 from orchestrator.datasets.chance import chance, key
-from orchestrator.datasets.errors import DatasetError, EmptyDataset, NotSupported, UnknownColumn, Unreadable
+from orchestrator.datasets.errors import DatasetError, EmptyDataset, FileMissing, UnknownColumn, Unreadable
 from orchestrator.datasets.files import Reading, bring, files
 from orchestrator.datasets.rows import bits
 from tests.unit.datasets.store import Store, csv_of, files_of
@@ -226,7 +226,7 @@ def test_a_header_without_rows_is_an_empty_table(store: Store) -> None:
 
 def test_a_query_is_not_for_here(store: Store) -> None:
     query = ds.SqlQuery(datastore="db", query="select 1")
-    with pytest.raises(NotSupported):
+    with pytest.raises(FileMissing, match="not queried from here"):
         store.table(ds.DatasetDocument(type="tabular", sources=(query,)))
 
 
