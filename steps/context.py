@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from orchestrator.core.job import Job
 from orchestrator.core.resolving import resolve_timeout
 from steps import environment, execution
 from steps.brought import Brought
-from steps.failures import TimedOut
+from steps.failures import DiskFull, ScriptFailed, ScriptKilled, TimedOut
 from steps.fork_server import Command, ForkServer
 from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
@@ -19,6 +20,8 @@ from steps.settings import WorkerSettings
 from steps.stop import Stop
 from steps.workdir import Folders
 
+FULL_BYTES = 1024 * 1024
+"""With less free than this after a script has failed, the disk is taken for the reason."""
 RESERVE_SECONDS = 30.0
 """Before the host kills this process, to end the script and to store what it left."""
 
@@ -74,7 +77,10 @@ class StepContext:
         )
         end = execution.run(self.server, order, self.log, self.live_metrics, self.stop)
         self.bare_seconds = end.seconds
-        execution.judge(end, timeout)
+        try:
+            execution.judge(end, timeout)
+        except (ScriptFailed, ScriptKilled) as failure:
+            raise failure if shutil.disk_usage(self.folders.root).free >= FULL_BYTES else _full(failure) from None
         self.exit_code = 0
 
     def _timeout(self) -> float | None:
@@ -86,3 +92,12 @@ class StepContext:
         if left <= 0:
             raise TimedOut(f"The inputs took so long that of the host's {host:g} s nothing is left for the script.")
         return left if own is None else min(own, left)
+
+
+def _full(failure: ScriptFailed | ScriptKilled) -> DiskFull:
+    full = DiskFull(
+        f"{failure.message} The disk of this node is full: what the script wrote, in its outputs or elsewhere, has no "
+        "room there. Nothing of it is kept as an output."
+    )
+    full.exit_code = failure.exit_code
+    return full

@@ -8,7 +8,7 @@ StepFailure
 ├── InputMissing       an upstream output is no longer there
 ├── InputDamaged       an upstream output is not what was committed
 ├── InputUnusable      an input cannot be laid out as files
-├── DiskFull           no room for sources or inputs on the node
+├── DiskFull           no room on the node for sources, inputs, or what the script writes
 ├── NodeFailed         the node's disk or processes failed otherwise
 ├── StartFailed        the process could not be started
 ├── ScriptFailed       it ended with an exit code other than 0
