@@ -67,12 +67,15 @@ if TYPE_CHECKING:
     from millstream.run_configuration import RunConfiguration as RunConfiguration
     from millstream.run_context import Run as Run
     from millstream.run_context import RunContextError as RunContextError
+    from millstream.schedule import Schedule as Schedule
+    from millstream.schedule_recurrence import ScheduleRecurrence as ScheduleRecurrence
     from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
     from millstream.step_run import PortDataReference as PortDataReference
     from millstream.step_run import StepRun as StepRun
     from millstream.steps import PythonScriptStep as PythonScriptStep
     from millstream.tabular_dataset import TabularDataset as TabularDataset
+    from millstream.time_zone import TimeZone as TimeZone
     from millstream.widgets import RunDetails as RunDetails
     from millstream.workspace import Workspace as Workspace
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
@@ -131,11 +134,14 @@ _HOMES = {
     "millstream.published": ("PublishedPipeline",),
     "millstream.run_configuration": ("DockerConfiguration", "RunConfiguration"),
     "millstream.run_context": ("Run", "RunContextError"),
+    "millstream.schedule": ("Schedule",),
+    "millstream.schedule_recurrence": ("ScheduleRecurrence",),
     "millstream.script_run_config": ("ScriptRunConfig",),
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.steps": ("PythonScriptStep",),
     "millstream.tabular_dataset": ("TabularDataset",),
+    "millstream.time_zone": ("TimeZone",),
     "millstream.widgets": ("RunDetails",),
     "millstream.workspace": ("Workspace",),
     "orchestrator.core.retry": ("RetryPolicy",),

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from millstream import views
+from millstream import schedule_views, views
 from millstream.errors import (
     Conflict,
     InvalidDefinition,
@@ -176,6 +176,40 @@ class Api:
 
     def publish_draft(self, draft_id: str, version: str) -> views.PipelineView:
         return self._send("POST", f"drafts/{_name(draft_id)}/publish", {"version": version}, views.PipelineView)
+
+    def create_schedule(self, wish: Mapping[str, Any]) -> schedule_views.ScheduleView:
+        """`wish` must hold an id, which makes this repeatable."""
+        return self._send("POST", "schedules", wish, schedule_views.ScheduleView)
+
+    def schedule(self, schedule_id: str) -> schedule_views.ScheduleView:
+        return self._get(f"schedules/{_name(schedule_id)}", schedule_views.ScheduleView)
+
+    def schedules(self, *, active_only: bool = False, **filters: str | None) -> Iterator[schedule_views.ScheduleView]:
+        """Newest first. Filters: name, pipeline_id, pipeline_endpoint_id."""
+        query = {**filters, "active_only": _flag(active_only)}
+        for page in self._pages("schedules", schedule_views.SchedulePage, query):
+            yield from page.schedules
+
+    def change_schedule(self, schedule_id: str, changes: Mapping[str, Any]) -> schedule_views.ScheduleView:
+        return self._send("PATCH", f"schedules/{_name(schedule_id)}", changes, schedule_views.ScheduleView)
+
+    def next_occurrences(self, schedule_id: str, limit: int) -> tuple[float, ...]:
+        """At most 1,000, in epoch seconds."""
+        path = f"schedules/{_name(schedule_id)}/occurrences"
+        return self._get(path, schedule_views.OccurrencesView, {"limit": str(limit)}).occurrences
+
+    def schedule_runs(self, schedule_id: str, *, started_only: bool = True) -> Iterator[schedule_views.FiringView]:
+        """By occurrence, the latest first."""
+        path = f"schedules/{_name(schedule_id)}/runs"
+        for page in self._pages(path, schedule_views.FiringPage, {"started_only": _flag(started_only)}):
+            yield from page.runs
+
+    def backfill(
+        self, schedule_id: str, *, start: float, end: float | None, dry_run: bool
+    ) -> schedule_views.BackfillView:
+        """A part of it: go on with `rest` as the start."""
+        wish = {"start": start, "end": end, "dry_run": dry_run}
+        return self._send("POST", f"schedules/{_name(schedule_id)}/backfill", wish, schedule_views.BackfillView)
 
     def start_run(self, wish: Mapping[str, Any]) -> views.RunView:
         """`wish` must hold a run_id, which makes this repeatable."""

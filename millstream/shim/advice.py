@@ -43,12 +43,9 @@ NAMES: Final[dict[str, str]] = {
     "PrivateEndPoint": _NETWORKS,
     "PrivateEndPointConfig": _NETWORKS,
     "RScriptStep": "Use a PythonScriptStep whose script starts Rscript with subprocess.run.",
-    "Schedule": "Let a timer of yours POST to published.endpoint (cron, a Logic App, a GitHub workflow).",
-    "ScheduleRecurrence": "Let a timer of yours POST to published.endpoint (cron, a Logic App, a GitHub workflow).",
     "SqlDataReference": "Query in the script of a PythonScriptStep.",
     "SynapseSparkStep": _SCRIPT,
     "SynapseWorkspaceLinkedServiceConfiguration": _ONE_SERVICE,
-    "TimeZone": "It belongs to schedules: let a timer of yours POST to published.endpoint.",
     "TrainingOutput": "Write what the step produces to PipelineData.",
     "Webservice": _SERVING,
 }

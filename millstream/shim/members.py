@@ -29,6 +29,7 @@ ABSENT: Final[dict[str, Reasons]] = {
     "PipelineRun": OUTSIDE,
     "StepRun": OF_STEP,
     "Pipeline": {"load_yaml": "write the pipeline in Python"},
+    "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
         "get_docs_url": "see docs/v1-compatibility.md",
@@ -110,6 +111,13 @@ WITHOUT: Final[dict[str, dict[str, Reasons]]] = {
         "__init__": {
             **dict.fromkeys(("name", "graph_id", "description", "version", "published_pipeline_id"), _MADE),
             **dict.fromkeys(("status", "endpoint", "total_run_steps", "continue_on_step_failure"), _MADE),
+        }
+    },
+    "Schedule": {
+        "__init__": {
+            **dict.fromkeys(("id", "name", "description", "pipeline_id", "pipeline_endpoint_id", "status"), _MADE),
+            **dict.fromkeys(("recurrence", "datastore_name", "polling_interval", "data_path_parameter_name"), _MADE),
+            **dict.fromkeys(("continue_on_step_failure", "path_on_datastore"), _MADE),
         }
     },
     "PortDataReference": {"__init__": dict.fromkeys(("context", "pipeline_run_id", "data_reference"), _MADE)},

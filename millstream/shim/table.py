@@ -33,6 +33,7 @@ _BINDING = _at("millstream.data", "InputPortBinding")
 _PIPELINE_DATA = _at("millstream.data", "PipelineData")
 _PARAMETER = _at("millstream.parameter", "PipelineParameter")
 _STEP = _at("millstream.steps", "PipelineStep")
+_SCHEDULE = _at("millstream", "Schedule ScheduleRecurrence TimeZone")
 _SEQUENCE = _at("millstream.sequence", "StepSequence")
 _PIPELINE = _at("millstream.pipeline", "Pipeline")
 _PUBLISHED = _at("millstream.published", "PublishedPipeline")
@@ -156,6 +157,7 @@ TABLE: dict[str, dict[str, str]] = {
         **_BINDING,
         **_PORT,
         **_PUBLISHED,
+        **_SCHEDULE,
         **_ENDPOINT,
         **_DRAFT,
         **_SEQUENCE,
@@ -172,7 +174,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.core.pipeline_run": _at("millstream.pipeline_run", "PipelineRun"),
     "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,
-    "azureml.pipeline.core.schedule": {},
+    "azureml.pipeline.core.schedule": _SCHEDULE,
     "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP},
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,

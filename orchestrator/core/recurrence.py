@@ -30,6 +30,7 @@ from orchestrator.core.walltime import in_order, last_of_month
 MOST_INTERVAL: Final = 10_000
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199
+A_SECOND: Final = timedelta(seconds=1)
 _END_OF_TIME: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _MARGIN: Final = timedelta(days=2)
 
