@@ -54,7 +54,7 @@ worker = StepWorker(
     beat=lambda lease: world.run(beat(lease)),
     cancelled=lambda run: world.run(is_over(memory, run)),
 )
-worker.warm()
+worker.serve(world)
 world.register(Perform, output_datasets.registering(world, models.registering(world, worker.perform)))
 
 app = functions.build(settings, world, memory)

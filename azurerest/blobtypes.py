@@ -38,7 +38,7 @@ class Blob(NamedTuple):
 
 
 class BlobItem(NamedTuple):
-    """A blob in a listing. metadata is empty unless it was asked for."""
+    """A blob in a listing. metadata is empty unless it was asked for. kind, md5: as in BlobProperties."""
 
     name: str
     size: int
@@ -46,6 +46,8 @@ class BlobItem(NamedTuple):
     last_modified: datetime
     content_type: str
     metadata: dict[str, str]
+    kind: str = ""
+    md5: str = ""
 
 
 class BlobPage(NamedTuple):
@@ -132,6 +134,8 @@ def _item(element: Element) -> BlobItem:
         last_modified=parse_http_date(fields["Last-Modified"]),
         content_type=fields.get("Content-Type", ""),
         metadata={child.tag.lower(): child.text or "" for child in meta} if meta is not None else {},
+        kind=fields.get("BlobType", ""),
+        md5=fields.get("Content-MD5", ""),
     )
 
 

@@ -94,6 +94,7 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         outputs=tuple(handle.output(default_datastore) for handle in step.wiring.outputs),
         run_after=tuple(graph.id_of(earlier) for earlier in graph.after[id(step)]),
         allow_reuse=step.allow_reuse,
+        source_files=step.source_files,
         version=step.version,
         retry=step.retry,
         timeout_seconds=step.timeout,

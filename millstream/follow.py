@@ -106,6 +106,7 @@ class Narrator:
         self._asked = 0.0
         self._steps: dict[str, StepView] = {}
         self._logs: dict[str, Log] = {}
+        self._explained: set[str] = set()
         self._turn = 0
         self._width = 0
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="millstream-logs")
@@ -167,7 +168,7 @@ class Narrator:
     def _has_more(self, step: StepView) -> bool:
         """Whether the log of a step that has ended holds more than was read while it ran."""
         log = self._logs.get(step.id, Log())
-        return step.log_bytes > 0 and (step.attempt, step.log_bytes) != (log.attempt, log.offset)
+        return step.log_bytes > 0 and not step.taken and (step.attempt, step.log_bytes) != (log.attempt, log.offset)
 
     def _show_lines(self, step: StepView) -> None:
         for line in self._logs[step.id].take(whole=not step.ended) if step.id in self._logs else ():
@@ -178,12 +179,21 @@ class Narrator:
         if step.status in ("NotStarted", "Queued") and step.error is None:
             return
         text = "Waiting for another try" if step.status == "Queued" else step.status
-        if step.ended and step.started_at and step.ended_at:
+        if step.ended and step.started_at and step.ended_at and not step.taken:
             text += f" after {duration(step.ended_at - step.started_at)}"
+        text += self._why(step)
         if step.error is not None:
             text += f": {step.error.message} ({step.error.code})"
         shown = styled(text, *[COLOURS[status] for status in [step.status] if status in COLOURS])
         say(f"{styled(f'[{duration(self._pace.elapsed):>8}]', 'dim')} {styled(step.name, 'bold')}: {shown}")
+
+    def _why(self, step: StepView) -> str:
+        """Why it ran, told once; of a step that runs for the first time there is nothing to say."""
+        decision = step.decision
+        if decision is None or step.id in self._explained or decision.reasons[0].code == "first":
+            return ""
+        self._explained.add(step.id)
+        return f", {decision.text}" if decision.taken else f", since {decision.text}"
 
 
 def follow_run(

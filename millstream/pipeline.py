@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,17 +83,17 @@ class Pipeline(Explained):
         experiment_name: str,
         pipeline_parameters: Mapping[str, Any] | None = None,
         continue_on_step_failure: bool = False,
-        regenerate_outputs: bool = False,
+        regenerate_outputs: bool | Iterable[str] = False,
         parent_run_id: str | None = None,
         credential_passthrough: bool | None = None,
         **kwargs: Any,
     ) -> PipelineRun:
         """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
 
-        Beside v1's arguments: `tags`, `properties`, `description`. Every step runs, so `regenerate_outputs` changes
-        nothing.
+        Beside v1's arguments: `tags`, `properties`, `description`, and names of steps for `regenerate_outputs`: only
+        these run even if nothing has changed; True stands for all.
         """
-        del regenerate_outputs, credential_passthrough
+        del credential_passthrough
         refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:3])
         from millstream.experiment import Experiment
         from millstream.pipeline_run import PipelineRun
@@ -115,6 +115,7 @@ class Pipeline(Explained):
             "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
             "continue_on_step_failure": continue_on_step_failure,
+            "regenerate": submission.regenerated(regenerate_outputs),
         }
         view = submission.start(self.workspace, experiment_name, wish)
         return PipelineRun(Experiment(self.workspace, view.experiment), view.id)

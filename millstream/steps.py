@@ -40,6 +40,7 @@ class PipelineStep:
         version: str | None = None,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        source_files: Iterable[str] = (),
     ) -> None:
         self.name = STEP_NAME.check(name, "name")
         what = f"Step {shown(name)}"
@@ -49,6 +50,7 @@ class PipelineStep:
         self.compute = compute_name(compute_target, runconfig, what)
         self.source_directory = None if source_directory is None else Path(source_directory)
         self.allow_reuse = allow_reuse
+        self.source_files = (source_files,) if isinstance(source_files, str) else tuple(source_files)
         self.version = version
         self.retry = retry_policy(retry)
         limit = getattr(runconfig, "max_run_duration_seconds", None) if timeout_seconds is None else timeout_seconds
@@ -92,8 +94,9 @@ class PythonScriptStep(PipelineStep):
     """Runs `python <script_name> <arguments>` in a copy of `source_directory`.
 
     `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
-    first) and `timeout_seconds`, which may be a parameter. `runconfig_pipeline_params` are recorded: a step runs on one
-    node. `hash_paths` means nothing.
+    first), `timeout_seconds`, which may be a parameter, and `source_files`: names, folders or patterns of the files
+    whose change makes the step run again; the script always counts, and without `source_files` the whole folder does.
+    `runconfig_pipeline_params` are recorded: a step runs on one node. `hash_paths` means nothing.
     """
 
     kind = "python_script"
@@ -116,6 +119,7 @@ class PythonScriptStep(PipelineStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
         del hash_paths
@@ -135,6 +139,7 @@ class PythonScriptStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            source_files=source_files,
         )
         self.run_settings = _run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 SOURCE = "sdk"
 """What a run says of who asked for it."""
 ALSO = ("tags", "properties", "description", "regenerate_outputs")
-"""What starting something that the service keeps takes beside v1's arguments; the last one changes nothing."""
+"""What starting something that the service keeps takes beside v1's arguments."""
 PARENT_RUN = "azureml.parentrunid"
 
 
@@ -166,9 +166,17 @@ def start_kept(
         "properties": properties,
         "parent_run": parent_run_id or "",
         "description": also.get("description") or "",
+        "regenerate": regenerated(also.get("regenerate_outputs")),
     }
     view = start(workspace, experiment, whole)
     return PipelineRun(Experiment(workspace, view.experiment), view.id)
+
+
+def regenerated(given: bool | str | Iterable[str] | None) -> bool | list[str]:
+    """`regenerate_outputs` as the service takes it: all steps, none, or those of these names."""
+    if given is None or isinstance(given, bool):
+        return bool(given)
+    return [given] if isinstance(given, str) else [str(name) for name in given]
 
 
 def texts(given: Mapping[str, Any] | None) -> dict[str, str]:

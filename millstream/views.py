@@ -163,6 +163,32 @@ class StepErrorView(View, frozen=True, kw_only=True):
     log_tail: str = ""
 
 
+class ReasonView(View, frozen=True, kw_only=True):
+    """`code` says what it is about, `text` what is the matter."""
+
+    code: str
+    text: str
+
+
+class DecisionView(View, frozen=True, kw_only=True):
+    """Why a step ran, or whose outputs it has: `action` is "run", "reuse", "keep", or, beforehand, "undecided"."""
+
+    action: str
+    reasons: tuple[ReasonView, ...] = ()
+    fingerprint: str = ""
+    from_run: str = ""
+    from_step: str = ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the step has the outputs of an earlier run."""
+        return self.action in ("reuse", "keep")
+
+    @property
+    def text(self) -> str:
+        return "; ".join(reason.text for reason in self.reasons)
+
+
 class StepView(View, frozen=True, kw_only=True):
     id: str
     name: str
@@ -178,6 +204,12 @@ class StepView(View, frozen=True, kw_only=True):
     properties: dict[str, str] = {}
     outputs: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    decision: DecisionView | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether it was not executed, since an earlier run had made its outputs."""
+        return self.decision is not None and self.decision.taken
 
     @property
     def ended(self) -> bool:

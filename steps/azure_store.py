@@ -175,10 +175,12 @@ class AzureStore:
         if status != "success":
             raise StoreFailed(f"The copy to {container}/{target} ended as {status!r}.")
 
-    def list(self, container: str, prefix: str) -> Iterator[Listed]:
+    def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         try:
-            for item in self._blobs.list_all(container, prefix):
-                yield Listed(item.name, item.size, item.etag, item.last_modified.timestamp())
+            for item in self._blobs.list_all(container, prefix, metadata=owners):
+                owner = item.metadata.get(OWNER, "")
+                checksum = _checksum(item.kind, item.md5)
+                yield Listed(item.name, item.size, item.etag, item.last_modified.timestamp(), checksum, owner)
         except NotFound as fault:
             raise BlobMissing(str(fault)) from fault
         except StorageError as fault:
@@ -259,7 +261,14 @@ def _read_full(source: BinaryIO) -> bytes:
 
 
 def _listed(name: str, found: BlobProperties) -> Listed:
-    return Listed(name, found.size, found.etag, found.last_modified.timestamp())
+    checksum = _checksum(found.kind, found.md5)
+    owner = found.metadata.get(OWNER, "")
+    return Listed(name, found.size, found.etag, found.last_modified.timestamp(), checksum, owner)
+
+
+def _checksum(kind: str, md5: str) -> str:
+    """Each write of a block blob sets its MD5 or takes it away; other kinds keep one that is no longer true."""
+    return f"md5:{md5}" if kind == "BlockBlob" and md5 else ""
 
 
 def _failed(fault: StorageError) -> StoreFailed:

@@ -113,4 +113,11 @@ class StoreAccess:
 
 
 def _blob(datastore: str, found: Listed) -> Blob:
-    return Blob(datastore=datastore, path=found.name, size=found.size, modified=found.modified, etag=found.etag)
+    return Blob(
+        datastore=datastore,
+        path=found.name,
+        size=found.size,
+        modified=found.modified,
+        etag=found.etag,
+        checksum=found.checksum,
+    )

@@ -82,7 +82,7 @@ class DatasetBringer:
         with Reading(self.access) as reading:
             found = list(files(document, reading))
             made = any(isinstance(operation, ds.AsFiles) for operation in document.operations)
-            tally = _tally(_blobs(document, self.access) if made else (leaf.blob for leaf in found))
+            tally = _tally(blobs_of(document, self.access) if made else (leaf.blob for leaf in found))
             if _is_one_file(document, found):
                 (path,) = bring(found, target.parent if self.chosen else target, reading)
                 if self.chosen:
@@ -93,7 +93,7 @@ class DatasetBringer:
         return Brought(value=target, read=tally.read(), as_dataset=True, note=note)
 
     def _direct(self, id_: str, document: ds.DatasetDocument) -> Brought:
-        blobs = list(_blobs(document, self.access))
+        blobs = list(blobs_of(document, self.access))
         wishes = [(blob, self._place_of(number, blob)) for number, blob in enumerate(blobs)]
         self.access.bring(wishes)
         roots = {store: self.place / store for store in ds.datastores_of(document)}
@@ -142,7 +142,7 @@ def is_evaluated(port: Input, data: InputData) -> bool:
     return view is not None and (port.mode == "direct" or bool(view.pattern or view.operations))
 
 
-def _blobs(document: ds.DatasetDocument, access: Access) -> Iterator[Blob]:
+def blobs_of(document: ds.DatasetDocument, access: Access) -> Iterator[Blob]:
     """All that the document may need, archives as they are."""
     whole = msgspec.structs.replace(document, archive=None, partition_format=None)
     yield from (leaf.blob for leaf in leaves(whole, access, Archives(access)) if leaf.blob is not None)

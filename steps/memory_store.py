@@ -58,10 +58,12 @@ class MemoryStore:
             blobs[target] = blobs[name]
             self._owners[container, target] = owner
 
-    def list(self, container: str, prefix: str) -> Iterator[Listed]:
+    def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         with self._lock:
             blobs = self._container(container)
             found = [_listed(name, blobs[name]) for name in sorted(blobs) if name.startswith(prefix)]
+            if owners:
+                found = [blob._replace(owner=self._owners.get((container, blob.name), "")) for blob in found]
         yield from found
 
     def _container(self, container: str) -> dict[str, bytes]:
@@ -72,4 +74,5 @@ class MemoryStore:
 
 
 def _listed(name: str, data: bytes) -> Listed:
-    return Listed(name, len(data), hashlib.sha256(data).hexdigest(), 0.0)
+    checksum = hashlib.sha256(data).hexdigest()
+    return Listed(name, len(data), checksum, 0.0, f"sha256:{checksum}")

@@ -39,9 +39,9 @@ class RoutedStore:
         store, there = self._at(container)
         store.copy(there, name, target, owner=owner, replace=replace)
 
-    def list(self, container: str, prefix: str) -> Iterator[Listed]:
+    def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         store, there = self._at(container)
-        yield from store.list(there, prefix)
+        yield from store.list(there, prefix, owners=owners)
 
     def _at(self, address: str) -> tuple[Store, str]:
         try:

@@ -19,12 +19,18 @@ class BlobExists(StoreFailed):
 
 
 class Listed(NamedTuple):
-    """A blob in a listing; `size` in bytes, `modified` in epoch seconds. The etag changes with the content."""
+    """A blob in a listing; `size` in bytes, `modified` in epoch seconds. The etag changes with each write.
+
+    `checksum` is equal for equal bytes, "" where storage has none that it keeps true. `owner`: the step run that made
+    this copy, where `copy` did and the owner was asked for.
+    """
 
     name: str
     size: int
     etag: str = ""
     modified: float | None = None
+    checksum: str = ""
+    owner: str = ""
 
 
 @runtime_checkable
@@ -78,6 +84,9 @@ class Store(Protocol):
         """
         ...
 
-    def list(self, container: str, prefix: str) -> Iterator[Listed]:
-        """All blobs whose name begins with `prefix`, in name order. An unknown container is BlobMissing."""
+    def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
+        """All blobs whose name begins with `prefix`, in name order, lazily. An unknown container is BlobMissing.
+
+        owners: tell who made each copy.
+        """
         ...

@@ -18,6 +18,7 @@ from steps.attempt import Attempt, Equipment
 from steps.failures import Stopped
 from steps.fork_server import ForkServer
 from steps.heartbeat import Beater
+from steps.identify import Identifier, Registry
 from steps.inputs import Bringer
 from steps.objects import Objects
 from steps.settings import WorkerSettings
@@ -68,9 +69,13 @@ class StepWorker:
             environment=common,
         )
 
-    def warm(self) -> None:
-        """Start what scripts are started from, so that the first one need not wait for it."""
-        self._equipment.server.warm()
+    def serve(self, world: Registry) -> None:
+        """Tell `world` what inputs are and whether outputs are there, and start what scripts are started from, so that
+        the first one need not wait for it.
+        """
+        own = self._equipment
+        Identifier(own.store, own.pool, own.settings, own.settings.cache_dir / "identify").install(world)
+        own.server.warm()
 
     def perform(self, job: Job, lease: Lease) -> StepResult | None:
         """Execute the attempt. None: the lease is lost or the run cancelled, and nothing is to be published.

@@ -25,6 +25,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.memory import ProcessMemory, Recent
 from orchestrator.engine.reading import load_plan, read_info
+from orchestrator.engine.reuse.ingredients import ALL
 from orchestrator.engine.start import start
 from orchestrator.engine.tags import check_size
 from orchestrator.ports import NewId, Now, Task
@@ -42,6 +43,7 @@ class Submission:
 
     `keep_finished`: the finished steps of `earlier` are kept, so it must have ended, and parameters must be the same.
     `keep_going` None takes the published pipeline's own. `run_id` or `idempotency_key` makes it repeatable.
+    `regenerate`: names or ids of steps that run even if nothing has changed; "*" for all.
     """
 
     experiment: str
@@ -60,6 +62,7 @@ class Submission:
     idempotency_key: str | None = None
     source: str = "sdk"
     parent_run: str = ""
+    regenerate: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,7 @@ class Submitter:
             properties={**wish.properties, **draft.properties},
             description=wish.description,
             keep_going=draft.keep_going if wish.keep_going is None else wish.keep_going,
+            regenerate=_forced(draft.plan, wish.regenerate),
             source=wish.source,
             submitted_at=now,
             rerun_of=wish.earlier.id if wish.earlier is not None and wish.keep_finished else "",
@@ -209,6 +213,16 @@ class _Draft:
     document: bytes | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+
+
+def _forced(plan: Plan, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names as given. Raises InvalidRequest for one that no step has."""
+    known = {ALL, *(name for step in plan.definition.steps for name in (step.name, step.id))}
+    for index, name in enumerate(names):
+        if name not in known:
+            hint = suggestion(name, known - {ALL}, "steps")
+            raise InvalidRequest(f"There is no step {shown(name)} to run again. {hint}", field=f"regenerate[{index}]")
+    return names
 
 
 def _run_id(wish: Submission) -> Task[str]:

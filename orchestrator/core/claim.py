@@ -20,7 +20,8 @@ class ClaimRow:
 
     `attempt` counts every execution from 1; `retries` those granted by the retry policy, `crashes` those made
     necessary by a death. `delay` is, while retrying, the seconds after the row's last write when the retry is due.
-    `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`).
+    `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`). `decision` is the encoded
+    Decision: why the step is executed, or whose result it has.
     """
 
     state: ClaimState
@@ -34,9 +35,10 @@ class ClaimRow:
     started_at: float = 0.0
     result: str = ""
     result_blob: str = ""
+    decision: str = ""
 
 
-def first_claim(*, owner: str, delivery: Delivery, now: float) -> ClaimRow:
+def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "") -> ClaimRow:
     return ClaimRow(
         state=move(CLAIM_TRANSITIONS, None, ClaimEvent.CLAIM),
         attempt=1,
@@ -44,6 +46,22 @@ def first_claim(*, owner: str, delivery: Delivery, now: float) -> ClaimRow:
         message_id=delivery.message_id,
         dequeue_count=delivery.count,
         started_at=now,
+        decision=decision,
+    )
+
+
+def adopted_claim(*, owner: str, now: float, decision: str, result: str, result_blob: str) -> ClaimRow:
+    """The claim of a step that is not executed, since its result is there already."""
+    return ClaimRow(
+        state=move(CLAIM_TRANSITIONS, None, ClaimEvent.ADOPT),
+        attempt=1,
+        owner=owner,
+        message_id="",
+        dequeue_count=0,
+        started_at=now,
+        result=result,
+        result_blob=result_blob,
+        decision=decision,
     )
 
 

@@ -167,6 +167,9 @@ class Step(_Strict, frozen=True, kw_only=True):
 
     `settings` belong to the kind of step; `snapshot` is the content address of the source folder it runs from. Anywhere
     in the settings a FromParameter may stand for the value, and a Text of literals and parameters for a text.
+
+    `allow_reuse`: when nothing that decides what the step makes has changed, what it made before is taken instead of
+    running it. `source_files`: names, folders or patterns of the source files that count in that; without, all do.
     """
 
     id: str
@@ -181,6 +184,7 @@ class Step(_Strict, frozen=True, kw_only=True):
     outputs: tuple[Output, ...] = ()
     run_after: tuple[str, ...] = ()
     allow_reuse: bool = True
+    source_files: tuple[str, ...] = ()
     version: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | FromParameter | None = None

@@ -11,7 +11,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The request behind a run. `source` says who asked: "sdk", "http", "schedule" ...; times are epoch seconds.
 
     `rerun_of`: the ended run of the same definition whose finished steps are kept. `parent_run`: the run of which this
-    one is a child.
+    one is a child. `regenerate`: names or ids of the steps that run even if nothing has changed; "*" stands for all.
     """
 
     id: str
@@ -24,6 +24,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     properties: dict[str, str] = {}
     description: str = ""
     keep_going: bool = False
+    regenerate: tuple[str, ...] = ()
     source: str = "sdk"
     submitted_at: float = 0.0
     rerun_of: str = ""

@@ -46,6 +46,7 @@ class ClaimState(StrEnum):
 
 class ClaimEvent(StrEnum):
     CLAIM = "claim"
+    ADOPT = "adopt"
     TAKE_OVER = "take over"
     RETRY = "retry"
     SUCCEED = "succeed"
@@ -77,6 +78,7 @@ RUN_TRANSITIONS: Mapping[tuple[RunStatus | None, RunEvent], RunStatus] = {
 
 CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (None, ClaimEvent.CLAIM): ClaimState.RUNNING,
+    (None, ClaimEvent.ADOPT): ClaimState.DONE,
     (ClaimState.RETRYING, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.RETRY): ClaimState.RETRYING,

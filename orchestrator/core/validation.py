@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     shape.number_of_steps,
     shape.step_names,
     shape.port_names,
+    shape.source_files,
     shape.port_modes,
     shape.outputs,
     shape.kinds,

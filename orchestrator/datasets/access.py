@@ -13,7 +13,7 @@ from orchestrator.core.dataset import SqlQuery
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blob:
     """A stored file. `datastore` None: `path` is a URL. Size in bytes, `modified` in epoch seconds, where known; so is
-    the etag, which changes with the content.
+    the etag, which changes with each write, and a checksum, which changes with the content.
     """
 
     datastore: str | None
@@ -21,6 +21,7 @@ class Blob:
     size: int | None = None
     modified: float | None = None
     etag: str = ""
+    checksum: str = ""
 
 
 class Access(Protocol):

@@ -44,6 +44,17 @@ def open_web(url: str) -> BinaryIO:
     return _retried(url, lambda: _open(url))
 
 
+def version_of(url: str) -> str:
+    """What changes when the file at a URL does, as its server tells it without sending the file; "": it does not.
+
+    Raises OSError (urllib's errors among them).
+    """
+    with _ask(url, {}, "HEAD") as answer:
+        headers = answer.headers
+        date, size = headers.get("Last-Modified", ""), headers.get("Content-Length", "")
+        return headers.get("ETag") or (f"{date} {size}" if date else "")
+
+
 def path_of(url: str) -> str:
     """Host and path of a URL as a relative path that is safe on any disk."""
     parts = urlsplit(url)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.head import Outcome, Verdict, fold, ready
-from orchestrator.core.plan import Plan
+from orchestrator.core.plan import Plan, mask_of
 from orchestrator.core.states import ClaimState
 from orchestrator.engine import index
 from orchestrator.engine.combine import combine
@@ -58,6 +58,49 @@ def complete(memory: ProcessMemory, plan: Plan, lease: Lease, claim: ClaimRow) -
     return Completed(committed=mine.fate is Fate.COMMITTED, steps=steps)
 
 
+def complete_adopted(
+    memory: ProcessMemory, plan: Plan, run: str, adopted: Sequence[Completion]
+) -> Task[tuple[int, ...]]:
+    """Commit steps that nobody has executed, each after those it waits for. Returns the steps that are to be sent.
+
+    A step that somebody has claimed meanwhile is theirs, and what builds on it is left, too: see each one's `fate`.
+    """
+    key = f"complete/{run}"
+    yield from Acquire(key=key)
+    steps: set[int] = set()
+    left = list(adopted)
+    while left:
+        batch = _first(left)
+        steps.update((yield from _commit(memory, plan, run, batch)))
+        left = [completion for completion in left if completion.pending]
+        _leave_lost(plan, adopted)
+        left = [completion for completion in left if completion.pending]
+    yield from Release(key=key)
+    committed = _steps([completion for completion in adopted if completion.fate is Fate.COMMITTED])
+    return tuple(sorted(steps - committed))
+
+
+def _first(completions: Sequence[Completion]) -> list[Completion]:
+    """As many of them as fit in one transaction, at least one."""
+    room = _MOST_CHARACTERS
+    batch: list[Completion] = []
+    for completion in completions[:_MOST_CLAIMS]:
+        room -= len(completion.claim.result) + len(completion.claim.decision)
+        if room < 0 and batch:
+            break
+        batch.append(completion)
+    return batch
+
+
+def _leave_lost(plan: Plan, completions: Sequence[Completion]) -> None:
+    """What was taken for the output of a step is nothing to build on when another execution decides that step."""
+    lost = mask_of([completion.outcome.step for completion in completions if completion.fate is Fate.LOST])
+    for completion in completions:
+        if completion.pending and plan.parents[completion.outcome.step] & lost:
+            completion.fate = Fate.LOST
+            lost |= 1 << completion.outcome.step
+
+
 def _take(waiting: deque[Completion], mine: Completion) -> list[Completion]:
     """This completion and as many of the waiting ones as fit in one transaction, which may write each claim once.
 
@@ -88,6 +131,7 @@ def _commit(memory: ProcessMemory, plan: Plan, run: str, batch: list[Completion]
             _close(batch, Fate.LOST)
         else:
             steps.update((yield from _to_head(memory, plan, run, batch, known)))
+        _leave_lost(plan, batch)
         batch = [completion for completion in batch if completion.pending]
     return tuple(sorted(steps))
 
@@ -175,6 +219,8 @@ def _recheck(completion: Completion) -> Task[None]:
     """Read the claim again after a refusal or a silence, and settle or refresh the completion accordingly."""
     lease = completion.lease
     row = yield from Get(table=RUNS, pk=lease.run, rk=claim_key(lease.position))
+    if row is None and completion.adopted:
+        return
     if row is None or read_claim(row).owner != lease.claim.owner:
         completion.fate = Fate.LOST
     elif read_claim(row).state.final:
@@ -183,8 +229,10 @@ def _recheck(completion: Completion) -> Task[None]:
         lease.etag = row.etag
 
 
-def _claim_write(completion: Completion) -> Merge:
+def _claim_write(completion: Completion) -> Insert | Merge:
     lease = completion.lease
+    if completion.adopted:
+        return Insert(rk=claim_key(lease.position), props=claim_props(completion.claim))
     return Merge(rk=claim_key(lease.position), props=claim_props(completion.claim), etag=lease.etag)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from orchestrator.core.definition import (
     DataPathValue,
     DatasetSource,
@@ -15,6 +18,7 @@ from orchestrator.core.errors import Broken
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.plan import Plan
 from orchestrator.core.resolving import resolve_path, resolve_step
+from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
@@ -22,19 +26,33 @@ from orchestrator.engine.reading import load_dataset, load_results, step_result
 from orchestrator.ports import Task
 
 
-def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> Task[Job]:
-    """The job of this attempt. Raises Broken when a producer that is done has no such output."""
-    step = plan.step(lease.position)
+def resolve(
+    memory: ProcessMemory,
+    plan: Plan,
+    info: RunInfo,
+    position: int,
+    adopted: Mapping[int, StepResult] = MappingProxyType({}),
+) -> Task[dict[str, InputData]]:
+    """What stands behind each input port of the step. Raises Broken when a producer that is done has no such output.
+
+    `adopted`: results that are about to be committed, and not yet to be found in storage.
+    """
+    step = plan.step(position)
     producers = {plan.index[port.source.step] for port in step.inputs if isinstance(port.source, StepSource)}
-    yield from load_results(memory, info.id, producers)
+    yield from load_results(memory, info.id, producers - adopted.keys())
     inputs: dict[str, InputData] = {}
     for port in step.inputs:
-        inputs[port.name] = yield from _resolve(memory, plan, info, port)
+        inputs[port.name] = yield from _resolve(memory, plan, info, port, adopted)
+    return inputs
+
+
+def job_of(plan: Plan, info: RunInfo, lease: Lease, inputs: dict[str, InputData]) -> Job:
+    """The job of this attempt. Raises Broken for a parameter without a value."""
     return Job(
         run=info.id,
         experiment=info.experiment,
         position=lease.position,
-        step=resolve_step(step, info.parameters),
+        step=resolve_step(plan.step(lease.position), info.parameters),
         attempt=lease.claim.attempt,
         owner=lease.claim.owner,
         parameters=info.parameters,
@@ -42,7 +60,9 @@ def prepare(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease) -> T
     )
 
 
-def _resolve(memory: ProcessMemory, plan: Plan, info: RunInfo, port: Input) -> Task[InputData]:
+def _resolve(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, port: Input, adopted: Mapping[int, StepResult]
+) -> Task[InputData]:
     match port.source:
         case DatastoreSource(datastore=datastore, path=path):
             return InputData(datastore=datastore, path=resolve_path(path, info.parameters))
@@ -57,7 +77,7 @@ def _resolve(memory: ProcessMemory, plan: Plan, info: RunInfo, port: Input) -> T
                 case value:
                     raise Broken(f"The parameter {name} of run {info.id} is {value!r}, and is no data.")
         case StepSource() as source:
-            return (yield from _committed(memory, plan, info.id, source))
+            return (yield from _committed(memory, plan, info.id, source, adopted))
 
 
 def _saved(memory: ProcessMemory, id_: str) -> Task[InputData]:
@@ -65,8 +85,11 @@ def _saved(memory: ProcessMemory, id_: str) -> Task[InputData]:
     return InputData(dataset_id=id_, dataset=document)
 
 
-def _committed(memory: ProcessMemory, plan: Plan, run: str, source: StepSource) -> Task[InputData]:
-    result = yield from step_result(memory, run, plan.index[source.step])
+def _committed(
+    memory: ProcessMemory, plan: Plan, run: str, source: StepSource, adopted: Mapping[int, StepResult]
+) -> Task[InputData]:
+    position = plan.index[source.step]
+    result = adopted.get(position) or (yield from step_result(memory, run, position))
     output = result.outputs.get(source.output)
     if output is None:
         raise Broken(f"Step {source.step} of run {run} committed no output named {source.output}.")

@@ -97,11 +97,15 @@ class Fate(Enum):
 
 @dataclass(slots=True)
 class Completion:
-    """A step that has its final result, and what became of it."""
+    """A step that has its final result, and what became of it.
+
+    `adopted`: the result was not made by an execution, so there is no claim yet; `lease` has no etag then.
+    """
 
     lease: Lease
     claim: ClaimRow
     outcome: Outcome
+    adopted: bool = False
     fate: Fate = Fate.PENDING
 
     @property
@@ -123,8 +127,10 @@ class ProcessMemory:
         self.settings = settings or EngineSettings()
         self.plans: Recent[str, Plan] = Recent(64)
         self.datasets: Recent[str, DatasetDocument] = Recent(256)
+        self.manifests: Recent[str, dict[str, str]] = Recent(64)
         self.infos: Recent[str, RunInfo] = Recent(512)
         self.results: Recent[tuple[str, int], StepResult] = Recent(4096)
+        self.kept: Recent[str, dict[int, ClaimRow]] = Recent(16)
         self._heads: Recent[str, Known] = Recent(512)
         self._gates: Recent[str, Gate] = Recent(4096)
         self._contended_until: Recent[str, float] = Recent(512)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from orchestrator.core import dataset as datasets
 from orchestrator.core import definition as definitions
 from orchestrator.core import message as messages
@@ -62,6 +64,28 @@ def load_dataset(memory: ProcessMemory, id_: str) -> Task[DatasetDocument | None
         return document
 
     return (yield from _once(f"dataset/{id_}", lambda: memory.datasets.get(id_), fetch))
+
+
+def load_manifest(memory: ProcessMemory, snapshot: str) -> Task[dict[str, str]]:
+    """The files of a source folder, path -> sum. Raises Broken when the list is gone."""
+
+    def fetch() -> Task[dict[str, str]]:
+        document = yield from ReadBlob(name=f"snapshots/{snapshot}.json")
+        if document is None:
+            raise Broken(f"The list of files of the source folder {snapshot} is missing from storage.")
+        files = {entry.path: entry.sha256 for entry in _manifest(document)}
+        memory.manifests.put(snapshot, files)
+        return files
+
+    return (yield from _once(f"manifest/{snapshot}", lambda: memory.manifests.get(snapshot), fetch))
+
+
+class _ManifestEntry(msgspec.Struct, frozen=True):
+    path: str
+    sha256: str
+
+
+_manifest = msgspec.json.Decoder(tuple[_ManifestEntry, ...]).decode
 
 
 def read_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
@@ -158,11 +182,16 @@ def load_results(memory: ProcessMemory, run: str, positions: set[int]) -> Task[N
 
 def decode_result(claim: ClaimRow) -> Task[StepResult]:
     """The result a claim holds, in the row or in a blob of its own."""
-    document: bytes | None = claim.result.encode()
-    if claim.result_blob:
-        document = yield from ReadBlob(name=claim.result_blob)
+    return (yield from read_result(claim.result, claim.result_blob))
+
+
+def read_result(inline: str, blob: str) -> Task[StepResult]:
+    """A result from its JSON, or, if `blob` is given, from the blob of that name. Raises Broken when that is gone."""
+    document: bytes | None = inline.encode()
+    if blob:
+        document = yield from ReadBlob(name=blob)
         if document is None:
-            raise Broken(f"The result {claim.result_blob} is missing from storage.")
+            raise Broken(f"The result {blob} is missing from storage.")
     return results.decode(document or b"{}")
 
 

@@ -94,6 +94,7 @@ def claim_props(claim: ClaimRow) -> Props:
         "started": claim.started_at,
         "result": claim.result,
         "result_blob": claim.result_blob,
+        "decision": claim.decision,
     }
 
 
@@ -111,6 +112,7 @@ def read_claim(row: Row) -> ClaimRow:
         started_at=float(p["started"]),
         result=str(p.get("result", "")),
         result_blob=str(p.get("result_blob", "")),
+        decision=str(p.get("decision", "")),
     )
 
 

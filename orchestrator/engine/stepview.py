@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from orchestrator.core import decision as decisions
 from orchestrator.core.claim import ClaimRow
+from orchestrator.core.decision import Action, Decision
 from orchestrator.core.errors import Conflict, UnknownThing
 from orchestrator.core.head import Head
 from orchestrator.core.names import shown, suggestion
@@ -28,6 +30,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
 
     `error` says why it failed, or, while a retry is due, why the last attempt did. `outputs` are the names of its
     output ports, `parents` the ids of all steps it waits for, `run_after` those among them that give it no data.
+    `decision` says why it ran, or whose outputs it has; None: nothing has been decided.
     """
 
     id: str
@@ -48,6 +51,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     run_after: tuple[str, ...]
     parents: tuple[str, ...]
+    decision: Decision | None = None
 
 
 def steps_view(memory: ProcessMemory, run: str) -> Task[tuple[StepView, ...]]:
@@ -157,6 +161,8 @@ def _view(seen: Look, position: int) -> Task[StepView]:
     told = seen.said.get((position, claim.owner), NOTHING) if claim else NOTHING
     if claim is not None and claim.state is not ClaimState.RUNNING:
         result = yield from decode_result(claim)
+    decision = decisions.decode(claim.decision) if claim is not None and claim.decision else None
+    taken = decision is not None and decision.action is not Action.RUN
     step = seen.plan.step(position)
     ids = seen.plan.definition.steps
     return StepView(
@@ -169,13 +175,26 @@ def _view(seen: Look, position: int) -> Task[StepView]:
         status=status_of(seen.plan, seen.head, position, claim),
         attempt=claim.attempt if claim else 0,
         started_at=(claim.started_at or None) if claim else None,
-        ended_at=result.ended_at or None,
+        # Of a result that was taken, the times are those of whoever made it.
+        ended_at=(claim.started_at if claim and taken else result.ended_at) or None,
         exit_code=result.exit_code,
         error=result.error,
         log_bytes=result.log_bytes,
         tags={k: v for k, v in {**result.tags, **told.tags, **outside.tags}.items() if v is not None},
-        properties={**outside.properties, **told.properties, **result.properties},
+        properties={**outside.properties, **told.properties, **result.properties, **_v1_properties(decision)},
         outputs=tuple(port.name for port in step.outputs),
         run_after=step.run_after,
         parents=tuple(ids[parent].id for parent in bits(seen.plan.parents[position])),
+        decision=decision,
     )
+
+
+def _v1_properties(decision: Decision | None) -> dict[str, str]:
+    """How version 1 says that a step has the outputs of another step run."""
+    if decision is None or not decision.from_run:
+        return {}
+    return {
+        "azureml.reusedrunid": f"{decision.from_run}_{decision.from_step}",
+        "azureml.reusednodeid": decision.from_step,
+        "azureml.reusedpipeline": decision.from_run,
+    }

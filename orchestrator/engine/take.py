@@ -22,11 +22,14 @@ class Taken:
     lease: Lease | None = None
 
 
-def take(memory: ProcessMemory, run: str, position: int, delivery: Delivery) -> Task[Taken]:
-    """Claim the step by inserting its row, without reading first: the refusal tells that there is one."""
+def take(memory: ProcessMemory, run: str, position: int, delivery: Delivery, decision: str = "") -> Task[Taken]:
+    """Claim the step by inserting its row, without reading first: the refusal tells that there is one.
+
+    `decision` is kept in a new claim: why the step is executed.
+    """
     owner = yield from NewId()
     now = yield from Now()
-    claim = first_claim(owner=owner, delivery=delivery, now=now)
+    claim = first_claim(owner=owner, delivery=delivery, now=now, decision=decision)
     try:
         (etag,) = yield from Commit(
             table=RUNS, pk=run, writes=(Insert(rk=claim_key(position), props=claim_props(claim)),)

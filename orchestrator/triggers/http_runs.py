@@ -16,6 +16,7 @@ from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import cancel
 from orchestrator.engine.listing import RunFilter, RunSummary, list_runs
 from orchestrator.engine.reading import load_plan
+from orchestrator.engine.reuse.ingredients import ALL
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import RunView, run_view, unknown_run, view_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
@@ -54,6 +55,10 @@ class StartRequest(Strict, frozen=True, kw_only=True):
     run_id: RunId | None = None
     parent_run: Annotated[str, Meta(description="The id of the run of which this one is a child.")] = ""
     source: Source = "http"
+    regenerate: Annotated[
+        bool | tuple[str, ...],
+        Meta(description="Steps that run even if nothing has changed, by name or id; true: all of them."),
+    ] = False
 
 
 class TagsRequest(Strict, frozen=True, kw_only=True):
@@ -124,6 +129,7 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
         idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
         source=body.source,
         parent_run=body.parent_run,
+        regenerate=_regenerate(body.regenerate),
     )
     return started(service, wish)
 
@@ -138,6 +144,12 @@ def started(service: Service, wish: Submission) -> Reply:
         return Reply(body=view, status=202, messages=accepted.messages)
     view = service.world.run(run_view(service.memory, accepted.info.id))
     return Reply(body=msgspec.structs.replace(view, warnings=warnings), messages=accepted.messages)
+
+
+def _regenerate(given: bool | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(given, bool):
+        return (ALL,) if given else ()
+    return given
 
 
 @route("GET", "runs", summary="List runs", role=Role.READER, answers={200: RunList})

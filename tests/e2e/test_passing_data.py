@@ -210,7 +210,7 @@ def test_an_empty_intermediate_output(steps: Steps) -> None:
 
 def test_an_output_that_is_read_as_a_table_and_registered(workspace: Workspace, steps: Steps) -> None:
     out = OutputFileDatasetConfig("prepped").register_on_complete("prepped_files", description="d", tags={"k": "v"})
-    first = steps("first", WRITE, arguments=[out, "one.csv", "two.csv", "note.txt"])
+    first = steps("first", WRITE, arguments=[out, "one.csv", "two.csv", "note.txt"], allow_reuse=False)
     rows = out.read_delimited_files(path_glob="**/*.csv").keep_columns("a")
     script = """
 from millstream import Run

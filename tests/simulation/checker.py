@@ -19,12 +19,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.adapters.memory import MemoryAccount
+from orchestrator.core import decision as decisions
 from orchestrator.core import result as results
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.head import Head
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import bits
+from orchestrator.core.result import StepResult
 from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.engine.identify import Absent
 from orchestrator.engine.index import ACTIVE, ALL_RUNS, INDEX, of_experiment
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import EngineSettings
@@ -32,6 +35,14 @@ from orchestrator.engine.poison import MAX_DEQUEUE_COUNT
 from orchestrator.engine.rows import HEAD, INFO, RUNS, read_claim, read_head, step_of
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Write
 from tests.simulation.graphs import Graph, shown
+
+
+def _origin(claim: ClaimRow) -> tuple[str, str] | None:
+    """The run and step whose outputs the claim has; None: its own."""
+    if not claim.decision:
+        return None
+    decision = decisions.decode(claim.decision)
+    return (decision.from_run, decision.from_step) if decision.from_run else None
 
 
 class Violation(AssertionError):
@@ -108,6 +119,7 @@ class Checker:
             self._head_written(commit.pk, record, of_head, now)
         for step in steps:
             self._check_step(record, step)
+            self._check_adopted(record, step)
 
     def is_of_a_zombie(self, commit: Commit) -> bool:
         """Whether a commit that was refused would have ended a step in the name of one who has lost its claim."""
@@ -146,9 +158,11 @@ class Checker:
         record.touched[step] = now
 
     def _first_claim(self, record: RunRecord, step: int, new: ClaimRow) -> None:
-        if new.attempt != 1 or new.state is not ClaimState.RUNNING:
+        begins = ClaimState.DONE if _origin(new) else ClaimState.RUNNING
+        if new.attempt != 1 or new.state is not begins:
             raise Violation("I5", f"step {step} begins with {new}")
-        self._check_parents(record, step, "is claimed")
+        if new.state is ClaimState.RUNNING:
+            self._check_parents(record, step, "is claimed")
         record.owners.add(new.owner)
 
     def _check_takeover(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow, age: float) -> None:
@@ -176,9 +190,53 @@ class Checker:
         result = results.decode(document or b"")
         if (result.error is None) != (claim.state is ClaimState.DONE):
             raise Violation("I5", f"step {step} is {claim.state} with the error {result.error}")
+        if _origin(claim):
+            self._check_origin(step, claim, result)
+            return
         for output in result.outputs.values():
             if f"/{claim.attempt}-{claim.owner}/" not in output.prefix or output.prefix not in self.uploaded:
                 raise Violation("I8", f"step {step}, {claim.attempt}-{claim.owner}, is committed with {output.prefix}")
+
+    def _check_origin(self, step: int, claim: ClaimRow, result: StepResult) -> None:
+        """What a step has not made itself must have been committed by the step that it says, and be there."""
+        origin = _origin(claim)
+        assert origin is not None
+        run, name = origin
+        source = self.runs[run]
+        made = source.claims.get(source.graph.plan.index[name])
+        if (
+            made is None
+            or made.state is not ClaimState.DONE
+            or (made.result, made.result_blob)
+            != (
+                claim.result,
+                claim.result_blob,
+            )
+        ):
+            raise Violation("I8", f"step {step} has the outputs of {run}/{name}, which committed {made}")
+        for output in result.outputs.values():
+            if output.prefix not in self.uploaded:
+                raise Violation("I8", f"step {step} takes {output.prefix}, which is gone")
+
+    def _check_adopted(self, record: RunRecord, step: int) -> None:
+        claim = record.claims.get(step)
+        if claim is None or not _origin(claim):
+            return
+        for parent in bits(record.graph.plan.parents[step]):
+            above = record.claims.get(parent)
+            if above is None or above.state is not ClaimState.DONE:
+                raise Violation("I1", f"step {step} takes an earlier result, but its parent {parent} has {above}")
+
+    def _prefixes(self, claim: ClaimRow) -> set[str]:
+        document = self._account.blobs[claim.result_blob] if claim.result_blob else claim.result.encode()
+        return {output.prefix for output in results.decode(document).outputs.values()}
+
+    def absent(self, effect: Absent) -> tuple[str, ...]:
+        """The answer of a worker: which of these outputs are gone."""
+        return tuple(
+            next((output.prefix for output in made.outputs.values() if output.prefix not in self.uploaded), "")
+            for made in effect.made
+        )
 
     def _inbox_written(self, record: RunRecord, write: Write, *, late: bool) -> None:
         step = step_of(write.rk)
@@ -299,5 +357,6 @@ class Checker:
         for name, data in job.inputs.items():
             parent = record.graph.plan.index[name.removeprefix("in_")]
             claim = record.claims[parent]
-            if f"/{claim.attempt}-{claim.owner}/" not in data.path:
+            own = f"/{claim.attempt}-{claim.owner}/" in data.path
+            if not own and not (_origin(claim) and data.path in self._prefixes(claim)):
                 raise Violation("I8", f"step {step} is given {data.path}, but {claim} is committed")

@@ -8,7 +8,7 @@ from functools import cached_property
 from random import Random
 
 from orchestrator.core import definition as definitions
-from orchestrator.core.definition import Definition, Input, Output, Step, StepSource
+from orchestrator.core.definition import Definition, Input, Literal, Output, Step, StepSource
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.retry import CRASH_BUDGET, RetryPolicy
 
@@ -38,7 +38,10 @@ class Script:
 
 @dataclass(frozen=True)
 class Graph:
-    """A pipeline and the scripts of its steps. With `data`, edges carry outputs; without, they only order."""
+    """A pipeline and the scripts of its steps. With `data`, edges carry outputs; without, they only order.
+
+    `family`: steps of graphs of one family take each other's outputs, if place and script are the same; "": none do.
+    """
 
     name: str
     parents: tuple[tuple[int, ...], ...]
@@ -46,6 +49,7 @@ class Graph:
     keep_going: bool = False
     data: bool = True
     retry_delay: float = 3.0
+    family: str = ""
 
     @cached_property
     def document(self) -> bytes:
@@ -63,6 +67,8 @@ class Graph:
             id=_id(position),
             name=_id(position),
             kind="python_script",
+            arguments=(Literal(value=f"{self.family} {position} {self.scripts[position]}"),),
+            allow_reuse=bool(self.family),
             inputs=tuple(
                 Input(name=f"in_{_id(parent)}", source=StepSource(step=_id(parent), output="out")) for parent in sources
             ),

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.index import INDEX
+from orchestrator.engine.reuse.entries import REUSE
 from orchestrator.engine.rows import HEAD, INFO
 from orchestrator.ports import Commit, Effect, Get, Insert, Query, ReadBlob, Send, Write, WriteBlob
 
@@ -21,6 +22,8 @@ PER_STEP = (
     "heartbeat",
     "take over",
     "retry",
+    "reuse read",
+    "reuse write",
 )
 PER_RUN = ("start", "info read", "definition", "document", "index", "cancel", "sweep", "discard", "give back", "renew")
 RECEIVE = "receive"
@@ -31,6 +34,8 @@ def kind_of(effect: Effect[Any]) -> str:
     if isinstance(effect, Commit):
         return _kind_of_commit(effect)
     if isinstance(effect, Get):
+        if effect.table == REUSE:
+            return "reuse read"
         return {HEAD: "head read", INFO: "info read"}.get(effect.rk, "input read")
     if isinstance(effect, Query):
         if effect.table == INDEX:
@@ -50,6 +55,8 @@ def kind_of(effect: Effect[Any]) -> str:
 def _kind_of_commit(commit: Commit) -> str:
     if commit.table == INDEX:
         return "index"
+    if commit.table == REUSE:
+        return "reuse write"
     first = commit.writes[0]
     kinds = {write.rk[0] for write in commit.writes}
     if "g" in kinds:

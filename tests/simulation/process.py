@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from orchestrator.core.errors import Broken, Unavailable
+from orchestrator.engine.identify import Absent, Identified, Identify
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.engine.rows import HEAD, RUNS
@@ -379,6 +380,8 @@ _LOCAL: Final[dict[type[Any], Callable[[Process, Any], Any]]] = {
     Now: lambda process, _: process.wall_clock(),
     Monotonic: lambda process, _: process._steady_clock(),
     ServerNow: lambda process, _: process.around.storage.server_now(),
+    Identify: lambda _, identify: Identified(contents={}, environment="simulated"),
+    Absent: lambda process, absent: process.around.storage.checker.absent(absent),
     NewId: lambda process, _: f"{next(process.around.nonces):012x}",
 }
 

@@ -7,7 +7,7 @@ come to its end: every run terminal, within `settle` and the time of its own wor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
@@ -49,7 +49,10 @@ class Failed(AssertionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """The world to be simulated. Times in seconds. `storm`: how long `faults` reign at most."""
+    """The world to be simulated. Times in seconds. `storm`: how long `faults` reign at most.
+
+    `start_at`: when each run is asked for; else at random within `start_spread`. `reruns`: run -> the one it reruns.
+    """
 
     graphs: Sequence[Graph]
     hosts: int = 1
@@ -70,6 +73,8 @@ class Setting:
     settle: float = 600.0
     drain: float = 4 * 3600.0
     engine: EngineSettings = field(default_factory=EngineSettings)
+    start_at: Sequence[float] | None = None
+    reruns: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +162,8 @@ class Simulation:
         record = self.storage.checker.runs[run]
         self.records.append(record)
         first = self.random.uniform(0, self.setting.start_spread)
+        if self.setting.start_at is not None:
+            first = self.setting.start_at[len(self.records) - 1]
         self.loop.after(first, partial(self._ask_to_start, run, record))
         if self.random.random() < self.setting.double_starts:
             self.loop.after(
@@ -183,6 +190,7 @@ class Simulation:
             definition=graph.plan.address,
             keep_going=graph.keep_going,
             submitted_at=process.wall_clock(),
+            rerun_of=self._rerun_of(run),
         )
         try:
             started = yield Call(start(process.memory, info, graph.plan, graph.document))
@@ -195,6 +203,10 @@ class Simulation:
         record.acknowledged = True
         if record.head is None:
             raise Violation("I7", f"{run} is acknowledged, but is not there")
+
+    def _rerun_of(self, run: str) -> str:
+        earlier = self.setting.reruns.get(int(run.removeprefix("run")))
+        return "" if earlier is None else f"run{earlier}"
 
     def _ask_to_cancel(self, run: str, record: RunRecord) -> None:
         record.cancel_wanted = True

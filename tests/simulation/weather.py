@@ -22,6 +22,17 @@ def stormy(seed: int) -> Setting:
     return _world(random, graphs, hosts=random.randint(1, 6))
 
 
+def sharing(seed: int) -> Setting:
+    """A storm over several runs whose steps may take each other's outputs, and wait for each other."""
+    random = Random(f"sharing {seed}")
+    make = random_crowd if random.random() < 0.3 else random_graph
+    graph = replace(make(random), family="shared")
+    graphs = [graph] * random.choice((2, 3, 8))
+    if random.random() < 0.3:
+        graphs.append(replace(make(random), family="shared"))
+    return _world(random, graphs, hosts=random.randint(1, 6))
+
+
 def _world(random: Random, graphs: Sequence[Graph], *, hosts: int) -> Setting:
     return Setting(
         graphs=graphs,

@@ -89,6 +89,13 @@ def _ports(place: str, step: Step) -> Iterator[tuple[str, str]]:
         yield f"{place}.outputs[{index}]", output.name
 
 
+def source_files(scene: Scene) -> Iterator[Problem]:
+    """What names the source files that count is a path or a pattern within the source folder."""
+    for place, step in scene.placed():
+        for index, name in enumerate(step.source_files):
+            yield from present(PATH.problem(name, f"{place}.source_files[{index}]"))
+
+
 def port_modes(scene: Scene) -> Iterator[Problem]:
     """Inputs have mode "mount", "download" or "direct", outputs "mount", "upload" or "link"; `path_on_compute` stays in
     the folder.

@@ -212,6 +212,12 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
         "steps[0].outputs[0].destination[0].name",
         "no pipeline parameters",
     ),
+    "source files outside": (
+        one(source_files=("lib", "../*.py")),
+        "InvalidPath",
+        "steps[0].source_files[1]",
+        "",
+    ),
     "a pattern that climbs": (
         one(outputs=(Output(name="out", globs=("../*",)),)),
         "InvalidPath",

@@ -10,6 +10,7 @@ from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.core import definition as definitions
 from orchestrator.core.definition import Definition, Output, Step
+from orchestrator.core.fingerprint import Content
 from orchestrator.core.job import Job
 from orchestrator.core.message import Delivery, StepMessage
 from orchestrator.core.plan import Plan
@@ -17,6 +18,7 @@ from orchestrator.core.result import StepError, StepResult
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.deliver import deliver
+from orchestrator.engine.identify import Absent, Identified, Identify
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.start import start
@@ -39,7 +41,10 @@ def step(name: str, *after: str, retries: int = 0) -> Step:
 
 
 class Runner:
-    """One process, one run at a time. `scripts`: step id -> what executes it; by default it succeeds."""
+    """One process, one run at a time. `scripts`: step id -> what executes it; by default it succeeds.
+
+    `contents`: what the data behind an input port is told by; `gone`: prefixes of outputs that are not there any more.
+    """
 
     def __init__(self, *steps: Step, scripts: Mapping[str, Script] | None = None, keep_going: bool = False) -> None:
         self.clock = ManualClock()
@@ -50,9 +55,14 @@ class Runner:
         self.scripts = dict(scripts or {})
         self.definition = Definition(name="shapes", steps=steps)
         self.keep_going = keep_going
+        self.environment = "python 3"
         self.waiting: list[StepMessage] = []
         self._count = 0
+        self.contents: dict[str, Content] = {}
+        self.gone: set[str] = set()
         self.world.register(Perform, lambda perform: self._perform(perform.job))
+        self.world.register(Identify, self._identify)
+        self.world.register(Absent, self._absent)
 
     def start(self, run: str = "run1", **fields: object) -> RunInfo:
         document = definitions.encode(self.definition)
@@ -65,6 +75,9 @@ class Runner:
             pipeline_id=str(fields["pipeline_id"]) if "pipeline_id" in fields else None,
             keep_going=self.keep_going,
             tags={"k": "v"},
+            parameters=dict(fields.get("parameters", {})),  # type: ignore[call-overload]
+            regenerate=tuple(fields.get("regenerate", ())),  # type: ignore[arg-type]
+            rerun_of=str(fields.get("rerun_of", "")),
             submitted_at=self.clock.now(),
         )
         info = msgspec.structs.replace(
@@ -84,6 +97,16 @@ class Runner:
     def finish(self) -> None:
         while self.waiting:
             self.deliver()
+
+    def _identify(self, effect: Identify) -> Identified:
+        found = {port: self.contents.get(port, Content(unknown="nobody knows")) for port in effect.inputs}
+        return Identified(contents=found, environment=self.environment)
+
+    def _absent(self, effect: Absent) -> tuple[str, ...]:
+        return tuple(
+            next((output.prefix for output in made.outputs.values() if output.prefix in self.gone), "")
+            for made in effect.made
+        )
 
     def _perform(self, job: Job) -> StepResult | None:
         started = self.clock.now()

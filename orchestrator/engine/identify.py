@@ -1,0 +1,52 @@
+"""What must be looked up to tell whether a step's work has been done before: effects, carried out by the worker's room.
+
+They read and never write. What cannot be told is not guessed: an input of unknown content makes its step run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.core.definition import Step
+from orchestrator.core.fingerprint import Content
+from orchestrator.core.job import InputData
+from orchestrator.core.result import OutputData
+from orchestrator.ports import Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified:
+    """`contents`: port -> what lies there now. `environment`: the name of what the step would run in."""
+
+    contents: Mapping[str, Content]
+    environment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identify(Effect[Identified]):
+    """Look at the data behind inputs that no step of the run has made (port -> what stands behind it).
+
+    Never fails: what cannot be reached, or has no version, is `unknown`.
+    """
+
+    step: Step
+    inputs: Mapping[str, InputData]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """Outputs that step run `owner` ("<run>_<step>") has committed, by port."""
+
+    owner: str
+    outputs: Mapping[str, OutputData]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent(Effect[tuple[str, ...]]):
+    """For each of `made` what is no longer there as it was committed, for people; "": all of it is.
+
+    Raises Unavailable when storage does not say.
+    """
+
+    made: tuple[Made, ...]

@@ -1,0 +1,215 @@
+"""Decide on a step that is about to run: take what was made before, wait for who is making it, or make it.
+
+nobody has made it      say so in the table, and run
+it was made             look whether it is still there, and take it
+somebody is making it   leave the message with the maker; if the maker is dead, do its work
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from orchestrator.core import decision as decisions
+from orchestrator.core.claim import ClaimRow
+from orchestrator.core.decision import Action, Decision, Reason
+from orchestrator.core.job import InputData
+from orchestrator.core.message import StepMessage
+from orchestrator.core.plan import Plan
+from orchestrator.core.result import StepResult
+from orchestrator.core.run import RunInfo
+from orchestrator.core.states import ClaimState
+from orchestrator.engine.identify import Absent, Made
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.reading import decode_result, read_info, read_result
+from orchestrator.engine.reuse import entries
+from orchestrator.engine.reuse.entries import Entry
+from orchestrator.engine.reuse.ingredients import Gathered, Work, gather, reasons_for
+from orchestrator.engine.rows import CLAIMS, RUNS, claim_key, read_claim, step_of
+from orchestrator.ports import Get, Query, Task
+
+_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """A step that takes its result from elsewhere: `document` or `blob` holds it, as in a claim.
+
+    `made` are the outputs that must be there.
+    """
+
+    position: int
+    result: StepResult
+    document: str
+    blob: str
+    decision: Decision
+    made: Made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToRun:
+    """The step is to be executed. `work` None: what it makes serves nobody else. `fence`: see `entries.begin`."""
+
+    inputs: dict[str, InputData]
+    decision: Decision
+    work: Work | None = None
+    fence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The message lies with the maker, who will have it sent again."""
+
+    entry: Entry
+
+
+def consult(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, message: StepMessage
+) -> Task[Adoption | ToRun | Waiting]:
+    """Decide. Raises Broken when the step's inputs are not what they should be, Unavailable when storage is silent."""
+    kept = yield from kept_result(memory, plan, info, position)
+    if kept is not None and not (yield from Absent(made=(kept.made,)))[0]:
+        return kept
+    gathered = yield from gather(memory, plan, info, position)
+    work = gathered.work
+    if work is None:
+        assert gathered.untold is not None
+        return ToRun(inputs=gathered.inputs, decision=Decision(action=Action.RUN, reasons=(gathered.untold,)))
+    if work.forced:
+        decision = decisions.ran("forced", "the run asks for it", work.fingerprint)
+        return ToRun(inputs=gathered.inputs, decision=decision, work=work)
+    return (yield from _contend(memory, plan, info, position, message, gathered, work))
+
+
+def _contend(
+    memory: ProcessMemory,
+    plan: Plan,
+    info: RunInfo,
+    position: int,
+    message: StepMessage,
+    gathered: Gathered,
+    work: Work,
+) -> Task[Adoption | ToRun | Waiting]:
+    step, gone, fence = plan.step(position).id, "", ""
+    for _ in range(_TRIES):
+        entry = yield from entries.find(work)
+        if entry is None:
+            fence = yield from entries.begin(work, info.id, position, step)
+        elif entry.made:
+            adoption = yield from _adoption(position, entry, work)
+            (gone,) = yield from Absent(made=(adoption.made,))
+            if not gone:
+                return adoption
+            yield from entries.drop(work, entry)
+        elif (entry.run, entry.position) == (info.id, position):
+            fence = entry.etag
+        elif (yield from _is_alive(memory, entry, work)):
+            if (yield from entries.join(work, entry, message)):
+                return Waiting(entry=entry)
+        else:
+            fence = yield from entries.seize(work, entry, info.id, position, step)
+        if fence:
+            decision = yield from _explained(memory, info, work, gone)
+            return ToRun(inputs=gathered.inputs, decision=decision, work=work, fence=fence)
+    raise entries.too_busy()
+
+
+def look_up(
+    memory: ProcessMemory,
+    plan: Plan,
+    info: RunInfo,
+    position: int,
+    adopted: Mapping[int, StepResult] = MappingProxyType({}),
+) -> Task[Adoption | Work | Reason]:
+    """What `consult` would find, without taking part; whether what was made is still there has yet to be seen.
+
+    Else the work that nobody has made, or why nothing can be said of it. Its parents must be done, or `adopted`.
+    """
+    kept = yield from kept_result(memory, plan, info, position)
+    if kept is not None:
+        return kept
+    gathered = yield from gather(memory, plan, info, position, adopted)
+    if gathered.work is None:
+        assert gathered.untold is not None
+        return gathered.untold
+    if gathered.work.forced:
+        return Reason(code="forced", text="the run asks for it")
+    entry = yield from entries.find(gathered.work)
+    if entry is None or not entry.made:
+        return gathered.work
+    return (yield from _adoption(position, entry, gathered.work))
+
+
+def kept_result(memory: ProcessMemory, plan: Plan, info: RunInfo, position: int) -> Task[Adoption | None]:
+    """What the run that this one reruns had made of the step, if it had."""
+    if not info.rerun_of:
+        return None
+    found = memory.kept.get(info.rerun_of)
+    if found is None:
+        rows = yield from Query(table=RUNS, pk=info.rerun_of, first=CLAIMS[0], last=CLAIMS[1])
+        claims = {step_of(row.rk): read_claim(row) for row in rows}
+        found = {step: claim for step, claim in claims.items() if claim.state is ClaimState.DONE}
+        memory.kept.put(info.rerun_of, found)
+    claim = found.get(position)
+    if claim is None:
+        return None
+    result = yield from decode_result(claim)
+    step = plan.step(position).id
+    source = _source(claim, info.rerun_of, step)
+    return Adoption(
+        position=position,
+        result=result,
+        document=claim.result,
+        blob=claim.result_blob,
+        decision=decisions.kept(info.rerun_of, step),
+        made=Made(owner=source, outputs=result.outputs),
+    )
+
+
+def _source(claim: ClaimRow, run: str, step: str) -> str:
+    """The step run whose blobs the claim's result names."""
+    if claim.decision:
+        decision = decisions.decode(claim.decision)
+        if decision.from_run:
+            return f"{decision.from_run}_{decision.from_step}"
+    return f"{run}_{step}"
+
+
+def _adoption(position: int, entry: Entry, work: Work) -> Task[Adoption]:
+    result = yield from read_result(entry.result, entry.result_blob)
+    return Adoption(
+        position=position,
+        result=result,
+        document=entry.result,
+        blob=entry.result_blob,
+        decision=decisions.reused(entry.run, entry.step, work.fingerprint),
+        made=Made(owner=entry.owner, outputs=result.outputs),
+    )
+
+
+def _is_alive(memory: ProcessMemory, entry: Entry, work: Work) -> Task[bool]:
+    """Whether the maker is still at it. One that is done, and died before it said so, has it said here."""
+    row = yield from Get(table=RUNS, pk=entry.run, rk=claim_key(entry.position))
+    ttl = memory.settings.claim_ttl
+    if row is None:
+        return entry.age <= ttl
+    claim = read_claim(row)
+    if claim.state is ClaimState.DONE:
+        info = yield from read_info(memory, entry.run)
+        result = yield from decode_result(claim)
+        if info is None or not work.was_read(result):
+            return False
+        yield from entries.publish(work, info, entry.position, entry.step, claim, entry.etag)
+        return True  # what was published is found at the next look
+    if claim.state is ClaimState.RETRYING:
+        return row.age <= claim.delay + ttl
+    return claim.state is ClaimState.RUNNING and row.age <= ttl
+
+
+def _explained(memory: ProcessMemory, info: RunInfo, work: Work, gone: str) -> Task[Decision]:
+    if gone:
+        return decisions.ran("gone", f"what an earlier run had made is not there any more: {gone}", work.fingerprint)
+    before = yield from entries.last_time(work, info)
+    reasons = yield from reasons_for(memory, before, work.ingredients)
+    return Decision(action=Action.RUN, reasons=reasons, fingerprint=work.fingerprint)
