@@ -47,10 +47,19 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     incident: str = ""
 
 
+class VersionOneError(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """An error under the names of version 1. `Target` is the field."""
+
+    code: str
+    message: str
+    target: str | None
+
+
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What every error looks like."""
+    """What every error looks like. On the routes of version 1 it is there a second time, as `Error`."""
 
     error: ErrorDetail
+    again: VersionOneError | msgspec.UnsetType = msgspec.field(name="Error", default=msgspec.UNSET)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,16 +137,19 @@ def _failure(route: Route, error: MillstreamError) -> Answer:
     if error.status >= 500:
         log.warning("request not served: %s %s: %s: %s", route.method, route.path, error.code, error.message)
     detail = ErrorDetail(code=error.code, message=error.message, field=error.field, problems=problems)
-    return _error(error.status, detail, headers)
+    return _error(route, error.status, detail, headers)
 
 
 def _fault(route: Route) -> Answer:
     incident = secrets.token_hex(6)
     log.exception("incident %s: unexpected fault in %s %s", incident, route.method, route.path)
     message = f"The service has failed. Its log says why, under the incident {incident}."
-    return _error(500, ErrorDetail(code="InternalError", message=message, field=None, incident=incident), {})
+    return _error(route, 500, ErrorDetail(code="InternalError", message=message, field=None, incident=incident), {})
 
 
-def _error(status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> Answer:
-    body = msgspec.json.encode(ErrorBody(error=detail))
-    return Answer(status=status, body=body, content_type=JSON, headers={**_ALWAYS, **headers})
+def _error(route: Route, status: int, detail: ErrorDetail, headers: Mapping[str, str]) -> Answer:
+    body = ErrorBody(error=detail)
+    if route.version_1:
+        again = VersionOneError(code=detail.code, message=detail.message, target=detail.field)
+        body = ErrorBody(error=detail, again=again)
+    return Answer(status=status, body=msgspec.json.encode(body), content_type=JSON, headers={**_ALWAYS, **headers})

@@ -1,4 +1,4 @@
-"""The submission routes of version 1, so that what called it before calls it unchanged.
+"""The routes of version 1 that start, show and cancel runs, so that what called it before calls it unchanged.
 
 Each route is there twice: right below the service, which is where the addresses of published pipelines and pipeline
 endpoints lead, and below the long path that version 1's callers put together of subscription, group and workspace.
@@ -17,7 +17,8 @@ from orchestrator.catalog.submissions import Accepted, Submission
 from orchestrator.core.errors import InvalidRequest, UnknownThing, UserError
 from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID, shown
-from orchestrator.engine.view import RunView, run_view, view_of
+from orchestrator.engine.cancel import cancel
+from orchestrator.engine.view import RunView, run_view, unknown_run, view_of
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP
 from orchestrator.triggers.routes import Asked, Reply, Role, Route, Service, route
 from orchestrator.triggers.shapes import texts
@@ -121,6 +122,38 @@ def submit_endpoint_by_name(service: Service, asked: Asked, query: NameQuery, bo
     return _submit(service, asked, query, body, endpoint_id=endpoint, pipeline_version=version)
 
 
+@route(
+    "GET",
+    "PipelineRuns/{run_id}",
+    summary="Get a run (version 1)",
+    role=Role.READER,
+    answers={200: PipelineRunEntity},
+    errors=(404,),
+)
+def get_pipeline_run(service: Service, asked: Asked) -> Reply:
+    """For callers that started it and ask until `Status.StatusCode` is Finished, Failed or Canceled."""
+    _check_place(service, asked)
+    return Reply(body=entity(service.world.run(run_view(service.memory, asked.path["run_id"])), ()))
+
+
+@route(
+    "DELETE",
+    "PipelineRuns/{run_id}/Execution",
+    summary="Cancel a run (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: PipelineRunEntity},
+    errors=(404,),
+)
+def cancel_pipeline_run(service: Service, asked: Asked) -> Reply:
+    """Nothing new starts from now on. A run that has ended stays as it is."""
+    _check_place(service, asked)
+    run_id = asked.path["run_id"]
+    if not RUN_ID.allows(run_id):
+        raise unknown_run(run_id)
+    service.world.run(cancel(service.memory, run_id))
+    return Reply(body=entity(service.world.run(run_view(service.memory, run_id)), ()))
+
+
 def _submit(
     service: Service,
     asked: Asked,
@@ -216,5 +249,12 @@ def _below_long_prefix(short: Route) -> Route:
     )
 
 
-_SHORT: Final = (submit_pipeline, submit_endpoint, submit_endpoint_version, submit_endpoint_by_name)
+_SHORT: Final = (
+    submit_pipeline,
+    submit_endpoint,
+    submit_endpoint_version,
+    submit_endpoint_by_name,
+    get_pipeline_run,
+    cancel_pipeline_run,
+)
 ROUTES: Final = (*_SHORT, *map(_below_long_prefix, _SHORT))

@@ -20,14 +20,14 @@ Millstream runs pipelines: graphs of steps whose state lies in storage.
 
 Errors have one shape everywhere, `{"error": {"code", "message", "field"}}`, and say what to do. Lists come in pages:
 pass `continuation` on until it is null. Files go up and down by signed URLs, never through the service. Times are
-seconds since the epoch, except on the version 1 route."""
+seconds since the epoch, except on the routes of version 1."""
 
 GROUPS = {
     "system": "The service itself.",
     "pipelines": "Published pipelines.",
     "endpoints": "Pipeline endpoints: addresses in front of published pipelines.",
     "drafts": "Pipelines in the making.",
-    "v1": "Submission in the casing of Azure ML v1.",
+    "v1": "Starting, looking at and cancelling runs in the casing of Azure ML v1.",
     "wire": "What a real azureml-core asks for inside a step.",
     "runs": "Runs: start, find, tag, cancel.",
     "repeats": "Runs once more: all of it, or what failed.",

@@ -78,6 +78,11 @@ class Route:
     handle: Handler
 
     @property
+    def version_1(self) -> bool:
+        """Whether it answers in the casing of version 1."""
+        return self.group == "v1"
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The names in the path."""
         return tuple(re.findall(r"\{(\w+)\}", self.path))

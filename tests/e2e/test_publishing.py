@@ -187,6 +187,8 @@ def test_the_forms_of_version_1_with_requests_and_with_curl(workspace: Workspace
     assert len(runs) == 2 * len(forms)
     for run, mark in runs.items():
         assert printed(workspace, run) == f"{mark}|--rate=2.0|True|None"
+        shown = requests.get(f"{workspace.url}/api/PipelineRuns/{run}", headers=header, timeout=60).json()
+        assert (shown["Id"], shown["Status"]["StatusCode"]) == (run, "Finished")
 
 
 @pytest.mark.parametrize(
@@ -210,7 +212,7 @@ def test_a_bad_body_names_the_field(
     answer = requests.post(endpoint.endpoint, headers=header, data=body, timeout=60)
     assert (answer.status_code, answer.json()["error"]["field"]) == (status, field), answer.text
     by_curl, error = curl(endpoint.endpoint, body)
-    assert (by_curl, error["error"]["field"]) == (status, field)
+    assert (by_curl, error["error"]["field"], error["Error"]["Target"]) == (status, field, field)
 
 
 def test_a_disabled_pipeline_starts_nothing(workspace: Workspace, tmp_path: Path) -> None:

@@ -229,6 +229,25 @@ class TestRunsOfEndpoints:
         assert api.call("GET", f"runs/{run['Id']}").json["properties"] == run["Properties"]
 
 
+@pytest.mark.parametrize("prefix", ["", LONG + "/"])
+def test_version_1_looks_at_a_run_and_cancels_it(api: Api, prefix: str) -> None:
+    settings = api.settings
+    long = prefix.format(
+        subscription=settings.subscription_id, group=settings.resource_group, workspace=settings.workspace
+    )
+    run = submit(api, f"PipelineSubmit/{pipeline(api)}").json
+    shown = api.call("GET", f"{long}PipelineRuns/{run['Id']}")
+    assert (shown.status, shown.json) == (200, run)
+    for _ in range(2):
+        ended = api.call("DELETE", f"{long}PipelineRuns/{run['Id']}/Execution")
+        assert (ended.status, ended.json["Status"]["StatusCode"]) == (200, "Canceled")
+    for method, path in (("GET", "PipelineRuns/nobody"), ("DELETE", "PipelineRuns/%2e%2e/Execution")):
+        refused = api.call(method, f"{long}{path}")
+        assert problem(refused) == (404, "NotFound", "run_id")
+        assert refused.json["Error"]["Target"] == "run_id"
+    assert "Error" not in api.call("GET", "runs/nobody").json
+
+
 class TestAssignments:
     def path(self, api: Api) -> str:
         return f"PipelineSubmit/{pipeline(api, parameters=PARAMETERS)}"
@@ -326,6 +345,8 @@ class TestAssignments:
         sent = body if not body or "ExperimentName" in body else {"ExperimentName": "e", **body}
         refused = submit(api, self.path(api), sent if sent else {"tags": {}})
         assert (refused.status, refused.json["error"]["field"]) == (400, field), refused.json
+        error = refused.json["Error"]
+        assert (error["Code"], error["Target"]) == (refused.json["error"]["code"], field)
         assert refused.messages == ()
 
     def test_a_value_that_does_not_fit_a_step_is_refused_before_anything_starts(self, api: Api) -> None:
