@@ -8,10 +8,12 @@ import sys
 from azurerest import Account
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip
+from orchestrator.adapters.webhooks import Caller
 from orchestrator.catalog import models, output_datasets, registered_datastores
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
+from orchestrator.ports import Post
 from orchestrator.settings import read
 from orchestrator.triggers import functions
 from steps.azure_store import routed
@@ -26,7 +28,14 @@ settings = read(os.environ)
 world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
 containers = equip(world, settings.secret_keys, registered_datastores.revealing(world), os.environ)
 memory = ProcessMemory(
-    EngineSettings(queue=settings.queue, claim_ttl=settings.claim_ttl, sweep_quiet=settings.sweep_quiet)
+    EngineSettings(
+        queue=settings.queue,
+        claim_ttl=settings.claim_ttl,
+        sweep_quiet=settings.sweep_quiet,
+        webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
+        webhook_delays=settings.webhook_delays,
+        webhook_patience=settings.webhook_patience,
+    )
 )
 worker = StepWorker(
     routed(containers.at),
@@ -56,5 +65,6 @@ worker = StepWorker(
 )
 worker.serve(world)
 world.register(Perform, output_datasets.registering(world, models.registering(world, worker.perform)))
+world.register(Post, Caller([key.reveal().encode() for key in settings.webhook_keys], private=settings.webhook_private))
 
 app = functions.build(settings, world, memory)

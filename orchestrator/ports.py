@@ -224,3 +224,28 @@ class Acquire(Effect[None]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release(Effect[None]):
     key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What became of a call: the HTTP status, or 0 and why there was none."""
+
+    status: int
+    error: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post(Effect[Posted]):
+    """Call a receiver outside with a signed JSON document, once. It raises nothing, and takes seconds at most.
+
+    `signer`: what the secret is derived from. Perhaps the receiver has taken it although no answer came.
+    """
+
+    url: str
+    body: bytes
+    message_id: str
+    signer: str

@@ -122,3 +122,19 @@ def text_map(value: str) -> dict[str, str]:
 
 def containers(value: str) -> dict[str, str]:
     return {name: container_name(container) for name, container in text_map(value).items()}
+
+
+def secrets(value: str) -> tuple[Secret, ...]:
+    """Separated by commas."""
+    given = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not given or any(len(part) < 32 for part in given):
+        raise ValueError("each key must have at least 32 characters")
+    return tuple(Secret(part) for part in given)
+
+
+def delays(value: str) -> tuple[float, ...]:
+    """Seconds, separated by commas."""
+    found = tuple(seconds(part.strip()) for part in value.split(","))
+    if len(found) > 50 or max(found) > 500_000:
+        raise ValueError("give at most 50 times, each at most 500000 s")
+    return found

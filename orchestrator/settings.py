@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import setting_types as types
+from orchestrator.core import signature
 from orchestrator.core.secret import Secret
 
 PREFIX = "MILLSTREAM_"
@@ -135,6 +136,39 @@ class Settings:
         types.queue_name,
         "Queue whose messages say that a batch of changed blobs may be due.",
         "millstream-changes",
+    )
+    webhook_keys: tuple[Secret, ...] = _setting(
+        "MILLSTREAM_WEBHOOK_KEYS",
+        types.secrets,
+        "Random text of at least 32 characters from which the secrets of webhooks are derived. Several, separated by "
+        "commas: calls are signed for each, and the first one makes the secrets that are shown. Without this setting "
+        "there are no webhooks.",
+        (),
+    )
+    webhook_queue: str = _setting(
+        "MILLSTREAM_WEBHOOK_QUEUE",
+        types.queue_name,
+        "Queue whose messages drive the calls of webhooks.",
+        "millstream-webhooks",
+    )
+    webhook_delays: tuple[float, ...] = _setting(
+        "MILLSTREAM_WEBHOOK_DELAYS",
+        types.delays,
+        "Seconds from each call of a webhook that was not accepted to the next, separated by commas. After the last "
+        "of them it is given up.",
+        (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
+    )
+    webhook_patience: float = _setting(
+        "MILLSTREAM_WEBHOOK_PATIENCE_SECONDS",
+        types.seconds,
+        "How long a call of a webhook may be overdue before it is started again.",
+        120.0,
+    )
+    webhook_private: bool = _setting(
+        "MILLSTREAM_WEBHOOK_PRIVATE",
+        types.flag,
+        "Webhooks may be addresses that are not of the internet: private, local or of the platform.",
+        False,
     )
     claim_ttl: float = _setting(
         "MILLSTREAM_CLAIM_TTL_SECONDS",
@@ -252,6 +286,10 @@ class Settings:
             digests.append(hashlib.sha256(self.token.reveal().encode()).digest())
         return tuple(digests)
 
+    def webhook_secret(self, signer: str) -> str:
+        """The secret of a webhook, to be shown to whoever registers it. There must be a key."""
+        return signature.shown(signature.derive(self.webhook_keys[0].reveal().encode(), signer))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
@@ -277,6 +315,8 @@ def _shown(spec: dataclasses.Field[Any]) -> str | None:
         return None
     if isinstance(spec.default, bool):
         return str(spec.default).lower()
+    if isinstance(spec.default, tuple) and spec.default and isinstance(spec.default[0], float):
+        return ",".join(f"{item:g}" for item in spec.default)
     return f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default or "none")
 
 

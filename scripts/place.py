@@ -55,10 +55,15 @@ class Place:
 
     def token(self) -> str:
         """The bearer token of this service, made at the first call and kept."""
+        return self._kept(self.token_file.name)
+
+    def _kept(self, name: str) -> str:
+        """A secret in a file of this name, made at the first call."""
         self.prepare()
-        if not self.token_file.exists():
-            _write_private(self.token_file, secrets.token_urlsafe(32))
-        return self.token_file.read_text().strip()
+        file = self.folder / name
+        if not file.exists():
+            _write_private(file, secrets.token_urlsafe(32))
+        return file.read_text().strip()
 
     def run_token_key(self) -> str:
         """What the service signs the tokens of steps with, made at the first call and kept."""
@@ -101,6 +106,8 @@ class Place:
             "MILLSTREAM_BLOB_EVENTS": "polling",
             "MILLSTREAM_BLOB_EVENTS_IN": "workspaceblobstore/incoming",
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
+            "MILLSTREAM_WEBHOOK_KEYS": self._kept("webhook-key"),
+            "MILLSTREAM_WEBHOOK_PRIVATE": "true",
         }
         document = {"IsEncrypted": False, "Values": values, "devhost": _KNOBS}
         _write_private(self.settings_file, json.dumps(document, indent=2))

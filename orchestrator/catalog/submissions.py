@@ -23,6 +23,7 @@ from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
 from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
+from orchestrator.core.webhook import Notify, check_url, same_url_once
 from orchestrator.engine.memory import ProcessMemory, Recent
 from orchestrator.engine.reading import load_plan, read_info
 from orchestrator.engine.reuse.ingredients import ALL
@@ -63,6 +64,23 @@ class Submission:
     source: str = "sdk"
     parent_run: str = ""
     regenerate: tuple[str, ...] = ()
+    notify: tuple[Notify, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRules:
+    """Whether runs may name webhooks of their own, and whether these may be addresses that are not of the internet."""
+
+    enabled: bool = False
+    private: bool = False
+
+    def check(self, notify: tuple[Notify, ...]) -> None:
+        """Raises InvalidRequest."""
+        if notify and not self.enabled:
+            raise InvalidRequest("This service has no webhooks: MILLSTREAM_WEBHOOK_KEYS is not set.", field="notify")
+        same_url_once(notify, "notify")
+        for place, hook in enumerate(notify):
+            check_url(hook.url, f"notify[{place}].url", private=self.private)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +98,19 @@ class Submitter:
     """One per process: the rules of this installation, and what the process has seen of the catalog."""
 
     def __init__(
-        self, memory: ProcessMemory, *, computes: Collection[str], datastores: Collection[str], assignment_bytes: int
+        self,
+        memory: ProcessMemory,
+        *,
+        computes: Collection[str],
+        datastores: Collection[str],
+        assignment_bytes: int,
+        webhooks: WebhookRules | None = None,
     ) -> None:
         self._memory = memory
         self._computes = computes
         self._datastores = datastores
         self._assignment_bytes = assignment_bytes
+        self._webhooks = webhooks or WebhookRules()
         self._experiments: experiments.Seen = Recent(1024)
         self._snapshots: snapshots.Seen = Recent(1024)
 
@@ -110,6 +135,7 @@ class Submitter:
             )
         if wish.parent_run:
             RUN_ID.check(wish.parent_run, "parent_run")
+        self._webhooks.check(wish.notify)
         run_id = yield from _run_id(wish)
         draft = yield from self._draft(wish, run_id)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
@@ -133,6 +159,7 @@ class Submitter:
             submitted_at=now,
             rerun_of=wish.earlier.id if wish.earlier is not None and wish.keep_finished else "",
             parent_run=wish.parent_run,
+            notify=wish.notify,
         )
         if wish.earlier is not None and wish.keep_finished:
             yield from repeats.check_rerun(self._memory, wish.earlier, info)

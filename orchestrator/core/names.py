@@ -116,6 +116,11 @@ COMPUTE = _matching(
     r"[A-Za-z0-9][\w.-]{0,63}",
     "Use 1 to 64 letters, digits, -, _ and ., the first a letter or digit.",
 )
+WEBHOOK = _matching(
+    "webhook name",
+    r"[A-Za-z0-9][\w.-]{0,63}",
+    "Use 1 to 64 letters, digits, -, _ and ., the first a letter or digit.",
+)
 DATASTORE = _matching("datastore name", r"[A-Za-z0-9][\w-]{0,127}", "Use 1 to 128 letters, digits, - and _.")
 MODEL = _matching(
     "model name",

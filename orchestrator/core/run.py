@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from orchestrator.core.definition import ParameterValue
+from orchestrator.core.webhook import Notify
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -12,6 +13,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `rerun_of`: the ended run of the same definition whose finished steps are kept. `parent_run`: the run of which this
     one is a child. `regenerate`: names or ids of the steps that run even if nothing has changed; "*" stands for all.
+    `notify`: who is told of its end, beside the registered webhooks.
     """
 
     id: str
@@ -29,6 +31,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     submitted_at: float = 0.0
     rerun_of: str = ""
     parent_run: str = ""
+    notify: tuple[Notify, ...] = ()
 
 
 def encode(info: RunInfo) -> str:

@@ -17,6 +17,7 @@ from orchestrator.core.errors import Unavailable
 from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
+from orchestrator.engine import outbox
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import INFO, RUNS, pack, unpack
 from orchestrator.ports import (
@@ -67,9 +68,11 @@ def enter(info: RunInfo) -> Task[None]:
 
 
 def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
-    """Note the end of a run in the lists, then take it off the unfinished ones: the sweep repeats what a crash cuts."""
+    """Put the notices for webhooks in the outbox, note the end of a run in the lists, then take it off the unfinished
+    ones: the sweep repeats what a crash cuts off."""
     info = memory.infos.get(run) or (yield from _fresh_info(memory, run))
     if info is not None and not (yield from _noted(info)):
+        yield from outbox.announce(memory, info, status)
         end: Props = {"status": status.value, "ended_at": (yield from Now())}
         for pk in reversed(_lists(info)):  # the list of all last: it says that the end is noted
             if not (yield from _ensure(pk, Merge(rk=newest_first(info), props=end, etag="*"))):

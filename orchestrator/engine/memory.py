@@ -33,6 +33,8 @@ class EngineSettings:
     alone whose head moved within it. `head_age`: how long a remembered head is believed. `combine_pause`: the most a
     worker waits before it enters the inbox in the head, so that one write serves many. `contention_memory`: for how
     long a process whose head write was refused goes by the inbox at once.
+    `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
+    that was not accepted to the next. `webhook_patience`: how long a notice may be overdue before the sweep sends it.
     """
 
     queue: str = "millstream-steps"
@@ -41,6 +43,14 @@ class EngineSettings:
     head_age: float = 3.0
     combine_pause: float = 0.06
     contention_memory: float = 5.0
+    webhook_queue: str = ""
+    webhook_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
+    webhook_patience: float = 120.0
+
+    @property
+    def webhook_attempts(self) -> int:
+        """How often a webhook is called before it is given up."""
+        return len(self.webhook_delays) + 1
 
 
 class Recent(Generic[K, V]):

@@ -22,11 +22,11 @@ _TRIES = 10
 
 def check_size(info: RunInfo, most_bytes: int, field: str) -> None:
     """Raises TooLarge naming `field` when what the caller chose freely takes more than `most_bytes` as JSON."""
-    size = len(msgspec.json.encode([info.parameters, info.tags, info.properties, info.description]))
+    size = len(msgspec.json.encode([info.parameters, info.tags, info.properties, info.description, info.notify]))
     if size > most_bytes:
         raise TooLarge(
-            f"Parameters, tags, properties and description take {size:,} bytes together; at most {most_bytes:,} are "
-            "kept. Pass large values as data.",
+            f"Parameters, tags, properties, description and webhooks take {size:,} bytes together; at most "
+            f"{most_bytes:,} are kept. Pass large values as data.",
             field=field,
         )
 

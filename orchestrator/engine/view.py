@@ -15,6 +15,7 @@ from orchestrator.core.names import RUN_ID, shown
 from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
+from orchestrator.core.webhook import Event, shown_url
 from orchestrator.engine import said
 from orchestrator.engine.index import ALL_RUNS, INDEX, newest_first
 from orchestrator.engine.memory import ProcessMemory
@@ -22,6 +23,15 @@ from orchestrator.engine.reading import load_plan, note_head
 from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, SAID, read_claim, step_of
 from orchestrator.engine.said import Said
 from orchestrator.ports import Get, Now, Query, Row, Task
+
+
+class NotifyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook of one run; no `events`: all of them. `secret` is in the answer to its submission only."""
+
+    id: str
+    url: str
+    events: tuple[Event, ...]
+    secret: str | None = None
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +61,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     steps_done: int
     steps_failed: int
     steps_skipped: int
+    notify: tuple[NotifyView, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -130,6 +141,7 @@ def view_of(
         steps_done=head.done.bit_count(),
         steps_failed=head.failed.bit_count(),
         steps_skipped=head.skipped.bit_count(),
+        notify=tuple(NotifyView(id=hook.id, url=shown_url(hook.url), events=hook.events) for hook in info.notify),
         warnings=warnings,
     )
 

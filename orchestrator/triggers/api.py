@@ -21,6 +21,7 @@ from orchestrator.triggers import (
     http_steps,
     http_system,
     http_v1,
+    http_webhooks,
     http_wire,
 )
 from orchestrator.triggers.routes import Route
@@ -35,6 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_runs.ROUTES,
     *http_schedules.ROUTES,
     *http_repeats.ROUTES,
+    *http_webhooks.ROUTES,
     *http_steps.ROUTES,
     *http_logging.ROUTES,
     *http_data.ROUTES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import azure.functions as func
 
-from orchestrator.catalog.submissions import Submitter
+from orchestrator.catalog.submissions import Submitter, WebhookRules
 from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.script_calls import may_call
@@ -22,6 +22,7 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
         computes=settings.computes,
         datastores=settings.datastores,
         assignment_bytes=settings.assignment_bytes,
+        webhooks=WebhookRules(enabled=bool(settings.webhook_keys), private=settings.webhook_private),
     )
     intake = Intake(submitter, settings.datastores, settings.changes_queue)
     service = Service(

@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from orchestrator.catalog.repeats import RESUBMIT_OF, earlier
 from orchestrator.catalog.submissions import Submission
+from orchestrator.core.webhook import MOST_A_RUN
 from orchestrator.engine.view import RunView
-from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP, started
+from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP, NotifyRequest, named, started
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import ExperimentName, RunId, Source, Strict
 
@@ -25,6 +26,7 @@ class RerunRequest(Strict, frozen=True, kw_only=True):
     continue_on_step_failure: bool | None = None
     run_id: RunId | None = None
     source: Source = "http"
+    notify: Annotated[tuple[NotifyRequest, ...], Meta(max_length=MOST_A_RUN)] | None = None
 
 
 class ResubmitRequest(RerunRequest, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ def _repeat(
         idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
         source=body.source,
         parent_run=before.parent_run,
+        notify=before.notify if body.notify is None else named(body.notify),
     )
     return started(service, wish)
 

@@ -13,6 +13,7 @@ from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID as RUN_ID_RULE
 from orchestrator.core.states import RunStatus
+from orchestrator.core.webhook import LONGEST_URL, MOST_A_RUN, Event, Notify
 from orchestrator.engine.cancel import cancel
 from orchestrator.engine.listing import RunFilter, RunSummary, list_runs
 from orchestrator.engine.reading import load_plan
@@ -28,11 +29,19 @@ from orchestrator.triggers.shapes import (
     RunId,
     Source,
     Strict,
+    text,
     texts,
 )
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 KEY_HELP = "Free text. A request that is sent again with the same key finds the run that the first one started."
+
+
+class NotifyRequest(Strict, frozen=True, kw_only=True):
+    """A URL that is called at the end of the run. No `events`: at every end."""
+
+    url: Annotated[str, text("http or https.", "^https?://", longest=LONGEST_URL)]
+    events: tuple[Event, ...] = ()
 
 
 class StartRequest(Strict, frozen=True, kw_only=True):
@@ -59,6 +68,7 @@ class StartRequest(Strict, frozen=True, kw_only=True):
         bool | tuple[str, ...],
         Meta(description="Steps that run even if nothing has changed, by name or id; true: all of them."),
     ] = False
+    notify: Annotated[tuple[NotifyRequest, ...], Meta(max_length=MOST_A_RUN)] = ()
 
 
 class TagsRequest(Strict, frozen=True, kw_only=True):
@@ -130,20 +140,30 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
         source=body.source,
         parent_run=body.parent_run,
         regenerate=_regenerate(body.regenerate),
+        notify=named(body.notify),
     )
     return started(service, wish)
+
+
+def named(notify: tuple[NotifyRequest, ...]) -> tuple[Notify, ...]:
+    """The webhooks that a request names."""
+    return tuple(Notify(url=hook.url, events=tuple(dict.fromkeys(hook.events))) for hook in notify)
 
 
 def started(service: Service, wish: Submission) -> Reply:
     """Start a run, or find the one that the same request has started: 202 or 200."""
     accepted = service.world.run(service.submitter.submit(wish))
-    warnings = texts(accepted.warnings)
     if accepted.created:
         head = Head(keep_going=accepted.info.keep_going)
-        view = view_of(accepted.info, head, accepted.plan, ended_at=None, warnings=warnings)
-        return Reply(body=view, status=202, messages=accepted.messages)
-    view = service.world.run(run_view(service.memory, accepted.info.id))
-    return Reply(body=msgspec.structs.replace(view, warnings=warnings), messages=accepted.messages)
+        view = view_of(accepted.info, head, accepted.plan, ended_at=None)
+    else:
+        view = service.world.run(run_view(service.memory, accepted.info.id))
+    hooks = tuple(
+        msgspec.structs.replace(shown, secret=service.settings.webhook_secret(hook.signer))
+        for shown, hook in zip(view.notify, accepted.info.notify, strict=True)
+    )
+    body = msgspec.structs.replace(view, notify=hooks, warnings=texts(accepted.warnings))
+    return Reply(body=body, status=202 if accepted.created else 200, messages=accepted.messages)
 
 
 def _regenerate(given: bool | tuple[str, ...]) -> tuple[str, ...]:
@@ -177,8 +197,8 @@ def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
 def labels(given: tuple[str, ...], field: str) -> dict[str, str | None]:
     """NAME or NAME=VALUE, several times."""
     wanted: dict[str, str | None] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
+    for label in given:
+        name, equals, value = label.partition("=")
         if not name:
             raise InvalidRequest("Give a name, or a name and a value as NAME=VALUE.", field=field)
         wanted[name] = value if equals else None

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import azure.functions as func
 
 from orchestrator.catalog.firing import Fired, fire
+from orchestrator.core.errors import MillstreamError
+from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
@@ -38,6 +40,7 @@ def blueprint(service: Service) -> func.Blueprint:
         if swept.messages:
             log.info("the sweep sent %d messages for %d unfinished runs", len(swept.messages), swept.seen)
         send(outbox, swept.messages)
+        _sweep_webhooks(service)
 
     @functions.function_name("fire_schedules")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
@@ -73,3 +76,14 @@ def _tell(fired: Fired) -> None:
         log.warning("schedule %s: an occurrence has no run: %s", schedule, reason)
     for schedule, reason in fired.failed:
         log.warning("schedule %s could not be fired, and is tried again: %s", schedule, reason)
+
+
+def _sweep_webhooks(service: Service) -> None:
+    """A failure here is left to the next minute: the messages of steps are not to be lost with it."""
+    try:
+        overdue = service.world.run(webhooks.sweep(service.memory))
+    except MillstreamError as error:
+        log.warning("the webhooks could not be swept: %s", error.message)
+        return
+    if overdue:
+        log.info("the sweep sent messages for %d overdue calls of webhooks", overdue)

@@ -3,6 +3,7 @@
 loop       simulated time
 storage    tables, queues and blobs in memory, watched by the checker, counted by kind
 checker    the invariants of the run protocol, at every write
+receiver   those whom webhooks tell of the end of a run
 faults     what goes wrong and when: nothing, a script, or at random
 process    a process of the app: effects, locks, death, freezing
 host       the Functions host: receives, invokes, binds outputs, renews, gives up, fires the timer

@@ -13,11 +13,13 @@ from typing import Final
 
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
+from orchestrator.core import notice as notices
 from orchestrator.core.message import Delivery, StepMessage
 from orchestrator.core.result import OutputData, StepError, StepResult
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.lease import Perform, beat
+from orchestrator.engine.notify import notify
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
 from orchestrator.ports import Send
 from tests.simulation.process import EXPECTED, Activity, Call, Die, HostCall, Process, Sleep, Steps, Surroundings
@@ -62,7 +64,11 @@ class Host:
         self._queue = around.settings.queue
         self.poison_queue = f"{self._queue}-poison"
         self._lives = 0
+        self.calls_queue = around.settings.webhook_queue
+        self.poison_of = {self._queue: self.poison_queue, self.calls_queue: f"{self.calls_queue}-poison"}
         self.running: dict[str, list[Invocation]] = {self._queue: [], self.poison_queue: []}
+        if self.calls_queue:
+            self.running |= {self.calls_queue: [], self.poison_of[self.calls_queue]: []}
         self.process = self._new_process()
 
     def _new_process(self) -> Process:
@@ -86,23 +92,25 @@ class Host:
             invocation = Invocation(queue, message)
             self.running[queue].append(invocation)
             self.around.loop.after(LEASE / 2, partial(self._renew, self.process, invocation))
-            step = messages.decode(message.body)
-            name = (
-                f"{'poison' if queue == self.poison_queue else 'deliver'} {step.position} {message.id}#{message.count}"
-            )
-            self.process.spawn(name, self._invoke(self.process, invocation, step))
+            name = f"{self._doing(queue, message.body)} {message.id}#{message.count}"
+            self.process.spawn(name, self._invoke(self.process, invocation))
         return len(batch)
 
-    def _invoke(self, process: Process, invocation: Invocation, step: StepMessage) -> Steps:
+    def _doing(self, queue: str, body: str) -> str:
+        if queue in (self._queue, self.poison_queue):
+            step = messages.decode(body)
+            return f"{'poison' if queue == self.poison_queue else 'deliver'} {step.position}"
+        return "call" if queue == self.calls_queue else "forget call"
+
+    def _invoke(self, process: Process, invocation: Invocation) -> Steps:
         message = invocation.message
-        if invocation.queue == self._queue and message.count > MAX_DEQUEUE_COUNT:
+        if invocation.queue in self.poison_of and message.count > MAX_DEQUEUE_COUNT:
             yield from self._give_up(invocation)
             self._end(invocation)
             return
-        handle = deliver if invocation.queue == self._queue else fail_poisoned
         delivery = Delivery(message_id=message.id, count=message.count)
         try:
-            yield from send_all((yield Call(handle(process.memory, step, delivery))))
+            yield from self._function(process, invocation.queue, message.body, delivery)
         except EXPECTED as error:
             self.around.note(process.name, "", f"the function failed: {error}")
             yield from self._failed(invocation)
@@ -110,9 +118,17 @@ class Host:
             yield from quietly(self._delete(invocation))
         self._end(invocation)
 
+    def _function(self, process: Process, queue: str, body: str, delivery: Delivery) -> Steps:
+        """The functions of the app, one for each queue."""
+        if queue == self.calls_queue:
+            yield Call(notify(process.memory, notices.decode(body), delivery))
+        elif queue in (self._queue, self.poison_queue):
+            handle = deliver if queue == self._queue else fail_poisoned
+            yield from send_all((yield Call(handle(process.memory, messages.decode(body), delivery))))
+
     def _failed(self, invocation: Invocation) -> Steps:
         """The function raised: again later, or to the poison queue. A poison message just waits for its lease."""
-        if invocation.queue == self.poison_queue:
+        if invocation.queue not in self.poison_of:
             return
         if invocation.message.count >= MAX_DEQUEUE_COUNT:
             yield from self._give_up(invocation)
@@ -121,7 +137,7 @@ class Host:
 
     def _give_up(self, invocation: Invocation) -> Steps:
         try:
-            yield Send(queue=self.poison_queue, body=invocation.message.body)
+            yield Send(queue=self.poison_of[invocation.queue], body=invocation.message.body)
             yield self._delete(invocation)
         except EXPECTED:
             return
@@ -167,12 +183,12 @@ class Host:
 
     def _release(self, invocation: Invocation) -> None:
         storage = self.around.storage
-        if invocation.queue == self.poison_queue:
+        if invocation.queue not in self.poison_of:
             return
         if invocation.message.count < MAX_DEQUEUE_COUNT:
             storage.give_back(invocation.queue, invocation.message, self._retry_after)
         elif storage.delete(invocation.queue, invocation.message):
-            storage.apply(Send(queue=self.poison_queue, body=invocation.message.body))
+            storage.apply(Send(queue=self.poison_of[invocation.queue], body=invocation.message.body))
 
     def restart(self) -> None:
         if not self.process.alive:

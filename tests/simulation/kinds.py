@@ -7,8 +7,9 @@ from typing import Any
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.index import INDEX
 from orchestrator.engine.reuse.entries import REUSE
+from orchestrator.engine.outbox import WEBHOOKS
 from orchestrator.engine.rows import HEAD, INFO
-from orchestrator.ports import Commit, Effect, Get, Insert, Query, ReadBlob, Send, Write, WriteBlob
+from orchestrator.ports import Commit, Effect, Get, Insert, Post, Query, ReadBlob, Send, Write, WriteBlob
 
 PER_STEP = (
     "put",
@@ -25,12 +26,26 @@ PER_STEP = (
     "reuse read",
     "reuse write",
 )
-PER_RUN = ("start", "info read", "definition", "document", "index", "cancel", "sweep", "discard", "give back", "renew")
+PER_RUN = (
+    "start",
+    "info read",
+    "definition",
+    "document",
+    "index",
+    "cancel",
+    "sweep",
+    "discard",
+    "give back",
+    "renew",
+    "webhook",
+)
 RECEIVE = "receive"
 
 
 def kind_of(effect: Effect[Any]) -> str:
     """One of PER_STEP or PER_RUN."""
+    if isinstance(effect, Post) or getattr(effect, "table", "") == WEBHOOKS:
+        return "webhook"
     if isinstance(effect, Commit):
         return _kind_of_commit(effect)
     if isinstance(effect, Get):

@@ -12,14 +12,20 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from orchestrator.core import head as heads
 from orchestrator.core.claim import ClaimRow, Standing
 from orchestrator.core.claim import standing as sound_standing
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.message import Delivery, encode
+from orchestrator.core.notice import Notice, NoticeState
 from orchestrator.core.patience import Patience
 from orchestrator.core.plan import Plan, bits
-from orchestrator.engine import cancel, combine, complete, deliver, index, lease, poison, start, sweep, take
+from orchestrator.core.run import RunInfo
+from orchestrator.core.states import RunStatus
+from orchestrator.core.webhook import EVENTS
+from orchestrator.engine import cancel, combine, complete, deliver, index, lease, outbox, poison, start, sweep, take
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, ProcessMemory
 from orchestrator.engine.reading import fresh_head, messages_for
@@ -231,6 +237,26 @@ def _created_anyway(memory: ProcessMemory, info: Any, plan: Plan) -> Task[start.
     return start.Started(created=False, info=info, messages=())
 
 
+def _only_messages(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[None]:
+    for hook in info.notify if memory.settings.webhook_queue else ():
+        yield from outbox.send(memory, Notice(run=info.id, webhook=hook.id, event=EVENTS[status]))
+
+
+def _leave_first(sound: Callable[..., Task[None]]) -> Callable[..., Task[None]]:
+    def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
+        yield from index.leave(run)
+        yield from sound(memory, run, status)
+
+    return finish
+
+
+def _forget_first(notice: Notice, state: NoticeState) -> Task[None]:
+    key = outbox.key(notice.run, notice.webhook)
+    yield from outbox.ensure(outbox.OUTBOX, Delete(rk=key))
+    settled = Upsert(rk=notice.webhook, props=outbox.props(msgspec.structs.replace(notice, state=state)))
+    yield from outbox.ensure(outbox.settled(notice.run), settled)
+
+
 MUTANTS: Mapping[str, Mutant] = {
     "result without fence": Mutant(
         "a result is written whoever holds the claim",
@@ -335,6 +361,22 @@ MUTANTS: Mapping[str, Mutant] = {
     "old heads are trusted": Mutant(
         "a remembered head is believed for ever",
         ((deliver, "recent_head", _trust_for_ever),),
+    ),
+    "a notice is a message": Mutant(
+        "who is to be told of a run's end is not kept",
+        ((outbox, "announce", _only_messages),),
+    ),
+    "notices are not swept": Mutant(
+        "a webhook whose message is lost is never told",
+        ((outbox, "sweep", _nobody),),
+    ),
+    "off the list before the notices": Mutant(
+        "a run is off the sweep's list before its notices are kept",
+        ((index, "finish", _leave_first(index.finish)),),
+    ),
+    "out of the outbox first": Mutant(
+        "a notice is taken out of the outbox before what became of it is kept",
+        ((outbox, "settle", _forget_first),),
     ),
     "verdicts are replaced": Mutant(
         "a batch of verdicts loses one",

@@ -24,6 +24,8 @@ from orchestrator.ports import (
     NewId,
     Now,
     Pause,
+    Post,
+    Posted,
     Query,
     Refused,
     Release,
@@ -262,6 +264,9 @@ class Process:
             self._loop.at(self.frozen_until, partial(self._send_on, activity, effect))
         elif fault is Fault.STALL:
             self._loop.after(around.random.uniform(5, 29), partial(self._apply, activity, effect, None))
+        elif fault is Fault.UNAVAILABLE and isinstance(effect, Post):
+            busy = Posted(status=503)
+            self._loop.after(around.delay(), partial(self._arrive, activity, effect, busy, None, 0.0))
         elif fault is Fault.UNAVAILABLE:
             self._refuse_service(activity, effect)
         elif fault is Fault.MESSAGE_LOST:
@@ -270,6 +275,8 @@ class Process:
             self._loop.after(around.delay(), partial(self._apply, activity, effect, fault))
         elif isinstance(effect, Commit):
             self._leave_unanswered(activity, effect, fault)
+        elif isinstance(effect, Post):
+            self._lose_call(activity, effect, fault)
         else:
             self._repeat(activity, effect, fault)
 
@@ -351,6 +358,13 @@ class Process:
     def _act_late(self, activity: Activity, commit: Commit) -> None:
         _, error = self._act(commit, late=True)
         self.around.note(self.name, activity.name, f"the service acts on an unanswered commit: {error or 'applied'}")
+
+    def _lose_call(self, activity: Activity, post: Post, fault: Fault) -> None:
+        """The receiver is called now, later or never, and we hear nothing."""
+        wait = {Fault.REQUEST_LOST: None, Fault.ANSWER_LOST: 0.01}.get(fault, self.around.random.uniform(0, 60))
+        if wait is not None:
+            self._loop.after(wait, partial(self._act, post))
+        self._loop.after(15.0, partial(self._arrive, activity, post, Posted(status=0, error="silence"), None, 0.0))
 
     def _repeat(self, activity: Activity, effect: Effect[Any], fault: Fault) -> None:
         """What the world repeats by itself: a read once, a message or a document perhaps twice."""

@@ -13,18 +13,24 @@ from functools import partial
 from random import Random
 from typing import Final
 
+import msgspec
+
 from orchestrator.adapters.memory_tables import ROWS_A_PAGE
 from orchestrator.core.errors import UnknownThing
+from orchestrator.core.notice import NoticeState
 from orchestrator.core.plan import bits
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.core.webhook import Notify, Webhook
+from orchestrator.engine import outbox
 from orchestrator.engine.cancel import cancel
 from orchestrator.engine.index import ACTIVE, INDEX
 from orchestrator.engine.memory import EngineSettings
+from orchestrator.engine.outbox import OUTBOX, REGISTERED, WEBHOOKS
 from orchestrator.engine.rows import INBOX, RUNS, step_of
 from orchestrator.engine.start import start
 from orchestrator.engine.sweep import sweep
-from orchestrator.ports import Query
+from orchestrator.ports import Commit, Insert, Query
 from tests.simulation.checker import EXPERIMENT, LISTS, RunRecord, Violation
 from tests.simulation.faults import Calm, Faults
 from tests.simulation.graphs import Graph, shown
@@ -52,6 +58,8 @@ class Setting:
     """The world to be simulated. Times in seconds. `storm`: how long `faults` reign at most.
 
     `start_at`: when each run is asked for; else at random within `start_spread`. `reruns`: run -> the one it reruns.
+    `webhooks` are registered, and each run names one more; there are none unless the engine has a queue for them.
+    `refusals`: see Receivers.
     """
 
     graphs: Sequence[Graph]
@@ -75,12 +83,15 @@ class Setting:
     engine: EngineSettings = field(default_factory=EngineSettings)
     start_at: Sequence[float] | None = None
     reruns: Mapping[int, int] = field(default_factory=dict)
+    webhooks: int = 0
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """`ended_at`: when each run became terminal; `seconds`: when the world was quiet. `operations` asked for, `faults`
     among them, `counts` of those applied, by kind. `fenced`: results refused to those who had lost their claim.
+    `calls` of receivers, by message id.
     """
 
     seed: int
@@ -96,6 +107,7 @@ class Report:
     fenced: int
     duplicated: int
     poisoned: int
+    calls: Counter[str]
     faults: Counter[str]
 
 
@@ -130,6 +142,24 @@ class Simulation:
         ]
         self.dispatcher = Dispatcher(self.around, self.hosts, polling=setting.polling)
         self.records: list[RunRecord] = []
+        self._register_webhooks()
+
+    def _register_webhooks(self) -> None:
+        self.storage.receivers.refusals = self.setting.refusals
+        for number in range(self.setting.webhooks):
+            hook = Webhook(name=f"hook{number}", url=f"https://hook{number}.test", nonce="n")
+            props = {"webhook": msgspec.json.encode(hook).decode()}
+            self.storage.account.tables.commit(
+                Commit(table=WEBHOOKS, pk=REGISTERED, writes=(Insert(rk=hook.name, props=props),))
+            )
+            self.storage.receivers.hooks[hook.id] = hook
+
+    def _notify(self, run: str) -> tuple[Notify, ...]:
+        if not self.setting.engine.webhook_queue:
+            return ()
+        hook = Notify(url=f"https://{run}.test")
+        self.storage.receivers.hooks[hook.id] = hook
+        return (hook,)
 
     def run(self) -> Report:
         try:
@@ -191,6 +221,7 @@ class Simulation:
             keep_going=graph.keep_going,
             submitted_at=process.wall_clock(),
             rerun_of=self._rerun_of(run),
+            notify=self._notify(run),
         )
         try:
             started = yield Call(start(process.memory, info, graph.plan, graph.document))
@@ -238,6 +269,7 @@ class Simulation:
         try:
             swept = yield Call(sweep(process.memory))
             yield from send_all(swept.messages)
+            yield Call(outbox.sweep(process.memory))
         except EXPECTED as error:
             self.around.note(process.name, "sweep", f"failed: {error}")
             return
@@ -286,7 +318,7 @@ class Simulation:
         )
 
     def _queues(self) -> list[str]:
-        return [self.setting.engine.queue, self.hosts[0].poison_queue]
+        return list(self.hosts[0].running)
 
     def _quiet(self) -> bool:
         tables, queues = self.storage.account.tables, self.storage.account.queues
@@ -294,6 +326,7 @@ class Simulation:
             not any(queues.messages(queue) for queue in self._queues())
             and not any(host.running[queue] for host in self.hosts for queue in self._queues())
             and not tables.partition(INDEX, ACTIVE)
+            and not tables.partition(WEBHOOKS, OUTBOX)
             and all(record.acknowledged for record in self.records)
         )
 
@@ -303,6 +336,7 @@ class Simulation:
             [
                 *(f"{queue}: {message}" for queue in self._queues() for message in queues.messages(queue)),
                 *(f"active: {run}" for run in self.storage.account.tables.partition(INDEX, ACTIVE)),
+                *(f"outbox: {notice}" for notice in self.storage.account.tables.partition(WEBHOOKS, OUTBOX)),
             ]
         )
 
@@ -313,6 +347,27 @@ class Simulation:
             if left:
                 raise Violation("I6", f"{run} has the inbox rows {left} left")
             _judge_run(run, record)
+            if self.setting.engine.webhook_queue:
+                self._judge_notices(run)
+
+    def _judge_notices(self, run: str) -> None:
+        """Every webhook is told, unless it has been called as often as is promised."""
+        rows = self.storage.account.tables.query(Query(table=WEBHOOKS, pk=outbox.settled(run), first="", last="~"))
+        notices = {row.rk: outbox.read(row) for row in rows}
+        receivers = self.storage.receivers
+        hooks = {f"hook{number}" for number in range(self.setting.webhooks)} | {self._notify(run)[0].id}
+        if notices.keys() != hooks:
+            raise Violation(
+                "W4", f"the end of {run} is settled for {sorted(notices)}, and {sorted(hooks)} asked for it"
+            )
+        for hook, notice in notices.items():
+            told = receivers.accepted[run, hook]
+            if notice.state is NoticeState.DELIVERED and not told:
+                raise Violation("W4", f"{hook} is said to have been told of {run}, and was not")
+            if notice.state is NoticeState.GIVEN_UP and notice.attempt < self.setting.engine.webhook_attempts:
+                raise Violation("W4", f"{hook} is given up after {notice.attempt} calls for {run}")
+            if notice.state not in (NoticeState.DELIVERED, NoticeState.GIVEN_UP):
+                raise Violation("W4", f"the notice of {run} for {hook} is {notice.state}")
 
     def _report(self) -> Report:
         records = self.records
@@ -331,6 +386,7 @@ class Simulation:
             fenced=self.storage.fenced,
             duplicated=self.storage.duplicated,
             poisoned=sum(len(record.poisoned) for record in records),
+            calls=self.storage.receivers.calls,
             faults=self.around.faults,
         )
 

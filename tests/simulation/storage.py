@@ -14,12 +14,14 @@ from orchestrator.adapters.limits import check_commit, check_send
 from orchestrator.adapters.memory import MemoryAccount
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
+from orchestrator.core.head import Head
 from orchestrator.engine.memory import EngineSettings
-from orchestrator.ports import Commit, Effect, Get, Query, ReadBlob, Refused, Row, Send, WriteBlob
+from orchestrator.ports import Commit, Effect, Get, Post, Query, ReadBlob, Refused, Row, Send, WriteBlob
 from tests.simulation.checker import Checker
 from tests.simulation.faults import Faults
 from tests.simulation.kinds import kind_of
 from tests.simulation.loop import Loop
+from tests.simulation.receiver import Receivers
 
 EPOCH = 1_800_000_000.0
 
@@ -35,6 +37,8 @@ class Storage:
         self.faults = faults
         self.account = MemoryAccount(server_now=self.server_now, rows_a_page=rows_a_page)
         self.checker = Checker(self.account, settings)
+        self.receivers = Receivers(self._head_of)
+        self._steps = settings.queue
         self.counts: Counter[str] = Counter()
         self.on_visible: Callable[[str, float], None] = lambda queue, delay: None
         self.duplicated = 0
@@ -57,7 +61,13 @@ class Storage:
         if isinstance(effect, WriteBlob):
             self.account.blobs[effect.name] = effect.data
             return None
+        if isinstance(effect, Post):
+            return self.receivers.call(effect)
         raise TypeError(f"not a storage operation: {effect}")
+
+    def _head_of(self, run: str) -> Head | None:
+        record = self.checker.runs.get(run)
+        return record.head if record else None
 
     def page(self, query: Query, first: str, taken: int) -> tuple[tuple[Row, ...], str | None]:
         """One page of a query, now."""
@@ -76,7 +86,8 @@ class Storage:
 
     def _put(self, send: Send) -> None:
         check_send(send)
-        self.checker.sent(messages.decode(send.body), send.queue)
+        if send.queue.startswith(self._steps):
+            self.checker.sent(messages.decode(send.body), send.queue)
         chance, faults = self._random.random, self.faults
         self._enqueue(send, send.delay + (self._random.uniform(0, 60) if chance() < faults.reorder else 0.0))
         if faults.duplicate and chance() < faults.duplicate:

@@ -28,6 +28,8 @@ def _effect(effect: Any) -> str:
     if isinstance(effect, Query):
         return f"query {effect.table} {effect.pk} {effect.first}..{effect.last}"
     if isinstance(effect, Send):
+        if '"webhook"' in effect.body:
+            return f"put {effect.queue}: {effect.body}" + (f" after {effect.delay} s" if effect.delay else "")
         step = messages.decode(effect.body)
         later = f" after {effect.delay} s" if effect.delay else ""
         return f"put {effect.queue}: {step.run} step {step.position}{later}"

@@ -10,9 +10,22 @@ from tests.simulation.faults import Storm
 from tests.simulation.graphs import Graph, random_crowd, random_graph
 from tests.simulation.simulation import Setting
 
+WEBHOOK_DELAYS = (5.0, 30.0, 60.0, 120.0, 240.0, 480.0)
+
 
 def stormy(seed: int) -> Setting:
-    """The world of this seed: the same at every call."""
+    """The world of this seed: the same at every call. In half of them there are webhooks."""
+    return _with_webhooks(_without(seed), Random(f"webhooks {seed}"))
+
+
+def _with_webhooks(setting: Setting, random: Random) -> Setting:
+    if random.random() < 0.5:
+        return setting
+    engine = replace(setting.engine, webhook_queue="millstream-webhooks", webhook_delays=WEBHOOK_DELAYS)
+    return replace(setting, engine=engine, webhooks=random.choice((0, 1, 3)), refusals=random.choice((0, 0, 1, 4)))
+
+
+def _without(seed: int) -> Setting:
     random = Random(f"weather {seed}")
     if random.random() < 0.5:
         crowds = [random_crowd(random) for _ in range(random.choice((1, 2, 4)))]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.adapters.sealing import Sealing
-from orchestrator.catalog.submissions import Submitter
+from orchestrator.catalog.submissions import Submitter, WebhookRules
 from orchestrator.changes.intake import Intake
 from orchestrator.core.message import StepMessage
 from orchestrator.engine.memory import ProcessMemory
@@ -56,6 +56,7 @@ class Api:
             computes=self.settings.computes,
             datastores=self.settings.datastores,
             assignment_bytes=self.settings.assignment_bytes,
+            webhooks=WebhookRules(enabled=bool(self.settings.webhook_keys), private=self.settings.webhook_private),
         )
         self.service = Service(
             settings=self.settings,
