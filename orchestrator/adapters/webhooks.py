@@ -68,21 +68,25 @@ class Caller:
     def _post(self, post: Post) -> int:
         url = urlsplit(post.url)
         deadline = time.monotonic() + self._timeout
-        raw = self._connect(url, deadline)
+        stream = self._secured(self._connect(url, deadline), url)
         # Time limits of a socket are for each of its operations. This one is for all of them together.
-        watch = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, [raw])
+        watch = threading.Timer(max(0.0, deadline - time.monotonic()), _cut, [stream])
         watch.daemon = True
         watch.start()
         try:
-            with self._secured(raw, url) as stream:
-                return self._exchange(stream, url, post)
+            if isinstance(stream, ssl.SSLSocket):
+                stream.do_handshake()
+            status = self._exchange(stream, url, post)
         except (OSError, http.client.HTTPException):
             if time.monotonic() >= deadline:
                 raise TimeoutError from None
             raise
         finally:
             watch.cancel()
-            raw.close()
+            stream.close()
+        if time.monotonic() >= deadline:
+            raise TimeoutError  # what was cut off looks like an answer that has ended
+        return status
 
     def _connect(self, url: SplitResult, deadline: float) -> socket.socket:
         host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
@@ -104,7 +108,7 @@ class Caller:
     def _secured(self, raw: socket.socket, url: SplitResult) -> socket.socket:
         if url.scheme == "http":
             return raw
-        return self._trust.wrap_socket(raw, server_hostname=url.hostname)
+        return self._trust.wrap_socket(raw, server_hostname=url.hostname, do_handshake_on_connect=False)
 
     def _exchange(self, stream: socket.socket, url: SplitResult, post: Post) -> int:
         connection = http.client.HTTPConnection(url.hostname or "", url.port)
@@ -123,8 +127,9 @@ class Caller:
         return connection.getresponse().status
 
 
-def _cut(raw: socket.socket) -> None:
+def _cut(stream: socket.socket) -> None:
+    """End the connection below TLS, which would wait for the other side."""
     try:
-        raw.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(stream, socket.SHUT_RDWR)
     except OSError:
         return

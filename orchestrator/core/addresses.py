@@ -7,9 +7,10 @@ from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# Addresses that look public and lead inside: Azure's platform endpoint, and IPv6 that wraps an IPv4 address.
+# Addresses that look public and lead inside: Azure's platform endpoint, IPv6 that wraps IPv4, IPv6's old private range.
 _INSIDE: Final = tuple(
-    ipaddress.ip_network(network) for network in ("168.63.129.16/32", "64:ff9b::/96", "2002::/16", "2001::/32")
+    ipaddress.ip_network(network)
+    for network in ("168.63.129.16/32", "64:ff9b::/96", "2002::/16", "2001::/32", "fec0::/10")
 )
 
 

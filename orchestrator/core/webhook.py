@@ -99,8 +99,11 @@ def check_url(url: str, field: str, *, private: bool) -> str:
 
 
 def shown_url(url: str) -> str:
-    """The URL for people: the query, which may hold a secret, is left out."""
+    """The URL for people: user name, password and the query, which may hold secrets, are left out."""
     base, question, _ = url.partition("?")
+    scheme, slashes, rest = base.partition("//")
+    host, slash, path = rest.partition("/")
+    base = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
     return f"{base}?..." if question else base
 
 
