@@ -241,6 +241,19 @@ class Api:
         """`wish` must hold a run_id, which makes this repeatable."""
         return self._send("POST", f"runs/{_name(run_id)}/rerun", wish, views.RunView)
 
+    def notices(self, run_id: str) -> tuple[views.NoticeView, ...]:
+        """Who has been told of a run's end, or will be."""
+        return self._get(f"runs/{_name(run_id)}/notices", views.NoticeList).notices
+
+    def put_webhook(self, name: str, wish: Mapping[str, Any]) -> views.WebhookView:
+        return self._send("PUT", f"webhooks/{_name(name)}", wish, views.WebhookView)
+
+    def webhooks(self) -> tuple[views.WebhookView, ...]:
+        return self._get("webhooks", views.WebhookList).webhooks
+
+    def remove_webhook(self, name: str) -> None:
+        self._call("DELETE", f"webhooks/{_name(name)}")
+
     def steps(self, run_id: str) -> tuple[views.StepView, ...]:
         return self._get(f"runs/{_name(run_id)}/steps", views.StepList).steps
 

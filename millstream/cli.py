@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from millstream import cli_endpoints, cli_pipelines, cli_runs, cli_schedules, driver
+from millstream import cli_endpoints, cli_pipelines, cli_runs, cli_schedules, cli_webhooks, driver
 from millstream.config import adopt
 from millstream.errors import MillstreamError, RunFailed
 from millstream.workspace import Workspace
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_endpoints.add(commands.add_parser("endpoints", help="the same for pipeline endpoints and their versions"))
     cli_pipelines.add_submit(commands.add_parser("submit", help="start a published pipeline"))
     cli_schedules.add(commands.add_parser("schedules", help="list, show, enable, disable and backfill schedules"))
+    cli_webhooks.add(commands.add_parser("webhooks", help="who is told of the end of runs"))
     _add_driver(commands.add_parser("run", help="run a script that is written for the Azure ML SDK v1, unmodified"))
     return parser
 

@@ -99,6 +99,16 @@ def _follow(run: PipelineRun, options: argparse.Namespace) -> int:
     return 0
 
 
+def show_notices(workspace: Workspace, options: argparse.Namespace) -> int:
+    rows = [("WEBHOOK", "EVENT", "STATE", "CALLS", "LAST ANSWER", "NEXT")]
+    for notice in workspace.api.notices(options.run):
+        answer = str(notice.status or notice.error)
+        next_at = moment(notice.next_at) if notice.next_at else ""
+        rows.append((notice.webhook, notice.event, notice.state, str(notice.attempts), answer, next_at))
+    table(rows)
+    return 0
+
+
 def show_logs(workspace: Workspace, options: argparse.Namespace) -> int:
     run = PipelineRun.get(workspace, options.run)
     if options.step is None:
@@ -150,6 +160,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         ("show", show_run, "a run and its steps"),
         ("cancel", cancel_run, "start nothing new, end what runs"),
         ("logs", show_logs, "what the scripts printed"),
+        ("notices", show_notices, "who has been told of its end"),
         ("follow", follow_run, "what happens in it, until it ends"),
     ):
         one = commands.add_parser(name, help=text)

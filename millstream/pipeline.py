@@ -21,7 +21,7 @@ from orchestrator.core.definition import Definition
 if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
-SUBMIT_KNOWN = ("tags", "properties", "description", "enable_email_notification", "pipeline_params")
+SUBMIT_KNOWN = ("tags", "properties", "description", "notify", "enable_email_notification", "pipeline_params")
 
 
 class Pipeline(Explained):
@@ -90,11 +90,11 @@ class Pipeline(Explained):
     ) -> PipelineRun:
         """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
 
-        Beside v1's arguments: `tags`, `properties`, `description`, and names of steps for `regenerate_outputs`: only
-        these run even if nothing has changed; True stands for all.
+        Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end; and names
+        of steps for `regenerate_outputs`: only these run even if nothing has changed; True stands for all.
         """
         del credential_passthrough
-        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:3])
+        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:4])
         from millstream.experiment import Experiment
         from millstream.pipeline_run import PipelineRun
 
@@ -114,6 +114,7 @@ class Pipeline(Explained):
             "properties": submission.texts(properties),
             "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
+            "notify": submission.webhooks_of(kwargs.get("notify")),
             "continue_on_step_failure": continue_on_step_failure,
             "regenerate": submission.regenerated(regenerate_outputs),
         }

@@ -16,7 +16,7 @@ from millstream.metrics import fold
 from millstream.outputs import Stored, artifacts
 from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
 from millstream.step_run import PortDataReference, StepRun
-from millstream.views import RunView, StepView
+from millstream.views import NoticeView, NotifyView, RunView, StepView
 from orchestrator.core.definition import Definition, encode
 from orchestrator.core.names import shown, suggestion
 
@@ -180,6 +180,15 @@ class PipelineRun(ServiceRun):
         }
 
     get_details_with_logs = get_details
+
+    @property
+    def webhooks(self) -> list[NotifyView]:
+        """The URLs that are told of the end of this run, beside the registered webhooks."""
+        return list(self._look().notify)
+
+    def get_notices(self) -> list[NoticeView]:
+        """Who has been told of the end of this run, or will be, and how that went."""
+        return list(self.api.notices(self.id))
 
     def resubmit(
         self,

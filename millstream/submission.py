@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 SOURCE = "sdk"
 """What a run says of who asked for it."""
-ALSO = ("tags", "properties", "description", "regenerate_outputs")
+ALSO = ("tags", "properties", "description", "notify", "regenerate_outputs")
 """What starting something that the service keeps takes beside v1's arguments."""
 PARENT_RUN = "azureml.parentrunid"
 
@@ -167,6 +167,7 @@ def start_kept(
         "parent_run": parent_run_id or "",
         "description": also.get("description") or "",
         "regenerate": regenerated(also.get("regenerate_outputs")),
+        "notify": webhooks_of(also.get("notify")),
     }
     view = start(workspace, experiment, whole)
     return PipelineRun(Experiment(workspace, view.experiment), view.id)
@@ -177,6 +178,11 @@ def regenerated(given: bool | str | Iterable[str] | None) -> bool | list[str]:
     if given is None or isinstance(given, bool):
         return bool(given)
     return [given] if isinstance(given, str) else [str(name) for name in given]
+
+
+def webhooks_of(given: Iterable[str | Mapping[str, Any]] | None) -> list[dict[str, Any]]:
+    """Who is to be told of a run's end: URLs, or mappings with `url` and `events`."""
+    return [{"url": hook} if isinstance(hook, str) else dict(hook) for hook in given or ()]
 
 
 def texts(given: Mapping[str, Any] | None) -> dict[str, str]:

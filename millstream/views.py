@@ -138,6 +138,49 @@ class RunLine(View, frozen=True, kw_only=True):
     ended_at: float | None = None
 
 
+class NotifyView(View, frozen=True, kw_only=True):
+    """A webhook of one run. `secret` is in the answer to its submission only."""
+
+    id: str
+    url: str
+    events: tuple[str, ...] = ()
+    secret: str | None = None
+
+
+class WebhookView(View, frozen=True, kw_only=True):
+    """A registered webhook. `secret` is in the answer that has made it only."""
+
+    name: str
+    url: str
+    events: tuple[str, ...] = ()
+    pipeline_id: str | None = None
+    description: str = ""
+    enabled: bool = True
+    secret: str | None = None
+
+
+class WebhookList(View, frozen=True, kw_only=True):
+    webhooks: tuple[WebhookView, ...]
+
+
+class NoticeView(View, frozen=True, kw_only=True):
+    """How it goes to tell a webhook of a run's end. Times in epoch seconds."""
+
+    webhook: str
+    event: str
+    state: str
+    message_id: str
+    attempts: int = 0
+    status: int | None = None
+    error: str = ""
+    changed_at: float = 0.0
+    next_at: float | None = None
+
+
+class NoticeList(View, frozen=True, kw_only=True):
+    notices: tuple[NoticeView, ...]
+
+
 class RunView(RunLine, frozen=True, kw_only=True):
     parameters: dict[str, ParameterValue] = {}
     description: str = ""
@@ -145,6 +188,7 @@ class RunView(RunLine, frozen=True, kw_only=True):
     steps_done: int = 0
     steps_failed: int = 0
     steps_skipped: int = 0
+    notify: tuple[NotifyView, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -9,7 +9,7 @@ from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.script_calls import may_call
 from orchestrator.settings import Settings
-from orchestrator.triggers import api, changes, http, openapi, queue, timer
+from orchestrator.triggers import api, changes, http, openapi, queue, timer, webhooks
 from orchestrator.triggers.auth import RunTokenAuthorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher
 from orchestrator.triggers.service import Runner, Service
@@ -43,4 +43,6 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
     app.register_functions(queue.blueprint(service))
     app.register_functions(timer.blueprint(service))
     app.register_functions(changes.blueprint(service))
+    if settings.webhook_keys:
+        app.register_functions(webhooks.blueprint(service))
     return app
