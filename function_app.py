@@ -12,7 +12,7 @@ from orchestrator.adapters.webhooks import Caller
 from orchestrator.catalog import models, output_datasets, registered_datastores
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
-from orchestrator.engine.memory import EngineSettings, ProcessMemory
+from orchestrator.engine.memory import ProcessMemory
 from orchestrator.ports import Post
 from orchestrator.settings import read
 from orchestrator.triggers import functions
@@ -27,16 +27,7 @@ settings = read(os.environ)
 
 world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
 containers = equip(world, settings.secret_keys, registered_datastores.revealing(world), os.environ)
-memory = ProcessMemory(
-    EngineSettings(
-        queue=settings.queue,
-        claim_ttl=settings.claim_ttl,
-        sweep_quiet=settings.sweep_quiet,
-        webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
-        webhook_delays=settings.webhook_delays,
-        webhook_patience=settings.webhook_patience,
-    )
-)
+memory = ProcessMemory(functions.engine_settings(settings))
 worker = StepWorker(
     routed(containers.at),
     WorkerSettings(
@@ -65,6 +56,6 @@ worker = StepWorker(
 )
 worker.serve(world)
 world.register(Perform, output_datasets.registering(world, models.registering(world, worker.perform)))
-world.register(Post, Caller([key.reveal().encode() for key in settings.webhook_keys], private=settings.webhook_private))
+world.register(Post, Caller(settings.webhook_key_bytes, private=settings.webhook_private))
 
 app = functions.build(settings, world, memory)

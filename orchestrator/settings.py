@@ -286,9 +286,14 @@ class Settings:
             digests.append(hashlib.sha256(self.token.reveal().encode()).digest())
         return tuple(digests)
 
+    @property
+    def webhook_key_bytes(self) -> tuple[bytes, ...]:
+        """What the secrets of webhooks are derived from, the newest first."""
+        return tuple(key.reveal().encode() for key in self.webhook_keys)
+
     def webhook_secret(self, signer: str) -> str:
         """The secret of a webhook, to be shown to whoever registers it. There must be a key."""
-        return signature.shown(signature.derive(self.webhook_keys[0].reveal().encode(), signer))
+        return signature.shown(signature.derive(self.webhook_key_bytes[0], signer))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
