@@ -90,8 +90,8 @@ class Pipeline(Explained):
     ) -> PipelineRun:
         """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
 
-        Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end; and names
-        of steps for `regenerate_outputs`: only these run even if nothing has changed; True stands for all.
+        Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end; and
+        names of steps for `regenerate_outputs`: only these run even if nothing has changed; True stands for all.
         """
         del credential_passthrough
         refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:4])

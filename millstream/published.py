@@ -127,8 +127,8 @@ class PublishedPipeline(Explained):
         continue_on_step_failure: bool | None = None,
         **kwargs: Any,
     ) -> PipelineRun:
-        """Start a run. Beside v1's arguments: `tags`, `properties`, `description`, and `notify` and `regenerate_outputs`
-        as in Pipeline.submit.
+        """Start a run. Beside v1's arguments: `tags`, `properties`, `description`; `notify` and `regenerate_outputs` as
+        in Pipeline.submit.
         """
         refuse_unknown(PublishedPipeline.submit, _unknown(kwargs), submission.ALSO)
         wish = {"pipeline_id": self.id, "continue_on_step_failure": continue_on_step_failure}

@@ -6,8 +6,8 @@ from typing import Any
 
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.index import INDEX
-from orchestrator.engine.reuse.entries import REUSE
 from orchestrator.engine.outbox import WEBHOOKS
+from orchestrator.engine.reuse.entries import REUSE
 from orchestrator.engine.rows import HEAD, INFO
 from orchestrator.ports import Commit, Effect, Get, Insert, Post, Query, ReadBlob, Send, Write, WriteBlob
 
