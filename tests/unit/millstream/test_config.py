@@ -166,3 +166,13 @@ def test_unknown_arguments_are_refused_and_v1s_private_ones_are_not() -> None:
     Workspace("s", "g", "w", _location="here", url="https://m.example")
     with pytest.raises(TypeError, match=r"Workspace\.get\(\) has no argument 'nam'"):
         Workspace.get("w", nam="x")
+
+
+def test_in_a_step_the_run_token_is_for_its_own_service_and_comes_first(tmp_path: Path) -> None:
+    local_service(tmp_path)
+    here = {"MILLSTREAM_ENDPOINT": "http://127.0.0.1:7071", "AZUREML_RUN_TOKEN": "run-token"}
+    assert find_token("http://127.0.0.1:7071/", None, here) == "run-token"
+    with pytest.raises(ConfigurationError, match="No token is known"):
+        find_token("https://other.example", None, here)
+    elsewhere = {**here, "MILLSTREAM_ENDPOINT": "https://m.example"}
+    assert find_token("http://127.0.0.1:7071", None, elsewhere) == "local-token"

@@ -175,3 +175,28 @@ def test_places_of_blob_events_must_exist(value: str) -> None:
     with pytest.raises(InvalidSetting) as wrong:
         read({**LEAST, "MILLSTREAM_DATASTORES": '{"a": "aaa"}', "MILLSTREAM_BLOB_EVENTS_IN": value})
     assert wrong.value.field == "MILLSTREAM_BLOB_EVENTS_IN"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, ""),
+        ({"WEBSITE_HOSTNAME": "app.azurewebsites.net"}, "https://app.azurewebsites.net"),
+        ({"WEBSITE_HOSTNAME": "127.0.0.1:7071"}, "http://127.0.0.1:7071"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
+        ({"WEBSITE_HOSTNAME": "[::1]:7071"}, "http://[::1]:7071"),
+        ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_PUBLIC_URL": "https://m.example/"}, "https://m.example"),
+    ],
+)
+def test_where_steps_reach_the_service(given: dict[str, str], url: str) -> None:
+    assert read({**LEAST, **given}).service_url == url
+
+
+def test_a_signing_key_is_long_and_not_shown() -> None:
+    key = "hush" * 8
+    settings = read({**LEAST, "MILLSTREAM_RUN_TOKEN_KEY": key})
+    assert settings.run_token_key.reveal() == key
+    assert "hush" not in f"{settings} {settings!r}"
+    with pytest.raises(InvalidSetting, match="32 characters") as caught:
+        read({**LEAST, "MILLSTREAM_RUN_TOKEN_KEY": "hush" * 7})
+    assert "hush" not in str(caught.value)

@@ -1,0 +1,28 @@
+"""The files of a local service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from scripts.place import Place
+
+
+def test_secrets_are_made_once_and_for_the_owners_eyes(tmp_path: Path) -> None:
+    place = Place(tmp_path / "state")
+    token, key = place.token(), place.run_token_key()
+    assert token != key
+    assert min(len(token), len(key)) >= 32
+    again = Place(tmp_path / "state")
+    assert (again.token(), again.run_token_key()) == (token, key)
+    for file in (place.token_file, place.run_token_key_file):
+        assert file.stat().st_mode & 0o777 == 0o600
+    assert place.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_service_gets_the_key_and_of_the_token_only_its_sum(tmp_path: Path) -> None:
+    place = Place(tmp_path / "state")
+    place.write_settings("UseDevelopmentStorage=true")
+    values = json.loads(place.settings_file.read_text())["Values"]
+    assert values["MILLSTREAM_RUN_TOKEN_KEY"] == place.run_token_key()
+    assert place.token() not in place.settings_file.read_text()
