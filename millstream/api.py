@@ -75,6 +75,9 @@ class Api:
     def complete_snapshot(self, snapshot: str) -> views.SnapshotView:
         return self._send("POST", f"snapshots/{snapshot}/complete", {}, views.SnapshotView)
 
+    def snapshot(self, snapshot: str) -> views.SourcesView:
+        return self._get(f"snapshots/{_name(snapshot)}", views.SourcesView)
+
     def prepare_uploads(self, datastore: str, files: list[dict[str, Any]], *, overwrite: bool) -> views.UploadsView:
         wish = {"files": files, "overwrite": overwrite}
         return self._send("POST", f"datastores/{_name(datastore)}/uploads", wish, views.UploadsView)

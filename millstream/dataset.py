@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -22,7 +23,9 @@ from orchestrator.core import dataset_rules
 from orchestrator.core.dataset import DatasetDocument, Operation
 from orchestrator.core.names import DATASET
 from orchestrator.datasets.access import Access
+from orchestrator.datasets.archives import Archives
 from orchestrator.datasets.files import Reading, files
+from orchestrator.datasets.leaves import leaves
 from orchestrator.datasets.local import LocalAccess
 from orchestrator.datasets.partitions import columns_of
 
@@ -226,6 +229,14 @@ class AbstractDataset:
         with self.reading() as reading:
             found = {tuple(leaf.columns[name] for name in wanted): None for leaf in files(bare, reading)}
         return [dict(zip(wanted, values, strict=True)) for values in found]
+
+    @property
+    def data_changed_time(self) -> datetime | None:
+        """When the youngest of the files behind it was changed; None: there are none, or nothing is known of them."""
+        whole = msgspec.structs.replace(self.document, archive=None, partition_format=None)
+        access = self.access()
+        found = [leaf.modified for leaf in leaves(whole, access, Archives(access)) if leaf.modified is not None]
+        return datetime.fromtimestamp(max(found), UTC) if found else None
 
     def reading(self) -> Reading:
         """An evaluation of this dataset, as a context manager."""

@@ -71,6 +71,11 @@ class Experiment(Explained):
         names = [tags] if isinstance(tags, str) else tags
         return dict(self.workspace.api.change_experiment(self.name, {"tags": dict.fromkeys(names)}).tags)
 
+    @classmethod
+    def get_docs_url(cls) -> str:
+        """The document that says what this class can do."""
+        return "docs/v1-compatibility.md#experiment"
+
     def archive(self) -> None:
         """Leave it out of the lists that do not ask for archived ones. Its runs stay, and others may follow."""
         self.workspace.api.change_experiment(self.name, {"archived": True})

@@ -15,6 +15,7 @@ from millstream.errors import UnknownThing
 from millstream.metrics import fold
 from millstream.outputs import Stored, artifacts
 from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
+from millstream.sources import only_one
 from millstream.step_run import PortDataReference, StepRun
 from millstream.views import NoticeView, NotifyView, RunView, StepView
 from orchestrator.core.definition import Definition, encode
@@ -88,6 +89,13 @@ class PipelineRun(ServiceRun):
 
     def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
         return dict(self.api.label_run(self.id, tags, properties).tags)
+
+    def get_snapshot_id(self) -> str:
+        return only_one(step.snapshot for step in self.api.run_definition(self.id).steps)
+
+    def submit_child(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
+        """Submit what `Experiment.submit` takes, in the same experiment, as a child of this run."""
+        return self.experiment.submit(config, tags, parent_run_id=self.id, **kwargs)
 
     def _log_at(self) -> tuple[str, str]:
         return self.id, ""

@@ -62,6 +62,11 @@ class Run:
 
     get_submitted_run = get_context
 
+    @classmethod
+    def get_docs_url(cls) -> str:
+        """The document that says what this class can do."""
+        return "docs/v1-compatibility.md#run"
+
     @staticmethod
     def get(workspace: Any, run_id: str) -> ServiceRun:
         """The pipeline run or step run with this id. Raises UnknownThing."""

@@ -24,7 +24,6 @@ _MODEL_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,254}", re.ASCII).fullmatch
 
 UNAVAILABLE = {
     "add_type_provider": "there are no other kinds of run",
-    "get_docs_url": "see docs/v1-compatibility.md",
     "get_environment": "the step runs in the environment of the service",
     "get_secret": "a step is given no secrets",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",

@@ -32,18 +32,14 @@ UNAVAILABLE = {
     "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
     "create_children": "the child runs of a pipeline run are its steps",
-    "submit_child": "submit a pipeline, with parent_run_id",
     "complete": "a run ends by itself",
     "fail": "cancel it instead",
     "start": "a run starts by itself",
     "get_environment": "steps run in the environment of the service",
-    "get_docs_url": "see docs/v1-compatibility.md",
     "get_secret": "steps are given no secrets",
     "get_secrets": "steps are given no secrets",
-    "get_snapshot_id": "it is in the definition: PipelineRun.get_graph().steps[n].snapshot",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
     "take_snapshot": "the sources are kept when the pipeline is submitted",
-    "restore_snapshot": "the sources are with whoever submitted them",
 }
 
 
@@ -160,6 +156,18 @@ class ServiceRun(MetricLog, Run):
     def _owner_of(self, name: str) -> tuple[str, str, str]:
         """(pipeline run, step id, path in the step) of a file or folder of the run."""
         raise NotImplementedError
+
+    def get_snapshot_id(self) -> str:
+        """The id of the source folder; of a pipeline run, that of all its steps. Raises InvalidRequest if they have
+        several.
+        """
+        raise NotImplementedError
+
+    def restore_snapshot(self, snapshot_id: str | None = None, path: str | os.PathLike[str] | None = None) -> str:
+        """Download the source folder, as a zip, into the folder `path`, or the current one. Returns its path."""
+        from millstream.sources import restore
+
+        return restore(self.api, snapshot_id or self.get_snapshot_id(), path)
 
     def flush(self, timeout_seconds: float = 300) -> None:
         """Nothing: nothing waits here."""

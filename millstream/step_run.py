@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
 
-UNAVAILABLE = {**service_run.UNAVAILABLE, "cancel": "cancel the pipeline run: run.parent.cancel()"}
-del UNAVAILABLE["get_snapshot_id"]
+UNAVAILABLE = {
+    **service_run.UNAVAILABLE,
+    "cancel": "cancel the pipeline run: run.parent.cancel()",
+    "submit_child": "it is the pipeline run that has child runs: run.parent.submit_child(pipeline)",
+}
 
 
 class StepRun(ServiceRun):

@@ -92,6 +92,14 @@ class SnapshotView(View, frozen=True, kw_only=True):
     upload: UploadTarget | None = None
 
 
+class SourcesView(View, frozen=True, kw_only=True):
+    """A source folder as a zip; `url` reads it, for minutes."""
+
+    id: str
+    size: int
+    url: str
+
+
 class UploadView(View, frozen=True, kw_only=True):
     path: str
     exists: bool

@@ -193,6 +193,11 @@ class Workspace(Explained):
         return self.url
 
     @property
+    def discovery_url(self) -> str:
+        """What tells a real azureml-core where services are."""
+        return f"{self.url}/api/discovery"
+
+    @property
     def datastores(self) -> Mapping[str, Datastore]:
         from millstream.datastore import Datastore
 

@@ -22,7 +22,6 @@ _FRAMES = "use Dataset.Tabular.register_pandas_dataframe"
 _VERSIONS = "register another version: Dataset.get_by_name takes one"
 _PROFILE = "use TabularDataset.get_profile, or to_pandas_dataframe().describe()"
 _UNREGISTER = "use unregister_all_versions"
-_CHANGED = "list the files: they tell when they were changed"
 
 ABSENT: Final[dict[str, Reasons]] = {
     "ScriptRun": IN_STEP,
@@ -32,7 +31,6 @@ ABSENT: Final[dict[str, Reasons]] = {
     "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
-        "get_docs_url": "see docs/v1-compatibility.md",
         "start_logging": "log in the script of a step: Run.get_context()",
     },
     "Workspace": {
@@ -42,7 +40,7 @@ ABSENT: Final[dict[str, Reasons]] = {
             _NO_CONNECTIONS,
         ),
         **dict.fromkeys(("delete", "diagnose_workspace", "list_keys", "setup", "sync_keys"), _AZURE),
-        **dict.fromkeys(("discovery_url", "service_context", "update_dependencies"), _AZURE),
+        **dict.fromkeys(("service_context", "update_dependencies"), _AZURE),
         "get_default_keyvault": "the service keeps no secrets for steps",
         "get_mlflow_tracking_uri": "log with Run.get_context()",
     },
@@ -61,9 +59,7 @@ ABSENT: Final[dict[str, Reasons]] = {
         "from_binary_files": "use Dataset.File.from_files",
         "Scenario": "it was never public",
     },
-    "FileDataset": {"data_changed_time": _CHANGED},
     "TabularDataset": {
-        "data_changed_time": _CHANGED,
         "get_profile_runs": _PROFILE,
         "submit_profile_run": _PROFILE,
     },

@@ -18,7 +18,7 @@ from orchestrator.core.definition import Definition
 from orchestrator.core.errors import Conflict, InvalidDefinition, InvalidRequest, Problem, TooLarge, UnknownThing
 from orchestrator.core.names import PATH, SNAPSHOT, shown
 from orchestrator.engine.memory import Recent
-from orchestrator.files import SYSTEM, FileSize, Signed, SignUpload
+from orchestrator.files import SYSTEM, FileSize, SignDownload, Signed, SignUpload
 from orchestrator.ports import Task, WriteBlob
 
 Seen = Recent[str, bool]
@@ -63,6 +63,26 @@ def register(files: Sequence[ManifestEntry], limits: SnapshotLimits) -> Task[Reg
     yield from WriteBlob(name=f"snapshots/{wanted}.json", data=manifest)
     upload = yield from SignUpload(container=SYSTEM, name=zip_name(wanted), seconds=limits.url_seconds)
     return Registration(id=wanted, upload=upload)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """A source folder as a zip of `size` bytes; `url` reads it."""
+
+    id: str
+    size: int
+    url: str
+
+
+def sources(wanted: str, *, url_seconds: float) -> Task[Sources]:
+    """Where a source folder can be read. Raises UnknownThing."""
+    size = None
+    if SNAPSHOT.allows(wanted):
+        size = yield from FileSize(container=SYSTEM, name=zip_name(wanted))
+    if size is None:
+        raise UnknownThing(f"There is no snapshot {shown(wanted)}.", field="snapshot_id")
+    url = yield from SignDownload(container=SYSTEM, name=zip_name(wanted), seconds=url_seconds)
+    return Sources(id=wanted, size=size, url=url)
 
 
 def complete(wanted: str, limits: SnapshotLimits) -> Task[None]:

@@ -30,6 +30,14 @@ class SnapshotBody(msgspec.Struct, frozen=True, kw_only=True):
     upload: UploadTarget | None
 
 
+class SourcesBody(msgspec.Struct, frozen=True, kw_only=True):
+    """A source folder as a zip of `size` bytes, and a URL, good for minutes, to read it."""
+
+    id: str
+    size: int
+    url: str
+
+
 class UploadsRequest(Strict, frozen=True, kw_only=True):
     """Files to write. Without `overwrite`, those that are there stay as they are."""
 
@@ -114,6 +122,20 @@ def complete_snapshot(service: Service, asked: Asked) -> Reply:
 
 
 @route(
+    "GET",
+    "snapshots/{snapshot_id}",
+    summary="Get a source folder",
+    role=Role.READER,
+    answers={200: SourcesBody},
+    errors=(404,),
+)
+def get_snapshot(service: Service, asked: Asked) -> Reply:
+    """That a step ran from: its id is in the definition of the run."""
+    found = service.world.run(snapshots.sources(asked.path["snapshot_id"], url_seconds=service.settings.url_seconds))
+    return Reply(body=SourcesBody(id=found.id, size=found.size, url=found.url))
+
+
+@route(
     "POST",
     "datastores/{name}/uploads",
     summary="Upload data",
@@ -193,4 +215,4 @@ def _limits(service: Service) -> SnapshotLimits:
     )
 
 
-ROUTES = (register_snapshot, complete_snapshot, create_uploads, list_files, locate_files)
+ROUTES = (register_snapshot, complete_snapshot, get_snapshot, create_uploads, list_files, locate_files)

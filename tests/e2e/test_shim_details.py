@@ -74,6 +74,31 @@ print(type(rows["dataset"]).__name__, len(rows["dataset"].to_pandas_dataframe())
 """
 )
 
+SOURCES = """
+import datetime, zipfile
+from azureml.core import Dataset, Experiment, Workspace
+from azureml.pipeline.core import Pipeline
+from azureml.pipeline.steps import PythonScriptStep
+ws = Workspace.from_config()
+steps = [PythonScriptStep("nothing.py", name=name, source_directory="src", compute_target="function") for name in "ab"]
+run = Experiment(ws, "sources").submit(Pipeline(ws, steps))
+run.wait_for_completion(show_output=False)
+path = run.restore_snapshot(path="restored")
+print(path == f"restored/{run.get_snapshot_id()}.zip", "nothing.py" in zipfile.ZipFile(path).namelist())
+(step,) = run.find_step_run("a")
+print(step.get_snapshot_id() == run.get_snapshot_id(), step.restore_snapshot(path="again") != path)
+child = run.submit_child(Pipeline(ws, steps[:1]), tags={"kind": "child"})
+child.wait_for_completion(show_output=False)
+print(child.parent.id == run.id if child.parent else None, child.tags)
+store = ws.get_default_datastore()
+before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=5)
+store.upload_files(["data/iris.csv"], target_path="changed", overwrite=True, show_progress=False)
+files = Dataset.File.from_files((store, "changed"))
+for found in (files, Dataset.Tabular.from_delimited_files((store, "changed/*.csv"))):
+    print(before < found.data_changed_time < before + datetime.timedelta(minutes=10))
+print(ws.discovery_url.endswith("/api/discovery"))
+"""
+
 MORE = {
     "nothing.py": "pass",
     "carry.py": """
@@ -136,4 +161,16 @@ def test_details_name_the_datasets_that_were_read_and_written(service: Service, 
         "Download ['/prepped.csv']",
         "['parts']",
         "TabularDataset 3 {'rows': 3}",
+    ]
+
+
+def test_sources_come_back_and_runs_have_children(service: Service, project: Path) -> None:
+    lines = run_driver(service, project, SOURCES).splitlines()
+    assert [line for line in lines if not line.startswith("Submitted")] == [
+        "True True",
+        "True True",
+        "True {'kind': 'child'}",
+        "True",
+        "True",
+        "True",
     ]

@@ -129,3 +129,14 @@ def test_storage_is_asked_once_for_a_snapshot_that_is_there(world: MemoryWorld, 
     for _ in range(3):
         world.run(snapshots.check_uploaded(Definition(name="x", steps=(step, step)), seen))
     assert len(asked) == 1
+
+
+def test_the_sources_can_be_read_once_they_are_there(world: MemoryWorld, files: MemoryFiles) -> None:
+    made = world.run(snapshots.register([entry("a.py")], LIMITS))
+    for wanted in (made.id, "f" * 64, "no-id"):
+        with pytest.raises(UnknownThing, match="snapshot"):
+            world.run(snapshots.sources(wanted, url_seconds=60))
+    files.put(SYSTEM, snapshots.zip_name(made.id), b"zip")
+    found = world.run(snapshots.sources(made.id, url_seconds=60))
+    assert (found.id, found.size) == (made.id, 3)
+    assert made.id in found.url
