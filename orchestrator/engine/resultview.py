@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.core import decision as decisions
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.result import LIVE_METRICS, Metric, StepResult, decode_metrics
 from orchestrator.core.states import ClaimState
 from orchestrator.engine import script_metrics
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import decode_result
+from orchestrator.engine.reading import decode_result, load_plan, read_info
+from orchestrator.engine.rows import RUNS, claim_key, read_claim
 from orchestrator.engine.script_metrics import OUTSIDE, WHOLE_RUN, Logged
 from orchestrator.engine.stepview import position_of
 from orchestrator.engine.view import look
 from orchestrator.files import SYSTEM, ReadPart
-from orchestrator.ports import Task
+from orchestrator.ports import Get, Task
 
 MOST_LIVE_METRICS = 8 * 1024 * 1024
 """Bytes that are read of what a running script has logged."""
@@ -35,19 +37,33 @@ def metrics_view(memory: ProcessMemory, run: str) -> Task[MetricsView]:
     What a script gave to its worker comes before what it gave to the service, and before what came from outside.
     """
     seen = yield from look(memory, run, claims=True)
-    given = yield from script_metrics.read(run)
+    given = {run: (yield from script_metrics.read(run))}
     steps: dict[str, tuple[Metric, ...]] = {}
     for position in range(seen.plan.size):
         step = seen.plan.step(position).id
         metrics: tuple[Metric, ...] = ()
         if position in seen.claims:
             claim, _ = seen.claims[position]
-            logged = yield from _logged(run, step, claim)
-            metrics = (*logged, *given.get((position, claim.owner), ()))
-        metrics = (*metrics, *given.get((position, OUTSIDE), ()))
+            metrics = yield from _logged(run, step, claim)
+            maker = (yield from _maker(memory, claim)) or (run, position, claim.owner)
+            if maker[0] not in given:
+                given[maker[0]] = yield from script_metrics.read(maker[0])
+            metrics = (*metrics, *given[maker[0]].get(maker[1:], ()))
+        metrics = (*metrics, *given[run].get((position, OUTSIDE), ()))
         if metrics:
             steps[step] = metrics
-    return MetricsView(steps=steps, run=tuple(given.get((WHOLE_RUN, OUTSIDE), ())))
+    return MetricsView(steps=steps, run=tuple(given[run].get((WHOLE_RUN, OUTSIDE), ())))
+
+
+def _maker(memory: ProcessMemory, claim: ClaimRow) -> Task[tuple[str, int, str] | None]:
+    """(run, position, owner) of the execution whose result the claim has taken; None: the claim's own."""
+    decision = decisions.decode(claim.decision) if claim.decision else None
+    info = (yield from read_info(memory, decision.from_run)) if decision and decision.from_run else None
+    if decision is None or info is None:
+        return None
+    position = position_of((yield from load_plan(memory, info.definition)), decision.from_step)
+    row = yield from Get(table=RUNS, pk=info.id, rk=claim_key(position))
+    return None if row is None else (info.id, position, read_claim(row).owner)
 
 
 def _logged(run: str, step: str, claim: ClaimRow) -> Task[tuple[Metric, ...]]:

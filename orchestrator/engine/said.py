@@ -14,7 +14,7 @@ import msgspec
 from orchestrator.core.errors import Conflict, TooLarge, Unavailable
 from orchestrator.core.names import shown
 from orchestrator.engine.rows import RUNS, VERSION, said_key
-from orchestrator.ports import Commit, Get, Insert, Merge, Pause, Props, Refused, Row, Task, Unanswered
+from orchestrator.ports import Commit, Get, Insert, Merge, Pause, Props, Query, Refused, Row, Task, Unanswered
 
 _TRIES = 20
 
@@ -37,10 +37,11 @@ def read(row: Row) -> Said:
     return _decode(str(row.props["said"]))
 
 
-def get(run: str, position: int, owner: str) -> Task[Said]:
-    """What this execution has said so far."""
-    row = yield from Get(table=RUNS, pk=run, rk=said_key(position, owner))
-    return NOTHING if row is None else read(row)
+def of_step(run: str, position: int) -> Task[dict[str, Said]]:
+    """What was said of a step: by owner."""
+    first = said_key(position, "")
+    rows = yield from Query(table=RUNS, pk=run, first=first, last=f"{first[:-1]}}}")
+    return {row.rk.rpartition("|")[2]: read(row) for row in rows}
 
 
 def say(

@@ -70,10 +70,9 @@ def step_view(memory: ProcessMemory, run: str, step: str) -> Task[StepView]:
     position = position_of(seen.plan, step)
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
     if row is not None:
-        claim = read_claim(row)
-        seen.claims[position] = (claim, row.age)
-        seen.said[position, claim.owner] = yield from said.get(run, position, claim.owner)
-    seen.said[position, OUTSIDE] = yield from said.get(run, position, OUTSIDE)
+        seen.claims[position] = (read_claim(row), row.age)
+    for owner, told in (yield from said.of_step(run, position)).items():
+        seen.said[position, owner] = told
     return (yield from _view(seen, position))
 
 

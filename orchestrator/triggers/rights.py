@@ -15,6 +15,8 @@ from orchestrator.triggers.routes import Route
 CATALOG: Final = frozenset(
     {
         "workspace",
+        "list_datastores",
+        "get_datastore",
         "list_files",
         "locate_files",
         "list_datasets",
@@ -60,6 +62,9 @@ def _admit_script(script: RunToken, route: Route, path: Mapping[str, str]) -> No
     if route.name in CATALOG or route.name in REGISTERING:
         return
     if route.name not in OWN_RUN:
-        raise Forbidden("A run token does not allow this. It is for what scripts of steps need: docs/in-a-step.md.")
+        raise Forbidden(
+            "A run token does not allow this: it reads the catalog, registers datasets and models, and labels its own "
+            "run (docs/in-a-step.md). Data leaves a step by its outputs."
+        )
     if path["run_id"] not in (script.run, script.step_run_id):
         raise Forbidden("A run token is for the run that it was made for, and for no other.", field="run_id")

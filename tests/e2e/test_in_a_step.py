@@ -101,6 +101,29 @@ print("tags", run.get_tags(), run.get_properties(), run.get_status())
 print("names", run.experiment.name, run.experiment.workspace.name, run.parent.id)
 """
 
+BY_HAND = """
+import json, os, urllib.request
+variables = os.environ
+place = "/".join(("subscriptions", variables["AZUREML_ARM_SUBSCRIPTION"], "resourceGroups",
+                  variables["AZUREML_ARM_RESOURCEGROUP"], "providers/Microsoft.MachineLearningServices/workspaces",
+                  variables["AZUREML_ARM_WORKSPACE_NAME"]))
+run = variables["AZUREML_RUN_ID"]
+def call(method, path, body=None):
+    headers = {"Authorization": "Bearer " + variables["AZUREML_RUN_TOKEN"], "Content-Type": "application/json"}
+    url = variables["AZUREML_SERVICE_ENDPOINT"] + "/" + path
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method, headers=headers)) as answer:
+        return json.loads(answer.read())
+value = {"metricId": "one", "createdUtc": "2026-01-31T12:00:00Z", "data": {"rmse": 0.5}}
+metric = {"name": "rmse", "columns": {"rmse": "double"}, "value": [value],
+          "properties": {"uxMetricType": "azureml.v1.scalar"}}
+for _ in range(2):
+    call("POST", f"metric/v2.0/{place}/runs/{run}/batch", {"values": [metric]})
+where = f"history/v1.0/{place}/experimentids/{variables['AZUREML_EXPERIMENT_ID']}/runs/{run}"
+print(call("PATCH", where, {"tags": {"quality": "good"}})["tags"], call("GET", where)["runType"])
+print(call("GET", f"history/v1.0/{place}/experiments/test/runs/{run}/metricsingest/wait"))
+"""
+
 STARTS_REAL = """
 import subprocess, sys
 from millstream import Run
@@ -182,6 +205,21 @@ def test_a_real_azureml_core_works_unmodified(service: Service) -> None:
         "table": {"a": [1, 2], "b": [0.5, 1.5]},
         "on parent": 5,
     }
+
+
+def test_the_routes_of_version_1_by_hand_and_a_step_that_is_reused(service: Service) -> None:
+    snapshot = service.upload({"step.py": BY_HAND})
+    first, second = (service.submit([script_step("a", snapshot)]) for _ in range(2))
+    assert [service.wait(run)["status"] for run in (first, second)] == ["Completed", "Completed"], service.log(
+        first, "a"
+    )
+    assert service.log(first, "a").splitlines() == ["{'quality': 'good'} azureml.StepRun", "{}"]
+    second = service.submit([script_step("a", snapshot)])
+    service.wait(second)
+    assert service.steps(second)["a"]["decision"]["action"] == "reuse"
+    for run in (first, second):
+        (metric,) = service.ask("GET", f"runs/{run}/metrics")["steps"]["a"]
+        assert (metric["name"], metric["value"]) == ("rmse", 0.5)
 
 
 def test_the_token_is_the_only_secret_and_ends_with_its_step(
