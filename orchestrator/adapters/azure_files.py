@@ -13,7 +13,6 @@ from azurerest import (
     BlobItem,
     BlobProperties,
     Busy,
-    Forbidden,
     Invalid,
     NotFound,
     StorageError,
@@ -137,9 +136,13 @@ class AzureFiles:
                 field="endpoint",
             ) from fault
         except StorageError as fault:
+            if isinstance(fault, Invalid) and not fault.status:
+                message = f"The datastore cannot be reached as it is described: {fault.message}."
+                raise InvalidRequest(message, field="auth") from fault
+            said = f"status {fault.status} {fault.code}" if fault.status else fault.message
             raise InvalidRequest(
-                f"The account {effect.datastore.account!r} refuses this {effect.datastore.auth}: status {fault.status} "
-                f"{fault.code}. Register with skip_validation if it need not list the container.",
+                f"The account {effect.datastore.account!r} refuses this {effect.datastore.auth}: {said}. Register with "
+                "skip_validation if it need not list the container.",
                 field="secret",
             ) from fault
 
@@ -198,7 +201,7 @@ def _headed(name: str, found: BlobProperties) -> FileItem:
 def _failure(fault: StorageError, place: Container) -> Exception:
     if isinstance(fault, Busy | Unreachable | Unanswered):
         return Unavailable("Storage did not answer in time. Try again in a moment.")
-    if not place.own and isinstance(fault, Forbidden):
+    if not place.own:
         return Conflict(
             f"The account {place.blobs.service.account.name!r} refuses what this datastore was registered with: status "
             f"{fault.status} {fault.code}. Register it again with overwrite=True.",
