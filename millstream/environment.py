@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,17 @@ class Environment:
         del workspace
         say(f"Environment {self.name}: recorded with the steps that use it; not kept by name.")
         return self
+
+    @staticmethod
+    def recorded(wishes: Mapping[str, Any]) -> Environment:
+        """What a step has recorded of its environment, by `wishes`; of a step without a record, that of the service."""
+        made = Environment(str(wishes.get("name") or "service"))
+        made.version = wishes.get("version")
+        made.docker.base_image = wishes.get("image") or made.docker.base_image
+        made.docker.base_dockerfile = wishes.get("dockerfile")
+        if conda := wishes.get("conda"):
+            made.python.conda_dependencies = CondaDependencies(_underlying_structure=conda)
+        return made
 
     def clone(self, new_name: str) -> Environment:
         """A copy of another name."""

@@ -18,7 +18,7 @@ from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
 from millstream.sources import only_one
 from millstream.step_run import PortDataReference, StepRun
 from millstream.views import NoticeView, NotifyView, RunView, StepView
-from orchestrator.core.definition import Definition, encode
+from orchestrator.core.definition import Definition, Step, encode
 from orchestrator.core.names import shown, suggestion
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ class PipelineRun(ServiceRun):
 
     def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
         return dict(self.api.label_run(self.id, tags, properties).tags)
+
+    def _step(self) -> Step:
+        return self.api.run_definition(self.id).steps[0]
 
     def get_snapshot_id(self) -> str:
         return only_one(step.snapshot for step in self.api.run_definition(self.id).steps)

@@ -15,12 +15,15 @@ from millstream.outputs import Stored
 from millstream.progress import Progress
 from millstream.run_context import NotAvailable, Run
 from millstream.transfer import Fetch, below, fetch_all
+from orchestrator.core.definition import Literal
 from orchestrator.core.names import shown, suggestion
 
 if TYPE_CHECKING:
     from millstream.api import Api
+    from millstream.environment import Environment
     from millstream.experiment import Experiment
     from millstream.model import Model
+    from orchestrator.core.definition import Step
 
 LOG_FILE = "user_logs/std_log.txt"
 FINISHED = {"Completed": "Finished"}
@@ -35,7 +38,6 @@ UNAVAILABLE = {
     "complete": "a run ends by itself",
     "fail": "cancel it instead",
     "start": "a run starts by itself",
-    "get_environment": "steps run in the environment of the service",
     "get_secret": "steps are given no secrets",
     "get_secrets": "steps are given no secrets",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
@@ -155,6 +157,23 @@ class ServiceRun(MetricLog, Run):
 
     def _owner_of(self, name: str) -> tuple[str, str, str]:
         """(pipeline run, step id, path in the step) of a file or folder of the run."""
+        raise NotImplementedError
+
+    def get_environment(self) -> Environment:
+        """The environment that was asked for, with its packages and variables; steps run in that of the service. Of a
+        pipeline run, that of its first step.
+        """
+        from millstream.environment import Environment
+
+        step = self._step()
+        made = Environment.recorded(step.settings.get("environment", {}))
+        made.environment_variables = {
+            name: value.value for name, value in step.environment.items() if isinstance(value, Literal)
+        }
+        return made
+
+    def _step(self) -> Step:
+        """The definition of the step, or of the first one."""
         raise NotImplementedError
 
     def get_snapshot_id(self) -> str:

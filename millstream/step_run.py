@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from millstream.datastore import Datastore
     from millstream.experiment import Experiment
     from millstream.pipeline_run import PipelineRun
+    from orchestrator.core.definition import Step
 
 
 UNAVAILABLE = {
@@ -101,10 +102,12 @@ class StepRun(ServiceRun):
     def _log_at(self) -> tuple[str, str]:
         return self.pipeline_run_id, self.step_id
 
-    def get_snapshot_id(self) -> str:
-        """The id of the source folder that the step ran from."""
+    def _step(self) -> Step:
         steps = self.api.run_definition(self.pipeline_run_id).steps
-        return next(step.snapshot or "" for step in steps if step.id == self.step_id)
+        return next(step for step in steps if step.id == self.step_id)
+
+    def get_snapshot_id(self) -> str:
+        return self._step().snapshot or ""
 
     def get_details(self) -> dict[str, Any]:
         """What is known of the step, under v1's names. Datasets among its inputs and outputs are Dataset objects."""

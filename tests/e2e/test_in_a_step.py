@@ -11,9 +11,10 @@ import pytest
 
 from tests.azureml_core import interpreter
 from tests.azurite import Azurite
+from tests.e2e.devhost.harness import eventually
 from tests.e2e.test_shim_data import PREPARE, SCRIPTS
 from tests.e2e.test_shim_drivers import CONFIG, run_driver
-from tests.service import RUN_TOKEN_KEY, TOKEN, Service, arguments, fetch, running_service, script_step
+from tests.service import QUICK, RUN_TOKEN_KEY, TOKEN, Service, arguments, fetch, running_service, script_step
 
 pytestmark = pytest.mark.azurite
 
@@ -101,7 +102,7 @@ print("tags", run.get_tags(), run.get_properties(), run.get_status())
 print("names", run.experiment.name, run.experiment.workspace.name, run.parent.id)
 """
 
-BY_HAND = """
+CALLS = """
 import json, os, urllib.request
 variables = os.environ
 place = "/".join(("subscriptions", variables["AZUREML_ARM_SUBSCRIPTION"], "resourceGroups",
@@ -114,14 +115,33 @@ def call(method, path, body=None):
     data = None if body is None else json.dumps(body).encode()
     with urllib.request.urlopen(urllib.request.Request(url, data=data, method=method, headers=headers)) as answer:
         return json.loads(answer.read())
-value = {"metricId": "one", "createdUtc": "2026-01-31T12:00:00Z", "data": {"rmse": 0.5}}
-metric = {"name": "rmse", "columns": {"rmse": "double"}, "value": [value],
-          "properties": {"uxMetricType": "azureml.v1.scalar"}}
-for _ in range(2):
-    call("POST", f"metric/v2.0/{place}/runs/{run}/batch", {"values": [metric]})
+def batch(name, value, id):
+    values = [{"metricId": id, "createdUtc": "2026-01-31T12:00:00Z", "data": {name: value}}]
+    metric = {"name": name, "columns": {name: "double"}, "value": values,
+              "properties": {"uxMetricType": "azureml.v1.scalar"}}
+    return call("POST", f"metric/v2.0/{place}/runs/{run}/batch", {"values": [metric]})
 where = f"history/v1.0/{place}/experimentids/{variables['AZUREML_EXPERIMENT_ID']}/runs/{run}"
+"""
+
+BY_HAND = (
+    CALLS
+    + """
+for _ in range(2):
+    batch("rmse", 0.5, "one")
 print(call("PATCH", where, {"tags": {"quality": "good"}})["tags"], call("GET", where)["runType"])
 print(call("GET", f"history/v1.0/{place}/experiments/test/runs/{run}/metricsingest/wait"))
+"""
+)
+
+TWICE = """
+import pathlib, sys, time
+sign = pathlib.Path(sys.argv[1])
+attempt = 2 if sign.exists() else 1
+batch("attempt", attempt, f"attempt-{attempt}")
+call("PATCH", where, {"tags": {"attempt": str(attempt)}})
+if attempt == 1:
+    sign.write_text(variables["AZUREML_RUN_TOKEN"] + "\\nready\\n")
+    time.sleep(600)
 """
 
 STARTS_REAL = """
@@ -220,6 +240,26 @@ def test_the_routes_of_version_1_by_hand_and_a_step_that_is_reused(service: Serv
     for run in (first, second):
         (metric,) = service.ask("GET", f"runs/{run}/metrics")["steps"]["a"]
         assert (metric["name"], metric["value"]) == ("rmse", 0.5)
+
+
+def test_what_an_attempt_has_logged_goes_with_it_when_its_host_is_killed(azurite: Azurite, tmp_path: Path) -> None:
+    sign = tmp_path / "attempts"
+    with running_service(azurite, tmp_path / "service", QUICK) as service:
+        snapshot = service.upload({"step.py": CALLS + TWICE})
+        run = service.submit([script_step("a", snapshot, arguments=arguments(str(sign)))])
+        eventually(lambda: sign.exists() and sign.read_text().count("\n") == 2, 30.0, lambda: service.log(run, "a"))
+        first, _ = sign.read_text().splitlines()
+        (metric,) = service.ask("GET", f"runs/{run}/metrics")["steps"]["a"]
+        assert metric["value"] == 1
+        assert service.call("GET", "workspace", token=first).status == 200
+        service.kill()
+        service.restart()
+        assert service.wait(run)["status"] == "Completed", service.log(run, "a")
+        assert service.steps(run)["a"]["attempt"] == 2
+        (metric,) = service.ask("GET", f"runs/{run}/metrics")["steps"]["a"]
+        assert metric["value"] == 2
+        assert service.steps(run)["a"]["tags"] == {"attempt": "2"}
+        assert service.call("GET", "workspace", token=first).status == 401
 
 
 def test_the_token_is_the_only_secret_and_ends_with_its_step(

@@ -80,13 +80,23 @@ from azureml.core import Dataset, Experiment, Workspace
 from azureml.pipeline.core import Pipeline
 from azureml.pipeline.steps import PythonScriptStep
 ws = Workspace.from_config()
-steps = [PythonScriptStep("nothing.py", name=name, source_directory="src", compute_target="function") for name in "ab"]
+from azureml.core import Environment
+from azureml.core.conda_dependencies import CondaDependencies
+from azureml.core.runconfig import RunConfiguration
+config = RunConfiguration()
+config.environment = Environment("training")
+config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["lightgbm"])
+config.environment.environment_variables = {"MODE": "fast"}
+steps = [PythonScriptStep("nothing.py", name=name, source_directory="src", compute_target="function", runconfig=config)
+         for name in "ab"]
 run = Experiment(ws, "sources").submit(Pipeline(ws, steps))
 run.wait_for_completion(show_output=False)
 path = run.restore_snapshot(path="restored")
 print(path == f"restored/{run.get_snapshot_id()}.zip", "nothing.py" in zipfile.ZipFile(path).namelist())
 (step,) = run.find_step_run("a")
 print(step.get_snapshot_id() == run.get_snapshot_id(), step.restore_snapshot(path="again") != path)
+made = step.get_environment()
+print(made.name, list(made.python.conda_dependencies.pip_packages), made.environment_variables)
 child = run.submit_child(Pipeline(ws, steps[:1]), tags={"kind": "child"})
 child.wait_for_completion(show_output=False)
 print(child.parent.id == run.id if child.parent else None, child.tags)
@@ -166,9 +176,10 @@ def test_details_name_the_datasets_that_were_read_and_written(service: Service, 
 
 def test_sources_come_back_and_runs_have_children(service: Service, project: Path) -> None:
     lines = run_driver(service, project, SOURCES).splitlines()
-    assert [line for line in lines if not line.startswith("Submitted")] == [
+    assert [line for line in lines if not line.startswith(("Submitted", "Note:"))] == [
         "True True",
         "True True",
+        "training ['lightgbm'] {'MODE': 'fast'}",
         "True {'kind': 'child'}",
         "True",
         "True",
