@@ -161,8 +161,6 @@ class PipelineEndpoint(Explained):
         known = self.workspace.api.versions(self.id)
         return [PipelineVersion(self.workspace, it.version, it.pipeline_id) for it in known]
 
-    get_all_versions = list_versions
-
     def list_pipelines(self, active_only: bool = True) -> builtins.list[PublishedPipeline]:
         """The pipelines of all versions, or those that are active."""
         found = [version.pipeline for version in self.list_versions()]

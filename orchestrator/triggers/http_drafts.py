@@ -9,11 +9,12 @@ from msgspec import Meta
 
 from orchestrator.catalog import drafts, pipelines, repeats
 from orchestrator.catalog.drafts import Draft
-from orchestrator.catalog.pipelines import Publication
+from orchestrator.catalog.pipelines import Pipeline, Publication
 from orchestrator.catalog.submissions import Submission
 from orchestrator.core.definition import Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.parameters import resolve_parameters
+from orchestrator.core.run import RunInfo
 from orchestrator.engine.reading import load_plan
 from orchestrator.engine.view import RunView
 from orchestrator.triggers.http_pipelines import PublishedBody, fields_of
@@ -283,36 +284,40 @@ def _original(service: Service, body: DraftRequest) -> tuple[Draft, Definition]:
         raise InvalidRequest("Give one of definition, pipeline_id, run_id and draft_id.", field="definition")
     empty = Draft(id=body.id, name="", experiment="", definition="", created_at=0.0)
     if body.definition is not None:
-        draft, definition = msgspec.structs.replace(empty, name=body.definition.name), body.definition
-    elif body.pipeline_id is not None:
-        pipeline = service.world.run(pipelines.get(body.pipeline_id))
-        draft = msgspec.structs.replace(
-            empty,
-            name=pipeline.name,
-            description=pipeline.description,
-            continue_on_step_failure=pipeline.continue_on_step_failure,
-            pipeline_id=pipeline.id,
-        )
-        definition = service.world.run(load_plan(service.memory, pipeline.definition)).definition
+        return msgspec.structs.replace(empty, name=body.definition.name), body.definition
+    if body.pipeline_id is not None:
+        draft = _of_pipeline(empty, service.world.run(pipelines.get(body.pipeline_id)))
     elif body.run_id is not None:
-        run = service.world.run(repeats.earlier(body.run_id))
-        draft = msgspec.structs.replace(
-            empty,
-            name=run.pipeline_name,
-            experiment=run.experiment,
-            description=run.description,
-            parameters=run.parameters,
-            continue_on_step_failure=run.keep_going,
-            tags=run.tags,
-            run_id=run.id,
-        )
-        definition = service.world.run(load_plan(service.memory, run.definition)).definition
+        draft = _of_run(empty, service.world.run(repeats.earlier(body.run_id)))
     else:
-        assert body.draft_id is not None
-        other = service.world.run(drafts.get(body.draft_id))
+        other = service.world.run(drafts.get(body.draft_id or ""))
         draft = msgspec.structs.replace(other, id=body.id, last_run_id="", pipeline_id="", run_id="", draft_id=other.id)
-        definition = _definition(service, other)
-    return draft, definition
+    return draft, _definition(service, draft)
+
+
+def _of_pipeline(empty: Draft, pipeline: Pipeline) -> Draft:
+    return msgspec.structs.replace(
+        empty,
+        name=pipeline.name,
+        description=pipeline.description,
+        definition=pipeline.definition,
+        continue_on_step_failure=pipeline.continue_on_step_failure,
+        pipeline_id=pipeline.id,
+    )
+
+
+def _of_run(empty: Draft, run: RunInfo) -> Draft:
+    return msgspec.structs.replace(
+        empty,
+        name=run.pipeline_name,
+        experiment=run.experiment,
+        description=run.description,
+        definition=run.definition,
+        parameters=run.parameters,
+        continue_on_step_failure=run.keep_going,
+        tags=run.tags,
+        run_id=run.id,
+    )
 
 
 def _values(definition: Definition, given: dict[str, Any]) -> tuple[dict[str, ParameterValue], tuple[Any, ...]]:

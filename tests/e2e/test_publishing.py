@@ -15,7 +15,11 @@ import requests
 
 from millstream import (
     Conflict,
+    DataPath,
+    DataPathComputeBinding,
     DataReference,
+    Dataset,
+    DatasetConsumptionConfig,
     Experiment,
     Pipeline,
     PipelineDraft,
@@ -304,6 +308,39 @@ def test_parameters_in_paths_settings_and_texts(workspace: Workspace, tmp_path: 
         refused = post(**values)
         assert refused.status_code == 400, refused.text
         assert refused.json()["error"]["field"] == f"ParameterAssignments.{field}"
+
+
+def test_data_is_given_to_a_published_pipeline_by_rest(workspace: Workspace, tmp_path: Path) -> None:
+    store = workspace.get_default_datastore()
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+        store.upload_files([tmp_path / name], target_path="given", overwrite=True, show_progress=False)
+    first, second = (Dataset.File.from_files((store, f"given/{name}")) for name in ("one", "two"))
+    second.register(workspace, "given-by-rest")
+    place = (PipelineParameter("place", DataPath(store, "given/one")), DataPathComputeBinding("download"))
+    rows = DatasetConsumptionConfig("rows", PipelineParameter("rows", first)).as_mount()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("import sys; print(*[open(path).read() for path in sys.argv[1:]])")
+    step = PythonScriptStep(
+        "main.py", name="main", source_directory=tmp_path / "src", arguments=[place, rows], inputs=[place, rows]
+    )
+    published = Pipeline(workspace, [step]).publish(name="data by rest")
+    header = workspace.authentication.get_authentication_header()
+
+    def post(**more: Any) -> requests.Response:
+        return requests.post(published.endpoint, headers=header, json={"ExperimentName": "e", **more}, timeout=60)
+
+    two = {"DataStoreName": store.name, "RelativePath": "given/two"}
+    saved = {"SavedDataSetReference": {"Id": second.id}}
+    named = {"DataSetReference": {"Name": "given-by-rest", "Version": "1"}}
+    assert printed(workspace, post().json()["Id"]) == "one one"
+    assert printed(workspace, post(DataPathAssignments={"place": two}).json()["Id"]) == "two one"
+    for reference in (saved, named):
+        entity = post(DataSetDefinitionValueAssignments={"rows": reference}).json()
+        assert entity["DataSetDefinitionValueAssignments"] == {"rows": saved}
+        assert printed(workspace, entity["Id"]) == "one two"
+    refused = post(DataPathAssignments={"place": {**two, "DataStoreName": "nobody"}})
+    assert (refused.status_code, refused.json()["Error"]["Target"]) == (400, "DataPathAssignments.place")
 
 
 DRIVER = """

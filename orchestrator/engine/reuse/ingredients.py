@@ -13,6 +13,7 @@ from orchestrator.core.fingerprint import Content, Ingredients, committed_conten
 from orchestrator.core.job import InputData
 from orchestrator.core.patterns import fits, is_pattern
 from orchestrator.core.plan import Plan
+from orchestrator.core.resolving import resolve_step
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.identify import Identify
@@ -72,7 +73,7 @@ def gather(
             return Gathered(
                 inputs=inputs, work=None, untold=Reason(code="unknown", text=f"input {port}: {content.unknown}")
             )
-    code = yield from _code(memory, step)
+    code = yield from _code(memory, resolve_step(step, info.parameters))
     ingredients = ingredients_of(
         step,
         parameters=info.parameters,
@@ -117,7 +118,7 @@ def _content(data: InputData) -> Content:
 
 
 def _code(memory: ProcessMemory, step: Step) -> Task[str]:
-    """The name of the source files that count. Raises Broken when the list of them is gone."""
+    """The name of the source files that count; the step is resolved. Raises Broken when the list of them is gone."""
     if step.snapshot is None or not step.source_files:
         return step.snapshot or ""
     manifest = yield from load_manifest(memory, step.snapshot)

@@ -270,6 +270,17 @@ def test_a_step_may_name_the_files_that_count(
     assert decision(play(runner, replace(world, files=change(world.files)), "run2")["train"]).action is action
 
 
+@pytest.mark.parametrize(("file", "action"), [("train.py", Action.RUN), ("util.py", Action.REUSE)])
+def test_a_script_that_a_parameter_names_counts_too(file: str, action: Action) -> None:
+    settings = {"script": {"kind": "parameter", "name": "script"}}
+    world = World().train_with(source_files=("lib",), settings=settings)
+    world = replace(world, parameters={**world.parameters, "script": "train.py"})
+    runner = Runner()
+    play(runner, world, "run1")
+    changed = replace(world, files=world.files | {file: "f" * 64})
+    assert decision(play(runner, changed, "run2")["train"]).action is action
+
+
 def test_the_first_time_is_called_so() -> None:
     first = play(Runner(), World(), "run1")
     assert [it.text for it in decision(first["train"]).reasons] == ["it has not run before in this experiment"]
