@@ -22,7 +22,7 @@ from orchestrator.core import changelist
 from orchestrator.core.changelist import ChangedBlob, ChangeList
 from orchestrator.core.datachange import BATCH, batch_due, due_in
 from orchestrator.core.definition import DataPathValue
-from orchestrator.core.errors import Broken
+from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.ports import ReadBlob, Send, Task, WriteBlob
 
 CHANGES: Final = "millstream.changes"
@@ -31,6 +31,7 @@ MOST_IN_BATCH: Final = 10_000
 MOST_AT_ONCE: Final = 100
 STALE_SECONDS: Final = 30.0
 """A single change that waits so long was left behind by a process that died."""
+_TRIES: Final = 5
 _NAMESPACE: Final = uuid.UUID("7b1f8a7e-0d55-5e3c-9d0a-6368616e6765")
 
 
@@ -54,14 +55,10 @@ def start_left_over(submitter: Submitter, watch: Watch) -> Task[None]:
 
     A batch that is being closed, of a time when there were batches, comes first: its changes have their run.
     """
-    waiting = yield from rows.waiting(watch.id, MOST_AT_ONCE)
-    if not waiting:
+    if not (yield from rows.waiting(watch.id, 1)):
         return
-    batch = yield from rows.batch(watch.id)
-    if batch.changes:
-        yield from _finish(submitter, watch, batch)
-        waiting = yield from rows.waiting(watch.id, MOST_AT_ONCE)
-    for one in waiting:
+    yield from _free(submitter, watch)
+    for one in (yield from rows.waiting(watch.id, MOST_AT_ONCE)):
         if one.age >= STALE_SECONDS:
             yield from start_one(submitter, watch, one.blob)
 
@@ -81,10 +78,7 @@ def close_batch(submitter: Submitter, watch: Watch, queue: str | None) -> Task[N
 
     Raises Unavailable: what was begun is gone on with by whoever looks next.
     """
-    batch = yield from rows.batch(watch.id)
-    if batch.changes:
-        yield from _finish(submitter, watch, batch)
-        batch = yield from rows.batch(watch.id)
+    batch = yield from _free(submitter, watch)
     waiting = yield from rows.waiting(watch.id, MOST_IN_BATCH)
     if not waiting:
         return
@@ -102,6 +96,16 @@ def close_batch(submitter: Submitter, watch: Watch, queue: str | None) -> Task[N
         left = yield from rows.waiting(watch.id, 1)
         if left:
             yield from _remind(watch, due_in(watch.change, since_first=left[0].age, since_last=left[0].age), queue)
+
+
+def _free(submitter: Submitter, watch: Watch) -> Task[Batch]:
+    """The row of the batch when no batch is being closed: those that are, are closed. What waits then is in none."""
+    for _ in range(_TRIES):
+        batch = yield from rows.batch(watch.id)
+        if not batch.changes:
+            return batch
+        yield from _finish(submitter, watch, batch)
+    raise Unavailable("Others close batches of this schedule faster than they can be followed.")
 
 
 def _finish(submitter: Submitter, watch: Watch, batch: Batch) -> Task[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,6 +25,7 @@ SETTINGS = {
     **QUICK,
     "MILLSTREAM_DATASTORES": json.dumps({STORE: CONTAINER}),
     "DEVHOST_BLOB_SCAN_SECONDS": "0.3",
+    "DEVHOST_BREAK_DEAD_LOCKS": "1",
 }
 SCRIPT = """
 import json, os, sys
@@ -175,3 +178,23 @@ def test_a_schedule_that_is_disabled_starts_nothing(polling: Watched) -> None:
     service.ask("PATCH", f"schedules/{made}", {"status": "Active"})
     blobs.put(CONTAINER, "off/b.csv", b"y")
     assert wait_runs(service, made, 1) == ["off/b.csv 1 y\nmillstream/changes/1 reactive off 1\n"]
+
+
+def test_a_host_that_is_killed_again_and_again_starts_one_run_a_blob(polling: Watched) -> None:
+    service, blobs, _ = polling
+    made = schedule(service, path="killed", polling_interval=1)
+    chance = random.Random(11)
+    for number in range(12):
+        blobs.put(CONTAINER, f"killed/{number:02}.csv", b"x")
+        if number % 4 == 3:
+            time.sleep(chance.uniform(0.0, 0.6))  # somewhere between the notice and the run
+            service.kill()
+            service.restart()
+
+    def all_there() -> bool:
+        service.host.admin("POST", "/admin/functions/sweep_changes", json.dumps({"input": ""}).encode())
+        return len(runs(service, made)) >= 12
+
+    eventually(all_there, 90, service.host.log)
+    logs = wait_runs(service, made, 12)
+    assert logs == [f"killed/{n:02}.csv 1 x\nmillstream/changes/1 reactive killed 1\n" for n in range(12)]

@@ -24,8 +24,8 @@ from orchestrator.core.definition import DataPathValue, Definition, Input, Param
 from orchestrator.core.run import RunInfo
 from orchestrator.core.schedule import Schedule, ScheduleStatus
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.files import SYSTEM, FileSize
-from orchestrator.ports import Commit, Effect, Unanswered
+from orchestrator.files import SYSTEM, FileHead, FileSize
+from orchestrator.ports import Acquire, Commit, Effect, Release, Unanswered
 
 STORE, CONTAINER = "raw", "rawdata"
 DATASTORES = {"workspaceblobstore": "workspaceblobstore", STORE: CONTAINER}
@@ -63,8 +63,8 @@ class FaultyWorld(MemoryWorld):
         self.fault: Fault = lambda _, perform: perform()
 
     def perform(self, effect: Effect[Any]) -> Any:
-        """Carry out one effect of a task that a test drives by hand."""
-        return self._interpret(effect, set())
+        """Carry out one effect of a task that a test drives by hand, as if it had a process to itself."""
+        return None if isinstance(effect, Acquire | Release) else self._interpret(effect, set())
 
     def _interpret(self, effect: Effect[Any], held: set[str]) -> Any:
         self.count += 1
@@ -111,6 +111,7 @@ class Watching:
         self.account = MemoryAccount(server_now=self.clock.now)
         self.files = MemoryFiles(self.account)
         self.files.put(SYSTEM, f"snapshots/{SNAPSHOT}.zip", b"zip")
+        self.schedules: list[str] = []
         self.restart()
         pipeline, _ = self.world.run(pipelines.publish(Publication(definition=PIPELINE)))
         self.pipeline = pipeline.id
@@ -127,6 +128,7 @@ class Watching:
         given: dict[str, Any] = {"datastore": STORE, "path": "in", "data_path_parameter_name": "where", **change}
         wish = Wish(name="reactive", experiment="e", pipeline_id=self.pipeline, data_change=DataChange(**given))
         stored, _, _ = self.world.run(schedules.create(self.memory, wish, datastores=DATASTORES))
+        self.schedules.append(stored.schedule.id)
         self.world.run(self.intake.arm(stored))
         return stored.schedule
 
@@ -147,6 +149,11 @@ class Watching:
 
     def exists(self, name: str) -> bool:
         return self.world.run(iter(FileSize(container=CONTAINER, name=name))) is not None
+
+    def etag(self, name: str) -> str:
+        found = self.world.run(iter(FileHead(container=CONTAINER, name=name)))
+        assert found is not None
+        return found.etag
 
     def event(self, name: str) -> int:
         return self.world.run(self.intake.notice(CONTAINER, name))
