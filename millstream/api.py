@@ -218,6 +218,10 @@ class Api:
         """`wish` must hold a run_id, which makes this repeatable."""
         return self._send("POST", "runs", wish, views.RunView)
 
+    def plan_run(self, wish: Mapping[str, Any]) -> views.RunPlan:
+        """What `start_run` would lead to."""
+        return self._send("POST", "runs/plan", wish, views.RunPlan)
+
     def runs(self, **filters: Query) -> Iterator[views.RunLine]:
         """Newest first. Filters: those of the route's query; `tag` and `property` are lists of NAME or NAME=VALUE."""
         for page in self._pages("runs", views.RunPage, filters):

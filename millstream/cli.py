@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from millstream import cli_endpoints, cli_pipelines, cli_runs, cli_schedules, cli_webhooks, driver
+from millstream import cli_endpoints, cli_pipelines, cli_runs, cli_schedules, cli_webhooks, driver, submission
 from millstream.config import adopt
 from millstream.errors import MillstreamError, RunFailed
 from millstream.workspace import Workspace
@@ -53,11 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     cli_schedules.add(commands.add_parser("schedules", help="list, show, enable, disable and backfill schedules"))
     cli_webhooks.add(commands.add_parser("webhooks", help="who is told of the end of runs"))
     _add_driver(commands.add_parser("run", help="run a script that is written for the Azure ML SDK v1, unmodified"))
+    _add_driver(commands.add_parser("plan", help="the same up to its first submission: say what would run, and why"))
     return parser
+
+
+def plan_driver(workspace: Workspace, options: argparse.Namespace) -> int:
+    submission.only_plan()
+    return run_driver(workspace, options)
 
 
 def _add_driver(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="also where a real azureml-core is installed")
     parser.add_argument("driver", metavar="DRIVER", help="the script")
     parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="its arguments")
-    parser.set_defaults(command=run_driver)
+    parser.set_defaults(command=plan_driver if parser.prog.endswith(" plan") else run_driver)

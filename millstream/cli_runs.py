@@ -13,6 +13,7 @@ from millstream.console import duration, say, styled
 from millstream.errors import UnknownThing
 from millstream.pipeline_run import PipelineRun
 from millstream.tables import coloured, moment, table
+from millstream.views import StepView
 from millstream.workspace import Workspace
 
 
@@ -57,17 +58,24 @@ def show_run(workspace: Workspace, options: argparse.Namespace) -> int:
         if fact:
             say(f"{name:<11} {fact}")
     say()
-    rows = [("STEP", "NAME", "STATUS", "ATTEMPT", "TOOK")]
+    rows = [("STEP", "NAME", "STATUS", "ATTEMPT", "TOOK", "WHY")]
     steps = workspace.api.steps(options.run)
     for step in steps:
         took = duration(step.ended_at - step.started_at) if step.ended_at and step.started_at else ""
-        rows.append((step.id, step.name, step.status, str(step.attempt or ""), took))
+        rows.append((step.id, step.name, step.status, str(step.attempt or ""), took, _why(step)))
     table(rows)
     for step in steps:
         if step.error is not None:
             say(f"\n{styled(step.name, 'bold')}: {step.error.message} ({step.error.code})")
             say(step.error.log_tail.rstrip())
     return 0
+
+
+def _why(step: StepView) -> str:
+    """Why a step ran, or whose outputs it has."""
+    if step.decision is None:
+        return ""
+    return f"{'reused' if step.taken else 'ran'}: {step.decision.text}"
 
 
 def cancel_run(workspace: Workspace, options: argparse.Namespace) -> int:

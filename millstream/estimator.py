@@ -105,11 +105,12 @@ class Estimator:
         return [item for name, value in pairs for item in ([name] if value in ("", None) else [name, value])]
 
     def as_step(self) -> PythonScriptStep:
-        """The step that does the same."""
+        """The step that does the same. It always runs, as in version 1: only pipelines reuse."""
         from millstream.steps import PythonScriptStep
 
         return PythonScriptStep(
             script_name=self.entry_script,
+            allow_reuse=False,
             arguments=self.arguments,
             inputs=self.inputs,
             runconfig=self.run_config,

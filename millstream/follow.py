@@ -178,7 +178,7 @@ class Narrator:
         """Say a step's new status. That it waits is not worth a line, unless it does so after a failure."""
         if step.status in ("NotStarted", "Queued") and step.error is None:
             return
-        text = "Waiting for another try" if step.status == "Queued" else step.status
+        text = "Waiting for another try" if step.status == "Queued" else _taken(step) or step.status
         if step.ended and step.started_at and step.ended_at and not step.taken:
             text += f" after {duration(step.ended_at - step.started_at)}"
         text += self._why(step)
@@ -193,7 +193,7 @@ class Narrator:
         if decision is None or step.id in self._explained or decision.reasons[0].code == "first":
             return ""
         self._explained.add(step.id)
-        return f", {decision.text}" if decision.taken else f", since {decision.text}"
+        return "" if decision.taken else f", since {decision.text}"
 
 
 def follow_run(
@@ -274,6 +274,14 @@ def _failures(steps: tuple[StepView, ...]) -> list[StepFailure]:
         for step in failed
         if step.error is not None
     ]
+
+
+def _taken(step: StepView) -> str:
+    """Of a step that was not executed, whose outputs it has."""
+    if step.decision is None or not step.taken:
+        return ""
+    how = "Reused" if step.decision.action == "reuse" else "Kept"
+    return f"{how} from run {step.decision.from_run}"
 
 
 def _last_of_overwritten(line: str) -> str:

@@ -15,6 +15,7 @@ from millstream.datastore import Datastore
 from millstream.explained import Explained
 from millstream.graph import Graph, build
 from millstream.published import PublishedPipeline, say_published
+from millstream.views import RunPlan
 from millstream.workspace import Workspace
 from orchestrator.core.definition import Definition
 
@@ -98,18 +99,12 @@ class Pipeline(Explained):
         from millstream.experiment import Experiment
         from millstream.pipeline_run import PipelineRun
 
-        draft = self._draft if self._named else replace(self._draft, name=experiment_name)
-        compiled = submission.compile_draft(draft, self.workspace)
         given = pipeline_parameters if pipeline_parameters is not None else kwargs.get("pipeline_params")
-        values = submission.given_parameters(compiled.definition, given)
-        submission.upload_sources(compiled, self.workspace)
-        submission.save_given(self.workspace, given)
         properties = dict(kwargs.get("properties") or {})
         if parent_run_id:
             properties[submission.PARENT_RUN] = parent_run_id
         wish = {
-            "definition": compiled.definition,
-            "parameters": values,
+            **self._handed_over(experiment_name, given),
             "tags": submission.texts(kwargs.get("tags")),
             "properties": submission.texts(properties),
             "parent_run": parent_run_id or "",
@@ -120,6 +115,31 @@ class Pipeline(Explained):
         }
         view = submission.start(self.workspace, experiment_name, wish)
         return PipelineRun(Experiment(self.workspace, view.experiment), view.id)
+
+    def plan(
+        self,
+        experiment_name: str,
+        pipeline_parameters: Mapping[str, Any] | None = None,
+        regenerate_outputs: bool | Iterable[str] = False,
+    ) -> RunPlan:
+        """What `submit` would do now: which steps would run, and why, and which would be reused. Starts nothing.
+
+        The sources are uploaded, as they are for a run. Print the answer, or look at its `steps`.
+        """
+        wish = {
+            **self._handed_over(experiment_name, pipeline_parameters),
+            "regenerate": submission.regenerated(regenerate_outputs),
+        }
+        return submission.plan(self.workspace, experiment_name, wish)
+
+    def _handed_over(self, experiment: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The definition and the parameters for a run, all that they refer to uploaded."""
+        draft = self._draft if self._named else replace(self._draft, name=experiment)
+        compiled = submission.compile_draft(draft, self.workspace)
+        values = submission.given_parameters(compiled.definition, parameters)
+        submission.upload_sources(compiled, self.workspace)
+        submission.save_given(self.workspace, parameters)
+        return {"definition": compiled.definition, "parameters": values}
 
     def publish(
         self,

@@ -68,11 +68,12 @@ class ScriptRunConfig:
         return self.run_config.target or LOCAL
 
     def as_step(self) -> PythonScriptStep:
-        """The step that does the same."""
+        """The step that does the same. It always runs, as in version 1: only pipelines reuse."""
         from millstream.steps import PythonScriptStep
 
         return PythonScriptStep(
             script_name=str(self.script),
+            allow_reuse=False,
             arguments=self.arguments,
             runconfig=self.run_config,
             source_directory=self.source_directory,

@@ -5,6 +5,7 @@ Nothing is uploaded before all checks have passed. A run has an id before it is 
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from millstream.graph import Graph
 from millstream.output_config import OutputDatasetConfig
 from millstream.parameter import value_of
 from millstream.snapshot import Snapshot
-from millstream.views import RunView
+from millstream.views import RunPlan, RunView
 from millstream.workspace import Workspace
 from orchestrator.core.definition import Definition, Parameter, ParameterValue
 from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
@@ -133,9 +134,35 @@ def start(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> Run
     """Start a run and say so, in the words that v1 uses."""
     EXPERIMENT.check(experiment, "experiment_name")
     sent = {"experiment_name": experiment, "run_id": str(uuid.uuid4()), "source": SOURCE, **wish}
+    if planning():
+        say_plan(workspace.api.plan_run(sent))
+        raise SystemExit(0)
     view = workspace.api.start_run(sent)
     say_submitted(view)
     return view
+
+
+def plan(workspace: Workspace, experiment: str, wish: Mapping[str, Any]) -> RunPlan:
+    """What the run that is wished for would do."""
+    EXPERIMENT.check(experiment, "experiment_name")
+    return workspace.api.plan_run({"experiment_name": experiment, "source": SOURCE, **wish})
+
+
+def say_plan(found: RunPlan) -> None:
+    say_warnings(found.warnings)
+    say(str(found))
+
+
+def planning() -> bool:
+    """Whether this process shows what its first submission would do, and ends there: `millstream plan` says so."""
+    return _PLANNING.is_set()
+
+
+def only_plan() -> None:
+    _PLANNING.set()
+
+
+_PLANNING = threading.Event()
 
 
 def say_submitted(view: RunView) -> None:

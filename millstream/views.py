@@ -268,6 +268,26 @@ class StepView(View, frozen=True, kw_only=True):
         return self.status in ("Completed", "Failed", "Skipped", "Canceled")
 
 
+class PlannedStep(View, frozen=True, kw_only=True):
+    id: str
+    name: str
+    decision: DecisionView
+
+
+class RunPlan(View, frozen=True, kw_only=True):
+    """What a run would do, step by step, were it started now. Printed, it is a table."""
+
+    steps: tuple[PlannedStep, ...]
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        width = max((len(step.name) for step in self.steps), default=0)
+        words = {"reuse": "reused", "keep": "kept", "run": "runs", "undecided": "perhaps"}
+        return "\n".join(
+            f"{step.name:<{width}}  {words[step.decision.action]:<8} {step.decision.text}" for step in self.steps
+        )
+
+
 class StepList(View, frozen=True, kw_only=True):
     steps: tuple[StepView, ...]
 

@@ -148,7 +148,10 @@ def step_info(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Pat
             "step_id": job.step.id,
             "step_name": job.step.name,
             "attempt": job.attempt,
-            "parameters": job.parameters,
+            # Those that the step refers to: what it does not name must not change what it does.
+            "parameters": {
+                name: job.parameters[name] for name in sorted(parameters_used(job.step)) if name in job.parameters
+            },
             "inputs": {name: str(brought.value) for name, brought in inputs.items()},
             "outputs": {name: str(path) for name, path in outputs.items()},
             "links": [port.name for port in job.step.outputs if port.mode == LINK],
@@ -156,6 +159,11 @@ def step_info(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Pat
             "tags": {},
         }
     )
+
+
+def _used(job: Job) -> dict[str, ParameterValue]:
+    """The parameters that the step refers to: what it does not name must not change what it does."""
+    return {name: job.parameters[name] for name in sorted(parameters_used(job.step)) if name in job.parameters}
 
 
 def _parameters(job: Job) -> dict[str, str]:

@@ -15,6 +15,7 @@ from orchestrator.catalog import computes, experiments, registered_datastores, r
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
+from orchestrator.core.decision import Decision
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
 from orchestrator.core.fitting import check_fit
@@ -26,6 +27,7 @@ from orchestrator.core.run import RunInfo
 from orchestrator.core.webhook import Notify, check_url, same_url_once
 from orchestrator.engine.memory import ProcessMemory, Recent
 from orchestrator.engine.reading import load_plan, read_info
+from orchestrator.engine.reuse.forecast import forecast
 from orchestrator.engine.reuse.ingredients import ALL
 from orchestrator.engine.start import start
 from orchestrator.engine.tags import check_size
@@ -94,6 +96,15 @@ class Accepted:
     warnings: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """`decisions` on the steps of `plan`, by position."""
+
+    plan: Plan
+    decisions: tuple[Decision, ...]
+    warnings: tuple[Problem, ...]
+
+
 class Submitter:
     """One per process: the rules of this installation, and what the process has seen of the catalog."""
 
@@ -126,6 +137,27 @@ class Submitter:
 
     def submit(self, wish: Submission) -> Task[Accepted]:
         """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""
+        prepared = yield from self._prepare(wish)
+        draft = prepared.draft
+        started = yield from start(self._memory, prepared.info, draft.plan, draft.document)
+        # After the start, so that a refused one leaves no trace, and before the answer: one without it is repeated.
+        yield from experiments.remember(self._experiments, wish.experiment)
+        return Accepted(
+            created=started.created,
+            info=started.info,
+            plan=draft.plan,
+            messages=started.messages,
+            warnings=prepared.warnings,
+        )
+
+    def forecast(self, wish: Submission) -> Task[Forecast]:
+        """What the run that is wished for would do, were it started now. Raises as `submit` does; starts nothing."""
+        prepared = yield from self._prepare(wish)
+        found = yield from forecast(self._memory, prepared.draft.plan, prepared.info)
+        return Forecast(plan=prepared.draft.plan, decisions=found, warnings=prepared.warnings)
+
+    def _prepare(self, wish: Submission) -> Task[_Prepared]:
+        """Check everything. Writes nothing that would be seen."""
         EXPERIMENT.check(wish.experiment, "experiment_name")
         if sum(given is not None for given in (wish.definition, wish.pipeline_id, wish.endpoint_id, wish.earlier)) != 1:
             raise InvalidRequest("Give one of definition, pipeline_id and endpoint_id.", field="definition")
@@ -164,16 +196,7 @@ class Submitter:
         if wish.earlier is not None and wish.keep_finished:
             yield from repeats.check_rerun(self._memory, wish.earlier, info)
         check_size(info, self._assignment_bytes, "parameters")
-        started = yield from start(self._memory, info, draft.plan, draft.document)
-        # After the start, so that a refused one leaves no trace, and before the answer: one without it is repeated.
-        yield from experiments.remember(self._experiments, wish.experiment)
-        return Accepted(
-            created=started.created,
-            info=started.info,
-            plan=draft.plan,
-            messages=started.messages,
-            warnings=(*draft.warnings, *unknown),
-        )
+        return _Prepared(info=info, draft=draft, warnings=(*draft.warnings, *unknown))
 
     def resume(self, run_id: str) -> Task[Accepted | None]:
         """Complete the start of a run that is there, as it was asked for; None if there is none. Safe to repeat."""
@@ -240,6 +263,13 @@ class _Draft:
     document: bytes | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    info: RunInfo
+    draft: _Draft
+    warnings: tuple[Problem, ...]
 
 
 def _forced(plan: Plan, names: tuple[str, ...]) -> tuple[str, ...]:

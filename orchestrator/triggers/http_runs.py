@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from orchestrator.catalog.submissions import Submission
+from orchestrator.core.decision import Decision
 from orchestrator.core.definition import Definition
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.head import Head
@@ -71,6 +72,21 @@ class StartRequest(Strict, frozen=True, kw_only=True):
     notify: Annotated[tuple[NotifyRequest, ...], Meta(max_length=MOST_A_RUN)] = ()
 
 
+class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """`decision.action`: "run", "reuse", "keep", or "undecided"."""
+
+    id: str
+    name: str
+    decision: Decision
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps in the order of the definition."""
+
+    steps: tuple[PlannedStep, ...]
+    warnings: tuple[str, ...]
+
+
 class TagsRequest(Strict, frozen=True, kw_only=True):
     """Tags to set; null removes one. Properties to add, which cannot be changed afterwards. Others stay as they are."""
 
@@ -124,7 +140,34 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
     Answered (202) as soon as the run is safely in storage. Sent again with the same `run_id` or Idempotency-Key it
     answers with the same run (200), or 409 if it asks for something else.
     """
-    wish = Submission(
+    return started(service, _wish(asked, body))
+
+
+@route(
+    "POST",
+    "runs/plan",
+    summary="Plan a run",
+    role=Role.SUBMITTER,
+    answers={200: RunPlan},
+    errors=(404, 409, 413),
+    example={"experiment_name": "diabetes", "pipeline_id": PIPELINE_ID, "parameters": {"reg_rate": 0.05}},
+    large=True,
+)
+def plan_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
+    """What a run would do if it were started now: which steps would run, and why, and which would be reused.
+
+    Takes what `POST /api/runs` takes, and starts nothing. What is left undecided depends on what other steps make.
+    """
+    found = service.world.run(service.submitter.forecast(_wish(asked, body)))
+    steps = tuple(
+        PlannedStep(id=step.id, name=step.name, decision=decision)
+        for step, decision in zip(found.plan.definition.steps, found.decisions, strict=True)
+    )
+    return Reply(body=RunPlan(steps=steps, warnings=texts(found.warnings)))
+
+
+def _wish(asked: Asked, body: StartRequest) -> Submission:
+    return Submission(
         experiment=body.experiment_name,
         definition=body.definition,
         pipeline_id=body.pipeline_id,
@@ -142,7 +185,6 @@ def start_run(service: Service, asked: Asked, body: StartRequest) -> Reply:
         regenerate=_regenerate(body.regenerate),
         notify=named(body.notify),
     )
-    return started(service, wish)
 
 
 def named(notify: tuple[NotifyRequest, ...]) -> tuple[Notify, ...]:
@@ -266,4 +308,4 @@ def cancel_run(service: Service, asked: Asked) -> Reply:
     return Reply(body=service.world.run(run_view(service.memory, run_id)))
 
 
-ROUTES = (start_run, get_runs, get_run, get_run_definition, patch_run, cancel_run)
+ROUTES = (start_run, plan_run, get_runs, get_run, get_run_definition, patch_run, cancel_run)
