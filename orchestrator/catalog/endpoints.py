@@ -130,26 +130,36 @@ def change(wanted: str, changes: Changes) -> Task[Endpoint]:
         raise InvalidRequest(message, field="status")
     if changes.name is not None:
         ENDPOINT.check(changes.name, "name")
-        there = yield from find_by_name(changes.name)
-        if there is not None and there.id != wanted.lower():
-            raise Conflict(f"The name {shown(changes.name)} is taken by the endpoint {there.id}.", field="name")
     _check_length(changes.description or "")
+    for attempt in range(MOST_TRIES):
+        if attempt:
+            yield from Pause(at_most=0.05 * attempt)
+        # Each time: somebody may have taken the name since, which is another refusal than that of a changed record.
+        there = None if changes.name is None else (yield from find_by_name(changes.name))
+        if there is not None and there.id != wanted.lower():
+            raise Conflict(f"The name {shown(there.name)} is taken by the endpoint {there.id}.", field="name")
+        changed = yield from _RECORDS.try_change(wanted, _altered(changes), "endpoint_id", _renamed)
+        if changed is not None:
+            return changed
+    raise _RECORDS.too_often(wanted)
 
+
+def _altered(changes: Changes) -> Callable[[Endpoint], Endpoint]:
     def altered(there: Endpoint) -> Endpoint:
-        given = {
-            name: value for name in ("name", "description", "status") if (value := getattr(changes, name)) is not None
-        }
+        names = ("name", "description", "status")
+        given = {name: value for name in names if (value := getattr(changes, name)) is not None}
         if changes.default_version is not None:
             given["default_version"] = _number(there, changes.default_version, "default_version")
         return msgspec.structs.replace(there, **given)
 
-    def renamed(before: Endpoint, after: Endpoint) -> tuple[Write, ...]:
-        if before.name == after.name:
-            return ()
-        taken = Insert(rk=_name_key(after.name), props={"v": VERSION, "id": after.id})
-        return taken, Delete(rk=_name_key(before.name))
+    return altered
 
-    return (yield from _RECORDS.change(wanted, altered, "endpoint_id", renamed))
+
+def _renamed(before: Endpoint, after: Endpoint) -> tuple[Write, ...]:
+    if before.name == after.name:
+        return ()
+    taken = Insert(rk=_name_key(after.name), props={"v": VERSION, "id": after.id})
+    return taken, Delete(rk=_name_key(before.name))
 
 
 def add(wanted: str, pipeline_id: str, *, default: bool) -> Task[tuple[Endpoint, Version, bool]]:

@@ -158,6 +158,21 @@ class TestChange:
             world.run(endpoints.change(made.id, Changes(name="other")))
         assert caught.value.field == "name"
 
+    def test_a_name_that_is_taken_at_the_same_moment(self, world: MemoryWorld) -> None:
+        made, commit, left = publish(world), world.account.tables.commit, [True]
+
+        def overtaken(effect: Commit) -> Any:
+            if left:
+                left.clear()
+                publish(MemoryWorld(world.account), "wanted by two")
+            return commit(effect)
+
+        world.register(Commit, overtaken)
+        with pytest.raises(Conflict) as caught:
+            world.run(endpoints.change(made.id, Changes(name="wanted by two")))
+        assert caught.value.field == "name"
+        assert world.run(endpoints.get(made.id)).name == "train"
+
     @pytest.mark.parametrize("status", ["Disabled", "Deprecated"])
     def test_one_that_is_not_active_starts_nothing_and_is_not_listed(self, world: MemoryWorld, status: str) -> None:
         made = publish(world)
