@@ -1,11 +1,14 @@
 """What moving much data costs: the step worker's way beside azure-storage-blob and obstore, on the same service.
 
-    python -m bench.bulk [--files 500] [--kilobytes 200] [--megabytes 2000] [--rounds 3] [--connection STRING]
+    python -m bench.bulk [--files 500] [--kilobytes 200] [--megabytes 2000] [--rounds 9] [--large-rounds 3]
+                         [--connection STRING]
 
 Many small files and one large one go up as a step's output and come down as a step's input: the worker hashes them on
 the way and checks the hash, the peers do not. Everybody moves the same files between the same disk and the same
-service, in turns; the order changes with each round. Prints seconds (the least of the rounds), the CPU seconds of this
-process, and the ratio to the faster peer. obstore is no dependency of this repository: `pip install obstore==0.12.1`.
+service, in turns; the order changes with each round. Prints the medians of the rounds: seconds, CPU seconds of this
+process, and the ratio to the faster peer of the same round, since on a machine that does other things, too, rounds
+differ more than clients; and the requests and bytes of the worker. obstore is no dependency of this repository:
+`pip install obstore==0.12.1`.
 """
 
 from __future__ import annotations
@@ -17,16 +20,18 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple, Protocol
 
 from azure.storage.blob import BlobServiceClient
 
-from azurerest import Account, Blobs, Transport
+from azurerest import Account, Blobs, Call, Transport
 from devhost.azurite import Azurite
 from orchestrator.core.result import File
 from steps.azure_store import AzureStore
@@ -55,11 +60,15 @@ class Ours:
     name = "worker"
 
     def __init__(self, connection: str, container: str) -> None:
-        store = AzureStore(Blobs(Account.from_connection_string(connection), Transport()))
-        self._store = store
+        self.requests: Counter[str] = Counter()
+        transport = Transport(observer=self._count)
+        self._store = AzureStore(Blobs(Account.from_connection_string(connection), transport))
         self._container = container
         self._pool = Pool(WorkerSettings(cache_dir=Path()).transfer_threads)
         self._stored: list[File] = []
+
+    def _count(self, call: Call) -> None:
+        self.requests.update({call.verb: 1, "bytes": call.sent + call.received})
 
     def up(self, files: Sequence[Path]) -> None:
         pushes = [
@@ -174,8 +183,10 @@ def timed(do: Callable[[], None]) -> Cost:
     return Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def measure(clients: Sequence[Client], files: Sequence[Path], rounds: int, scratch: Path) -> dict[str, list[Cost]]:
-    """The least cost of each client, up and down."""
+def measure(
+    clients: Sequence[Client], files: Sequence[Path], rounds: int, scratch: Path
+) -> dict[str, list[list[Cost]]]:
+    """What each client took in each round, up and down."""
     found: dict[str, list[list[Cost]]] = {client.name: [[], []] for client in clients}
     for turn in range(rounds):
         for client in [*clients[turn % len(clients) :], *clients[: turn % len(clients)]]:
@@ -187,7 +198,7 @@ def measure(clients: Sequence[Client], files: Sequence[Path], rounds: int, scrat
                 if (folder / path.name).stat().st_size != path.stat().st_size:
                     raise SystemExit(f"{client.name} brought {path.name} with another size")
             shutil.rmtree(folder)
-    return {name: [min(costs) for costs in both] for name, both in found.items()}
+    return found
 
 
 @contextmanager
@@ -199,14 +210,17 @@ def service(connection: str | None, scratch: Path) -> Iterator[str]:
         yield azurite.connection_string
 
 
-def report(what: str, size: int, costs: dict[str, list[Cost]]) -> None:
+def report(what: str, size: int, costs: dict[str, list[list[Cost]]]) -> None:
     for which, direction in enumerate(("up", "down")):
-        least = min(both[which].wall for name, both in costs.items() if name != Ours.name)
+        peers = [both[which] for name, both in costs.items() if name != Ours.name]
+        fastest = [min(cost.wall for cost in turn) for turn in zip(*peers, strict=True)]
         for name, both in costs.items():
-            cost = both[which]
+            wall = median(cost.wall for cost in both[which])
+            cpu = median(cost.cpu for cost in both[which])
+            ratios = sorted(cost.wall / least for cost, least in zip(both[which], fastest, strict=True))
             print(
-                f"{what:16}{direction:6}{name:10}{cost.wall:8.2f} s{size / cost.wall / 1e6:8.0f} MB/s"
-                f"{cost.cpu:8.2f} s CPU{cost.wall / least:8.2f}",
+                f"{what:16}{direction:6}{name:10}{wall:8.2f} s{size / wall / 1e6:8.0f} MB/s{cpu:8.2f} s CPU"
+                f"{median(ratios):8.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
                 flush=True,
             )
 
@@ -216,20 +230,30 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=500)
     parser.add_argument("--kilobytes", type=int, default=200)
     parser.add_argument("--megabytes", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--large-rounds", type=int, default=3)
     parser.add_argument("--connection")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bulk-") as folder, service(options.connection, Path(folder)) as connection:
         container = f"bulk-{uuid.uuid4().hex}"
         Blobs(Account.from_connection_string(connection), Transport()).create_container(container)
-        clients: list[Client] = [kind(connection, container) for kind in (Ours, Sdk, Obstore)]
-        sets = ((options.files, options.kilobytes * 1000, "small"), (1, options.megabytes * 1_000_000, "large"))
-        for count, size, label in sets:
+        ours = Ours(connection, container)
+        clients: list[Client] = [ours, Sdk(connection, container), Obstore(connection, container)]
+        sets = (
+            (options.files, options.kilobytes * 1000, options.rounds, "small"),
+            (1, options.megabytes * 1_000_000, options.large_rounds, "large"),
+        )
+        for count, size, rounds, label in sets:
+            if not rounds:
+                continue
             files = make_files(Path(folder) / label, count, size)
             for client in clients:
                 client.up(files[:1] if count > 1 else files[:0])
-            costs = measure(clients, files, options.rounds, Path(folder))
+            ours.requests.clear()
+            costs = measure(clients, files, rounds, Path(folder))
             report(f"{count} x {size / 1e6:g} MB", count * size, costs)
+            each = {what: number // rounds for what, number in ours.requests.items()}
+            print(f"the worker's requests in a round: {each}", flush=True)
 
 
 if __name__ == "__main__":

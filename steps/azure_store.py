@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import BinaryIO, Protocol, TypeVar
+from io import RawIOBase
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 from azurerest import (
     BlobProperties,
@@ -31,7 +33,7 @@ from steps.store import BlobExists, BlobMissing, Listed, Preallocating, Store, S
 T = TypeVar("T")
 
 FIRST = 1024 * 1024
-"""Bytes that are asked for before the size of a blob is known."""
+"""Bytes that are read or asked for before the size of a file or blob is known."""
 WAITS = (0.1, 0.4, 1.6, 5.0)
 """Seconds before each further try of a write, or of a part of a large blob."""
 OWNER = COPY_OWNER
@@ -66,7 +68,12 @@ class AzureStore:
         self._repeat(container, lambda: self._append(container, name, data, offset))
 
     def upload(self, container: str, name: str, source: BinaryIO) -> None:
-        first = _read_full(source)
+        small = _own_buffer()
+        count = _read_into(source, small)
+        if count < len(small):
+            self._repeat(container, partial(self._blobs.put, container, name, small[:count]))
+            return
+        first = bytes(small) + _read_full(source, PART - len(small))
         if len(first) < PART:
             self._repeat(container, partial(self._blobs.put, container, name, first))
             return
@@ -252,12 +259,31 @@ def routed(at: Callable[[str], Place]) -> RoutedStore:
     return RoutedStore(lead)
 
 
-def _read_full(source: BinaryIO) -> bytes:
-    """A part, less only at the end, also from a source that gives less at a time."""
-    data = source.read(PART)
-    while 0 < len(data) < PART and (more := source.read(PART - len(data))):
+_mine = threading.local()
+
+
+def _own_buffer() -> memoryview:
+    """Of this thread, for what fits in one small request: most files do, and need no memory of their own."""
+    found: memoryview | None = getattr(_mine, "buffer", None)
+    if found is None:
+        found = _mine.buffer = memoryview(bytearray(FIRST))
+    return found
+
+
+def _read_full(source: BinaryIO, size: int = PART) -> bytes:
+    """So many bytes, less only at the end, also from a source that gives less at a time."""
+    data = source.read(size)
+    while 0 < len(data) < size and (more := source.read(size - len(data))):
         data += more
     return data
+
+
+def _read_into(source: BinaryIO, buffer: memoryview) -> int:
+    """As `_read_full`, into a buffer. How many bytes came."""
+    count = 0
+    while count < len(buffer) and (more := cast(RawIOBase, source).readinto(buffer[count:])):
+        count += more
+    return count
 
 
 def _listed(name: str, found: BlobProperties) -> Listed:

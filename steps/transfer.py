@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
@@ -113,12 +114,18 @@ class _Hashing:
         self._count(data)
         return data
 
+    def readinto(self, buffer: memoryview) -> int:
+        self._stop.check()
+        count = cast(RawIOBase, self._file).readinto(buffer) or 0
+        self._count(buffer[:count])
+        return count
+
     def write(self, data: bytes) -> int:
         self._stop.check()
         self._count(data)
         return self._file.write(data)
 
-    def _count(self, data: bytes) -> None:
+    def _count(self, data: bytes | memoryview) -> None:
         self._hash.update(data)
         self.size += len(data)
         if self._progress is not None:
@@ -210,10 +217,10 @@ def push(store: Store, item: Push, stop: Stop, progress: Progress | None = None)
 def _opened(path: Path) -> BinaryIO:
     """Open a script's file, also one that the script has made unreadable."""
     try:
-        return path.open("rb")
+        return path.open("rb", buffering=0)
     except PermissionError:
         path.chmod(0o600)
-        return path.open("rb")
+        return path.open("rb", buffering=0)
 
 
 def fetch_all(pool: Pool, store: Store, items: Sequence[Fetch], stop: Stop, progress: Progress | None = None) -> None:
