@@ -6,6 +6,7 @@ step has the id `<run>_<step>`, the run of the pipeline its own. Fields that mea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ _WORKSPACE = (
     "/workspaces/{workspace}"
 )
 _RUN = f"history/v1.0/{_WORKSPACE}/experimentids/{{experiment_id}}/runs/{{run_id}}"
-_INGEST = f"history/v1.0/{_WORKSPACE}/experiments/{{experiment_name}}/runs/{{run_id}}/metricsingest/wait"
+_BY_NAME = f"history/v1.0/{_WORKSPACE}/experiments/{{experiment_name}}/runs/{{run_id}}"
 _BATCH = f"metric/v2.0/{_WORKSPACE}/runs/{{run_id}}/batch"
 _SERVICES = (
     "api",
@@ -121,16 +122,10 @@ def get_wire_run(service: Service, asked: Asked) -> Reply:
 )
 def patch_wire_run(service: Service, asked: Asked, body: WireRunChange) -> Reply:
     """Tags and properties. Those of a step can be changed while it is being executed."""
-    run, step = _ids(asked)
     tags, properties = body.tags or {}, body.properties or {}
     if "" in tags or "" in properties:
         raise InvalidRequest("A tag and a property have a name.", field="tags" if "" in tags else "properties")
-    most = service.settings.assignment_bytes
-    if step:
-        on = _execution(service, asked)
-        service.world.run(said.say(run, on.position, on.owner, tags=tags, properties=properties, most_bytes=most))
-    else:
-        service.world.run(change_tags(service.memory, run, tags, most_bytes=most, properties=properties))
+    _label(service, asked, tags, properties)
     return Reply(body=_run(service, asked))
 
 
@@ -161,12 +156,34 @@ def log_wire_metrics(service: Service, asked: Asked, body: WireMetrics) -> Reply
     return Reply(body=Empty())
 
 
-@route("GET", _INGEST, summary="Wait for metrics (version 1)", role=Role.READER, answers={200: Empty}, errors=(404,))
+@route(
+    "GET",
+    f"{_BY_NAME}/metricsingest/wait",
+    summary="Wait for metrics (version 1)",
+    role=Role.READER,
+    answers={200: Empty},
+    errors=(404,),
+)
 def wait_for_wire_metrics(service: Service, asked: Asked) -> Reply:
     """Answered at once: metrics are in storage when their logging is answered."""
     run, _ = _ids(asked)
     service.world.run(run_view(service.memory, run))
     return Reply(body=Empty())
+
+
+@route(
+    "DELETE",
+    f"{_BY_NAME}/tags",
+    summary="Remove tags (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: WireRun},
+    errors=(404, 409),
+    example=["draft"],
+)
+def remove_wire_tags(service: Service, asked: Asked, body: tuple[str, ...]) -> Reply:
+    """By their names; one that is not there is removed already."""
+    _label(service, asked, dict.fromkeys(body), {})
+    return Reply(body=_run(service, asked))
 
 
 def _ids(asked: Asked) -> tuple[str, str]:
@@ -176,6 +193,17 @@ def _ids(asked: Asked) -> tuple[str, str]:
         return asked.script.run, asked.script.step if run_id == asked.script.step_run_id else ""
     run, _, step = run_id.partition("_")
     return run, step
+
+
+def _label(service: Service, asked: Asked, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> None:
+    """Change tags and add properties, of the step while it is being executed, or of the run of the pipeline."""
+    run, step = _ids(asked)
+    most = service.settings.assignment_bytes
+    if step:
+        on = _execution(service, asked)
+        service.world.run(said.say(run, on.position, on.owner, tags=tags, properties=properties, most_bytes=most))
+    else:
+        service.world.run(change_tags(service.memory, run, tags, most_bytes=most, properties=properties))
 
 
 def _execution(service: Service, asked: Asked) -> Execution:
@@ -195,7 +223,7 @@ def _execution(service: Service, asked: Asked) -> Execution:
 def _run(service: Service, asked: Asked) -> WireRun:
     run, step = _ids(asked)
     whole = service.world.run(run_view(service.memory, run))
-    experiment = asked.path["experiment_id"]
+    experiment = asked.path.get("experiment_id") or asked.path["experiment_name"]
     if not step:
         return _of_pipeline(whole, experiment)
     return _of_step(whole, service.world.run(step_view(service.memory, run, step)), experiment)
@@ -265,4 +293,11 @@ def _iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
-ROUTES = (discover_wire, get_wire_run, patch_wire_run, log_wire_metrics, wait_for_wire_metrics)
+ROUTES = (
+    discover_wire,
+    get_wire_run,
+    patch_wire_run,
+    log_wire_metrics,
+    wait_for_wire_metrics,
+    remove_wire_tags,
+)

@@ -45,6 +45,7 @@ OWN_RUN: Final = frozenset(
         "patch_wire_run",
         "log_wire_metrics",
         "wait_for_wire_metrics",
+        "remove_wire_tags",
     }
 )
 """Of its own run alone: reading it, its tags and properties, its step's metrics."""

@@ -75,6 +75,14 @@ def test_tags_and_properties_are_seen_at_once(stage: Stage) -> None:
     assert stage.api.call("GET", f"runs/{stage.run}").json["tags"] == {}
 
 
+def test_tags_are_removed(stage: Stage) -> None:
+    id_ = f"{stage.run}_a"
+    stage.call("PATCH", _run(id_), {"tags": {"quality": "good", "draft": "1"}})
+    by_name = f"history/v1.0/{WORKSPACE}/experiments/e/runs/{id_}"
+    for _ in range(2):
+        assert stage.call("DELETE", f"{by_name}/tags", ["draft"]).json["tags"] == {"quality": "good"}
+
+
 def test_the_run_of_the_pipeline_is_tagged(stage: Stage) -> None:
     assert stage.call("PATCH", _run(stage.run), {"tags": {"from": "a step"}}).status == 200
     assert stage.api.call("GET", f"runs/{stage.run}").json["tags"] == {"from": "a step"}
