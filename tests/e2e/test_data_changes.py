@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,13 +16,16 @@ from typing import Any, NamedTuple
 import pytest
 
 from azurerest import Account, Blobs, Queues, Transport
+from millstream import DataPath, Pipeline, PipelineParameter, PythonScriptStep, Workspace
 from orchestrator.core.datachange import COPY_OWNER
 from tests.azurite import running_azurite
+from tests.docs.markdown import ROOT, blocks
 from tests.e2e.devhost.harness import eventually
-from tests.service import QUICK, Service, arguments, running_service, script_step
+from tests.service import QUICK, TOKEN, Service, arguments, running_service, script_step
 
 pytestmark = pytest.mark.azurite
 
+DOCUMENT = ROOT / "docs" / "data-changes.md"
 STORE, CONTAINER = "reactive", "reactivedata"
 SETTINGS = {
     **QUICK,
@@ -198,3 +204,100 @@ def test_a_host_that_is_killed_again_and_again_starts_one_run_a_blob(polling: Wa
     eventually(all_there, 90, service.host.log)
     logs = wait_runs(service, made, 12)
     assert logs == [f"killed/{n:02}.csv 1 x\nmillstream/changes/1 reactive killed 1\n" for n in range(12)]
+
+
+DRIVER = """
+import time
+from azureml.core import Workspace
+from azureml.core.datastore import Datastore
+from azureml.data.datapath import DataPath, DataPathComputeBinding
+from azureml.pipeline.core import Pipeline, PipelineParameter, Schedule
+from azureml.pipeline.steps import PythonScriptStep
+
+ws = Workspace.from_config()
+store = Datastore.get(ws, "reactive")
+where = (PipelineParameter("where", DataPath(store, "nothing")), DataPathComputeBinding(mode="mount"))
+step = PythonScriptStep("look.py", arguments=[where], inputs=[where], source_directory="src")
+published = Pipeline(ws, steps=[step]).publish(name="reactive")
+
+
+def create(name, path, **more):
+    return Schedule.create(ws, name=name, pipeline_id=published.id, experiment_name="Reactive", datastore=store,
+                           path_on_datastore=path, polling_interval=1, data_path_parameter_name="where", **more)
+
+
+def wait(schedule, count):
+    while len(schedule.get_pipeline_runs()) < count:
+        time.sleep(0.2)
+    runs = schedule.get_pipeline_runs()
+    print(schedule.name, [run.wait_for_completion(show_output=False) for run in runs])
+    print(sorted(run.find_step_run("look.py")[0].get_stdout_log() for run in runs))
+
+
+one, many = create("one", "driver/one"), create("many", "driver/many", per="batch", debounce_seconds=2, recursive=True)
+store.upload_files(["a.txt", "b.txt"], target_path="driver/one")
+wait(one, 2)
+store.upload_files(["a.txt", "b.txt"], target_path="driver/many/x")
+store.upload_files(["a.txt"], target_path="driver/many/y")
+wait(many, 1)
+store.upload_files(["a.txt"], target_path="driver/one", overwrite=True)
+wait(one, 3)
+print(one.datastore_name, one.path_on_datastore, one.polling_interval, one.data_path_parameter_name, one.recurrence)
+"""
+LOOK = """
+import os, sys
+from azureml.core import Run
+print(os.path.isdir(sys.argv[1]), [blob.name for blob in Run.get_context().changed_blobs])
+"""
+
+
+def test_a_driver_of_version_1(polling: Watched, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "look.py").write_text(LOOK)
+    (tmp_path / "driver.py").write_text(DRIVER)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(name)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment |= {"MILLSTREAM_ENDPOINT": polling.service.url, "MILLSTREAM_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "millstream", "run", "driver.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("one", "many", "[", "reactive"))]
+    assert lines == [
+        "one ['Finished', 'Finished']",
+        str(["False ['a.txt']\n", "False ['b.txt']\n"]),
+        "many ['Finished']",
+        str(["True ['x/a.txt', 'x/b.txt', 'y/a.txt']\n"]),
+        "one ['Finished', 'Finished', 'Finished']",
+        str(["False ['a.txt']\n", "False ['a.txt']\n", "False ['b.txt']\n"]),
+        "reactive driver/one 1 where None",
+    ]
+
+
+def test_the_document(polling: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs of docs/data-changes.md, in their order; the last one is a step's."""
+    service, blobs, _ = polling
+    monkeypatch.setenv("MILLSTREAM_ENDPOINT", service.url)
+    monkeypatch.setenv("MILLSTREAM_TOKEN", TOKEN)
+    create, batch, script = blocks(DOCUMENT, "python")
+    (tmp_path / "step.py").write_text(f"import sys\nfrom pathlib import Path\nfolder = Path(sys.argv[1])\n{script}")
+    workspace = Workspace.from_config()
+    readings = PipelineParameter("readings", DataPath(workspace.get_default_datastore(), "none"))
+    step = PythonScriptStep(
+        "step.py", name="look", arguments=[readings], inputs=[readings], source_directory=str(tmp_path)
+    )
+    names: dict[str, Any] = {"workspace": workspace, "published": Pipeline(workspace, steps=[step]).publish("readings")}
+    exec(create, names)
+    made = names["schedule"]
+    blobs.put(CONTAINER, "incoming/deep/a.csv", b"one")
+    blobs.put(CONTAINER, "incoming/deep/a.txt", b"none")
+    eventually(made.get_pipeline_runs, 30, service.host.log)
+    exec(batch, names)
+    for name in ("b", "c"):
+        blobs.put(CONTAINER, f"incoming/{name}.csv", b"more")
+    eventually(lambda: len(made.get_pipeline_runs()) == 2, 40, service.host.log)
+    logs = []
+    for run in made.get_pipeline_runs():
+        assert run.wait_for_completion(show_output=False) == "Finished"
+        logs.append([line.split()[:2] for line in run.find_step_run("look")[0].get_stdout_log().splitlines()])
+    assert logs == [[["incoming/b.csv", "4"], ["incoming/c.csv", "4"]], [["incoming/deep/a.csv", "3"]]]
