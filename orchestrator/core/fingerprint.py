@@ -14,7 +14,7 @@ import msgspec
 
 from orchestrator.core.dataset import DatasetView
 from orchestrator.core.definition import ParameterValue, Step
-from orchestrator.core.resolving import parameters_used
+from orchestrator.core.resolving import parameters_used, resolve_path
 from orchestrator.core.result import File
 
 RULES = 1
@@ -121,7 +121,7 @@ def ingredients_of(
             port.name: InputPart(
                 digest=contents[port.name].digest,
                 shape=_text([port.mode, port.path_on_compute]),
-                source=_source(port.source),
+                source=_source(port.source, parameters),
                 names=contents[port.name].names,
             )
             for port in step.inputs
@@ -152,12 +152,12 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value, order="deterministic").decode()
 
 
-def _source(source: Any) -> str:
+def _source(source: Any, parameters: Mapping[str, ParameterValue]) -> str:
     match source:
         case _ if hasattr(source, "output"):
             return f"output {source.output} of step {source.step}"
         case _ if hasattr(source, "datastore"):
-            return f"{source.datastore}/{source.path}"
+            return f"{source.datastore}/{resolve_path(source.path, parameters)}"
         case _ if hasattr(source, "name"):
             return f"parameter {source.name}"
         case _:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from orchestrator.catalog import drafts, pipelines, repeats
 from orchestrator.catalog.drafts import Draft
@@ -17,109 +16,25 @@ from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.reading import load_plan
 from orchestrator.engine.view import RunView
+from orchestrator.triggers.draft_bodies import (
+    DraftBody,
+    DraftChanges,
+    DraftList,
+    DraftPublication,
+    DraftQuery,
+    DraftRequest,
+    DraftRunRequest,
+    DraftsQuery,
+    body_of,
+)
 from orchestrator.triggers.http_pipelines import PublishedBody, fields_of
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP, labels, started
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
-from orchestrator.triggers.shapes import (
-    PIPELINE_ID,
-    Continuation,
-    ExperimentName,
-    PageQuery,
-    RunId,
-    Source,
-    Strict,
-    texts,
-)
+from orchestrator.triggers.shapes import PIPELINE_ID, texts
 
 DRAFT_ID = "azureml.pipelinedraftid"
 """The property of a run that says of which draft it is."""
 _EXAMPLE_ID = "0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11"
-
-Values = Annotated[dict[str, Any], Meta(description="Values for pipeline parameters: numbers, texts, true or false.")]
-
-
-class DraftRequest(Strict, frozen=True, kw_only=True):
-    """Exactly one of `definition`, and of `pipeline_id`, `run_id` and `draft_id`, of which the draft becomes a copy.
-
-    `id` is a UUID of the caller's choice, which makes the request safe to repeat. What is not given is as in what is
-    copied; the experiment of a pipeline's draft must be given.
-    """
-
-    id: str
-    definition: Definition | None = None
-    pipeline_id: str | None = None
-    run_id: str | None = None
-    draft_id: str | None = None
-    name: str | None = None
-    experiment_name: ExperimentName | None = None
-    description: str | None = None
-    parameters: Values = msgspec.field(default_factory=dict)
-    continue_on_step_failure: bool | None = None
-    tags: dict[str, str] | None = None
-    properties: dict[str, str] | None = None
-
-
-class DraftChanges(Strict, frozen=True, kw_only=True):
-    """What is to be changed; null leaves it as it is. Parameters, tags and properties are replaced whole."""
-
-    definition: Definition | None = None
-    name: str | None = None
-    experiment_name: ExperimentName | None = None
-    description: str | None = None
-    parameters: Annotated[dict[str, Any] | None, Meta(description="Values for pipeline parameters.")] = None
-    continue_on_step_failure: bool | None = None
-    tags: dict[str, str] | None = None
-    properties: dict[str, str] | None = None
-
-
-class DraftRunRequest(Strict, frozen=True, kw_only=True):
-    run_id: RunId | None = None
-    parent_run: Annotated[str, Meta(description="The id of the run of which this one is a child.")] = ""
-    source: Source = "http"
-
-
-class DraftPublication(Strict, frozen=True, kw_only=True):
-    """`version` is free text."""
-
-    version: str = ""
-
-
-class DraftBody(msgspec.Struct, frozen=True, kw_only=True):
-    """A draft. `created_at` in epoch seconds; `definition` if that was asked for.
-
-    `pipeline_id`, `run_id`, `draft_id`: of what it was made a copy, null where of none.
-    """
-
-    id: str
-    name: str
-    experiment_name: str
-    description: str
-    parameters: dict[str, ParameterValue]
-    continue_on_step_failure: bool
-    tags: dict[str, str]
-    properties: dict[str, str]
-    created_at: float
-    pipeline_id: str | None
-    run_id: str | None
-    draft_id: str | None
-    last_run_id: str | None
-    warnings: tuple[str, ...] = ()
-    definition: Definition | None = None
-
-
-class DraftList(msgspec.Struct, frozen=True, kw_only=True):
-    drafts: tuple[DraftBody, ...]
-    continuation: Continuation
-
-
-class DraftQuery(Strict, frozen=True, kw_only=True):
-    definition: Annotated[bool, Meta(description="Whether the answer includes the definition.")] = False
-
-
-class DraftsQuery(PageQuery, frozen=True, kw_only=True):
-    tag: Annotated[
-        tuple[str, ...], Meta(description="NAME or NAME=VALUE: only drafts with this tag. Repeat it for several.")
-    ] = ()
 
 
 @route(
@@ -149,7 +64,7 @@ def create_draft(service: Service, asked: Asked, body: DraftRequest) -> Reply:
     values, unknown = _values(definition, {**draft.parameters, **body.parameters})
     draft = msgspec.structs.replace(draft, parameters=values)
     made, created = service.world.run(drafts.create(draft, definition))
-    answer = _body(made, warnings=texts((*warnings, *unknown)))
+    answer = body_of(made, warnings=texts((*warnings, *unknown)))
     return Reply(body=answer, status=201 if created else 200)
 
 
@@ -159,14 +74,14 @@ def list_drafts(service: Service, asked: Asked, query: DraftsQuery) -> Reply:
     del asked
     task = drafts.listing(tags=labels(query.tag, "tag"), limit=query.limit, continuation=query.continuation or None)
     page = service.world.run(task)
-    return Reply(body=DraftList(drafts=tuple(map(_body, page.items)), continuation=page.continuation))
+    return Reply(body=DraftList(drafts=tuple(map(body_of, page.items)), continuation=page.continuation))
 
 
 @route("GET", "drafts/{draft_id}", summary="Get a draft", role=Role.READER, answers={200: DraftBody}, errors=(404,))
 def get_draft(service: Service, asked: Asked, query: DraftQuery) -> Reply:
     """With its whole definition on request."""
     draft = service.world.run(drafts.get(asked.path["draft_id"]))
-    return Reply(body=_body(draft, definition=_definition(service, draft) if query.definition else None))
+    return Reply(body=body_of(draft, definition=_definition(service, draft) if query.definition else None))
 
 
 @route(
@@ -198,7 +113,7 @@ def patch_draft(service: Service, asked: Asked, body: DraftChanges) -> Reply:
     definition = body.definition or _definition(service, draft)
     values, unknown = _values(definition, draft.parameters if body.parameters is None else body.parameters)
     changed = service.world.run(drafts.change(draft.id, {**changes, "parameters": values}, definition))
-    return Reply(body=_body(changed, warnings=texts((*warnings, *unknown))))
+    return Reply(body=body_of(changed, warnings=texts((*warnings, *unknown))))
 
 
 @route(
@@ -211,7 +126,7 @@ def patch_draft(service: Service, asked: Asked, body: DraftChanges) -> Reply:
 )
 def delete_draft(service: Service, asked: Asked) -> Reply:
     """Its runs, and what was published of it, stay."""
-    return Reply(body=_body(service.world.run(drafts.remove(asked.path["draft_id"]))))
+    return Reply(body=body_of(service.world.run(drafts.remove(asked.path["draft_id"]))))
 
 
 @route(
@@ -328,26 +243,6 @@ def _values(definition: Definition, given: dict[str, Any]) -> tuple[dict[str, Pa
 
 def _definition(service: Service, draft: Draft) -> Definition:
     return service.world.run(load_plan(service.memory, draft.definition)).definition
-
-
-def _body(draft: Draft, *, warnings: tuple[str, ...] = (), definition: Definition | None = None) -> DraftBody:
-    return DraftBody(
-        id=draft.id,
-        name=draft.name,
-        experiment_name=draft.experiment,
-        description=draft.description,
-        parameters=draft.parameters,
-        continue_on_step_failure=draft.continue_on_step_failure,
-        tags=draft.tags,
-        properties=draft.properties,
-        created_at=draft.created_at,
-        pipeline_id=draft.pipeline_id or None,
-        run_id=draft.run_id or None,
-        draft_id=draft.draft_id or None,
-        last_run_id=draft.last_run_id or None,
-        warnings=warnings,
-        definition=definition,
-    )
 
 
 ROUTES = (create_draft, list_drafts, get_draft, patch_draft, delete_draft, start_draft, publish_draft)

@@ -281,6 +281,15 @@ def test_a_script_that_a_parameter_names_counts_too(file: str, action: Action) -
     assert decision(play(runner, changed, "run2")["train"]).action is action
 
 
+def test_a_path_with_a_parameter_in_it_is_told_as_it_was() -> None:
+    path = Text(parts=(Literal(value="data/"), FromParameter(name="reg_rate")))
+    world = inputs(source=DatastoreSource(datastore="store", path=path))(World())
+    runner = Runner()
+    play(runner, world, "run1")
+    second = play(runner, replace(world, iris=Content(digest="iris 4")), "run2")
+    assert [it.text for it in decision(second["train"]).reasons] == ["input iris (store/data/0.1) changed"]
+
+
 def test_the_first_time_is_called_so() -> None:
     first = play(Runner(), World(), "run1")
     assert [it.text for it in decision(first["train"]).reasons] == ["it has not run before in this experiment"]
