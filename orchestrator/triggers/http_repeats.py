@@ -86,7 +86,7 @@ def _repeat(
     before = service.world.run(earlier(asked.path["run_id"]))
     tags = {name: value for name, value in {**before.tags, **body.tags}.items() if value is not None}
     wish = Submission(
-        experiment=body.experiment_name or before.experiment,
+        experiment=before.experiment if body.experiment_name is None else body.experiment_name,
         earlier=before,
         keep_finished=keep_finished,
         parameters={**before.parameters, **(parameters or {})},

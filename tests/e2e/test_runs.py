@@ -16,6 +16,7 @@ from millstream import (
     Experiment,
     InvalidRequest,
     Pipeline,
+    PipelineData,
     PipelineParameter,
     PipelineRun,
     PythonScriptStep,
@@ -180,3 +181,56 @@ def test_a_run_is_cancelled_while_its_steps_wait(
     again = PipelineRun.get(workspace, run.id)
     again.cancel()
     assert again.status == "Canceled"
+
+
+@pytest.mark.parametrize("by", ["client", "command line"])
+def test_what_failed_is_run_again_and_what_was_finished_is_kept(
+    workspace: Workspace, service: Service, script: Callable[[str], str], tmp_path: Path, by: str
+) -> None:
+    """The second of three steps fails until a file is there; the first leaves something new at each execution."""
+    folder = script(
+        "import os, pathlib, sys, uuid\n"
+        "step, fixed, own, given = sys.argv[1:]\n"
+        "if step == 'second' and not os.path.exists(fixed): raise SystemExit('not fixed yet')\n"
+        "text = pathlib.Path(given, 'x').read_text() if given != '-' else str(uuid.uuid4())\n"
+        "os.makedirs(own, exist_ok=True)\n"
+        "pathlib.Path(own, 'x').write_text(text)\n"
+        "print('made of', text)\n"
+    )
+    fixed = tmp_path / "fixed"
+    data = [PipelineData(name) for name in ("one", "two", "three")]
+    steps = [
+        PythonScriptStep(
+            "main.py",
+            name=name,
+            arguments=[name, str(fixed), own, given or "-"],
+            inputs=[given] if given else [],
+            outputs=[own],
+            source_directory=folder,
+            allow_reuse=False,
+        )
+        for name, own, given in zip(("first", "second", "third"), data, (None, *data), strict=False)
+    ]
+    first = Pipeline(workspace, steps=steps).submit(f"rerun-{by.replace(' ', '-')}", tags={"k": "v"})
+    assert first.wait_for_completion(show_output=False, raise_on_error=False) == "Failed"
+    made = first.find_step_run("first")[0].get_stdout_log()
+    fixed.touch()
+    if by == "client":
+        again = first.rerun(tags={"attempt": 2})
+        again.wait_for_completion(show_output=False)
+    else:
+        code, out, err = command(service, "runs", "rerun", first.id, "--tag", "attempt=2", "--follow")
+        assert (code, err) == (0, "")
+        found = Experiment(workspace, first.experiment.name).get_runs(tags={"attempt": 2})
+        again = PipelineRun.get(workspace, next(found).id)
+    assert again.get_status() == "Finished"
+    assert again.tags == {"k": "v", "attempt": "2"}
+    view = service.ask("GET", f"runs/{again.id}")
+    assert (view["rerun_of"], view["steps_done"]) == (first.id, 3)
+    decisions = {name: step["decision"] for name, step in service.steps(again.id).items()}
+    kept = [name for name, decision in decisions.items() if decision and decision["action"] == "keep"]
+    assert [service.steps(again.id)[name]["name"] for name in kept] == ["first"]
+    for name in ("second", "third"):
+        assert again.find_step_run(name)[0].get_stdout_log() == made, "it was given what the first run had made"
+    with pytest.raises(Conflict):
+        again.rerun()

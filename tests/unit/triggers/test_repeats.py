@@ -150,6 +150,7 @@ def test_an_unknown_run_is_not_repeated(api: Api, how: str, run: str) -> None:
     [
         ({"parameters": {"rate": "much"}}, "parameters.rate"),
         ({"experiment_name": "a b"}, "experiment_name"),
+        ({"experiment_name": ""}, "experiment_name"),
         ({"run_id": "/"}, "run_id"),
         ({"tags": {"x": 1}}, "tags[...]"),
         ({"definition": {}}, "definition"),
