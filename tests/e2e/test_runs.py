@@ -219,7 +219,7 @@ def test_what_failed_is_run_again_and_what_was_finished_is_kept(
         again = first.rerun(tags={"attempt": 2})
         again.wait_for_completion(show_output=False)
     else:
-        code, out, err = command(service, "runs", "rerun", first.id, "--tag", "attempt=2", "--follow")
+        code, _, err = command(service, "runs", "rerun", first.id, "--tag", "attempt=2", "--follow")
         assert (code, err) == (0, "")
         found = Experiment(workspace, first.experiment.name).get_runs(tags={"attempt": 2})
         again = PipelineRun.get(workspace, next(found).id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from orchestrator.engine import index
 from orchestrator.engine.cancel import cancel
 from orchestrator.engine.listing import RunFilter, RunSummary, list_runs
 from orchestrator.engine.tags import change_tags
-from orchestrator.ports import Commit, Delete, Get, Query, Row, Unanswered
+from orchestrator.ports import Commit, Delete, Effect, Get, Query, Row, Unanswered
 from tests.unit.engine.running import Runner, step
 
 
@@ -234,3 +235,21 @@ def test_a_made_up_continuation_is_refused(continuation: str) -> None:
     runner = Runner(step("a"))
     with pytest.raises(InvalidRequest):
         runner.world.run(list_runs(RunFilter(), limit=1, continuation=continuation))
+
+
+def test_what_the_lists_cost_a_run() -> None:
+    """One transaction more at the start and one at the end than a list of all runs alone would."""
+    runner = Runner(step("a"))
+    told: list[str] = []
+
+    def observe(effect: Effect[Any], *_: float) -> None:
+        if isinstance(effect, Get | Commit | Query):
+            told.append(f"{type(effect).__name__.lower()} {effect.table}/{effect.pk}")
+
+    runner.world.observer = observe
+    runner.start()
+    assert told == ["commit runs/run1", "commit index/active", "commit index/runs", "commit index/e|e"]
+    told.clear()
+    runner.world.run(cancel(runner.memory, "run1"))
+    ends = ["get index/runs", "commit index/e|e", "commit index/runs", "commit index/active"]
+    assert told == ["get runs/run1", "commit runs/run1", *ends]
