@@ -19,7 +19,7 @@ from orchestrator.engine.memory import Recent
 from orchestrator.files import FileHead, FileItem
 from orchestrator.ports import Monotonic, Task
 
-WATCHES_AGE: Final = 2.0
+WATCHES_AGE: Final = 1.0
 """For so many seconds a process goes by the schedules that it has read. What escapes it so, the sweep finds."""
 
 

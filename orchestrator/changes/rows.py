@@ -164,11 +164,15 @@ def mark_batch(schedule: str, before: Batch, changes: str) -> Task[Batch]:
     return (yield from batch(schedule))
 
 
-def forget(schedule: str, before: float, limit: int) -> Task[None]:
-    """Remove at most `limit` (up to 100) of what was noticed of blobs modified before this moment."""
-    rows = yield from Query(table=TABLE, pk=schedule, first="n|", last=f"n|{_time(before)}", limit=limit, select=("v",))
-    if rows:
-        yield from _try(schedule, *(Delete(rk=row.rk) for row in rows))
+def forget(schedule: str, before: float, most: int) -> Task[None]:
+    """Remove about `most`, or less, of what was noticed of blobs modified before this moment."""
+    last = f"n|{_time(before)}"
+    for _ in range(0, most, _AT_ONCE):
+        rows = yield from Query(table=TABLE, pk=schedule, first="n|", last=last, limit=_AT_ONCE, select=("v",))
+        if rows:
+            yield from _try(schedule, *(Delete(rk=row.rk) for row in rows))
+        if len(rows) < _AT_ONCE:
+            return
 
 
 def _waiting(row: Row) -> Waiting:

@@ -24,6 +24,7 @@ MARGIN_SECONDS: Final = 10.0
 """Blobs are dated by other machines than listings."""
 MOST_PAGES: Final = 20
 MOST_TAKEN: Final = 500
+MOST_FORGOTTEN: Final = 2000
 PAGE: Final = 5000
 
 
@@ -128,4 +129,4 @@ def _confirm(intake: Intake, one: Watch, standing: Standing, item: FileItem) -> 
 def _end(one: Watch, standing: Standing, begun: float) -> Task[None]:
     mark = max(standing.mark, begun - MARGIN_SECONDS)
     yield from rows.note_sweep(one.id, standing, mark=mark, begun=0.0, marker="")
-    yield from rows.forget(one.id, mark - REMEMBERED_SECONDS, 100)
+    yield from rows.forget(one.id, mark - REMEMBERED_SECONDS, MOST_FORGOTTEN)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.catalog import registered_datastores
+from orchestrator.catalog.registered_datastores import Wish as RegisteredWish
 from orchestrator.changes import sweep
 from orchestrator.changes.watch import REMEMBERED_SECONDS
+from orchestrator.core.datastore import Datastore, address_of
 from orchestrator.core.errors import Unavailable
+from orchestrator.core.secret import Secret
 from orchestrator.files import FileItem, ListFiles
 from tests.unit.changes.watching import CONTAINER, STORE, Watching
 
@@ -126,3 +130,22 @@ def test_the_datastore_is_named_to_the_run(at: Watching) -> None:
     at.write("in/a.csv")
     at.pass_time(300)
     assert [at.assigned(info).datastore for info in at.runs()] == [STORE]
+
+
+def test_a_registered_datastore_is_found_by_listing(at: Watching) -> None:
+    lake = Datastore(
+        name="lake",
+        type="AzureBlob",
+        auth="identity",
+        account="lakeaccount",
+        container="raw",
+        endpoint="https://lakeaccount.blob.core.windows.net",
+    )
+    wish = RegisteredWish(datastore=lake, secret=Secret(""), validate=False)
+    registered, _ = at.world.run(registered_datastores.register(wish, configured=at.intake.datastores))
+    at.schedule(datastore="lake")
+    at.files.put(address_of(registered), "in/a.csv", b"x")
+    at.write("in/other-store.csv")
+    at.pass_time(300)
+    (info,) = at.runs()
+    assert (at.assigned(info).datastore, at.assigned(info).path) == ("lake", "in/a.csv")
