@@ -1,8 +1,9 @@
 """Firing: start the runs of occurrences that are due, each exactly once.
 
-The order is: start the run, send its first messages, note it, and only when that is done for all of them move the
-schedule's progress on, if it is still what was read. So whatever fires twice, late, at the same time or dies between,
-finds the same occurrences due again; and since a run's id comes from schedule and occurrence, finds their runs.
+First it is written down, on the etag of what was read, which occurrences get a run: they are pending. Then each run is
+started, its first messages are sent, and it is noted; and only when that is done for all of them do they stop being
+pending. So whatever fires twice, late, at the same time or dies between: two never decide differently, whoever comes
+next completes what somebody else has begun, and since a run's id comes from schedule and occurrence, finds its run.
 
 What is due is told by storage's clock. A run that cannot be started, for a reason that another try does not mend, is
 noted as a failure of its occurrence, and the schedule goes on to the next one.
@@ -79,15 +80,33 @@ def fire_one(submitter: Submitter, schedule_id: str, now: float, *, most: int) -
     A schedule that is not there, or is disabled, has nothing that is due.
     """
     there = yield from schedules.find(schedule_id)
-    if there is None or there.schedule.status is not ScheduleStatus.ACTIVE:
-        return ()  # changed since the index was read
-    decision = rules.decide(there.schedule, there.progress, now, most)
+    if there is not None and not there.progress.pending:
+        there = yield from _decide(there, now, most)
+    if there is None:
+        return ()
     outcomes: list[Firing] = []
-    for occurrence in decision.run:
-        outcome = yield from start_occurrence(submitter, there.schedule, occurrence)
+    for at in there.progress.pending:
+        outcome = yield from start_occurrence(submitter, there.schedule, rules.moment(at))
         outcomes.append(outcome)
-    yield from _move_on(there, decision, outcomes)
+    yield from _settle(there, outcomes)
     return tuple(outcomes)
+
+
+def _decide(there: Stored, now: float, most: int) -> Task[Stored | None]:
+    """The schedule with what is pending now; None: nothing is, or somebody else was first."""
+    if there.schedule.status is not ScheduleStatus.ACTIVE:
+        return None
+    before = there.progress
+    decision = rules.decide(there.schedule, before, now, most)
+    if decision.handled == before.handled:
+        return None
+    after = msgspec.structs.replace(
+        before,
+        handled=decision.handled,
+        pending=tuple(occurrence.timestamp() for occurrence in decision.run),
+        skipped=before.skipped + decision.skipped,
+    )
+    return (yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after)))
 
 
 def fire_at_once(submitter: Submitter, stored: Stored) -> Task[Stored]:
@@ -103,12 +122,13 @@ def fire_at_once(submitter: Submitter, stored: Stored) -> Task[Stored]:
         return stored  # the timer finds it due
 
 
-def _move_on(there: Stored, decision: rules.Decision, outcomes: list[Firing]) -> Task[None]:
-    """Remember what was done. Where somebody else was first, or storage does not answer, whoever looks next finds the
-    runs that were started.
+def _settle(there: Stored, outcomes: list[Firing]) -> Task[None]:
+    """Nothing is pending any more. Where somebody else was first, or storage does not answer, whoever looks next finds
+    the runs that were started.
     """
-    before = there.progress
-    after = msgspec.structs.replace(before, handled=decision.handled, skipped=before.skipped + decision.skipped)
+    if not outcomes:
+        return
+    after = msgspec.structs.replace(there.progress, pending=())
     for outcome in outcomes:
         after = noted(after, outcome)
     yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after))

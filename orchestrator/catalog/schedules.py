@@ -2,7 +2,7 @@
 
     s|<id>               the schedule, with its progress
     t|<time>|<id>        the same, newest first
-    d|<due>|<id>         an active schedule's next occurrence, in milliseconds: which are due is one short query
+    d|<due>|<id>         when there is something to do for it next, in milliseconds: what is due is one short query
 
 All rows of a schedule are written in one transaction on the etag of the first, so the index never says anything else
 than the schedule. People's changes raise its `version`; firing changes the progress only.
@@ -260,7 +260,7 @@ def _moved(before: Schedule, after: Schedule, progress: Progress) -> Task[tuple[
     """The changed schedule, and where it stands now."""
     if before.trigger != after.trigger:
         after, fresh = yield from _begun(after)
-        return after, msgspec.structs.replace(progress, handled=fresh.handled, due=fresh.due)
+        return after, rules.progressed(after, msgspec.structs.replace(progress, handled=fresh.handled))
     if before.status is not after.status and after.status is ScheduleStatus.ACTIVE:
         now = yield from ServerNow()
         progress = msgspec.structs.replace(progress, handled=now)

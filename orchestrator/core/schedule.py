@@ -94,11 +94,14 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a schedule has come. Times in epoch seconds.
 
-    `handled`: every occurrence up to here has been dealt with. `due`: the next one, if it is known that one comes.
+    `handled`: of every occurrence up to here it is decided what becomes of it, and it has become of it, apart from
+    those that are `pending`: their runs are being started, and whoever comes next completes that. `due`: when there is
+    something to do next, if it is known that there will be.
     `skipped`: occurrences that were left out, by the catch-up policy. `failures`: since the last run that was started.
     """
 
     handled: float = 0.0
+    pending: tuple[float, ...] = ()
     due: float | None = None
     skipped: int = 0
     failures: int = 0
@@ -149,7 +152,9 @@ def beginning(schedule: Schedule, now: float) -> Progress:
 
 
 def progressed(schedule: Schedule, progress: Progress) -> Progress:
-    """With `due` as it follows from `handled` and the status."""
+    """With `due` as it follows from what is pending, what is handled, and the status."""
+    if progress.pending:
+        return msgspec.structs.replace(progress, due=progress.pending[0])
     active = schedule.status is ScheduleStatus.ACTIVE
     coming = next(occurrences(schedule, after=progress.handled), None) if active else None
     return msgspec.structs.replace(progress, due=None if coming is None else coming.timestamp())
@@ -163,7 +168,7 @@ def run_id(schedule_id: str, occurrence: datetime) -> str:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """`run`: the occurrences that get a run now, in order. `skipped`: how many were left out for good (at most
-    MOST_COUNTED are counted). `handled`: with these runs started, everything up to here is dealt with.
+    MOST_COUNTED are counted). `handled`: with that, everything up to here is decided.
     """
 
     run: tuple[datetime, ...]

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from orchestrator.catalog.firing import SCHEDULE_ID
 from orchestrator.core.definition import DataPathValue, DatasetValue, ParameterValue
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.parameters import text_of
@@ -178,8 +179,8 @@ def entity(run: RunView, warnings: tuple[str, ...]) -> PipelineRunEntity:
         },
         total_run_steps=run.steps_total,
         run_source=run.properties.get(RUN_SOURCE, run.source),
-        run_type=run.properties.get(RUN_TYPE, "HTTP"),
-        schedule_id=None,
+        run_type=run.properties.get(RUN_TYPE, "Schedule" if SCHEDULE_ID in run.properties else "HTTP"),
+        schedule_id=run.properties.get(SCHEDULE_ID),
         tags=run.tags,
         properties=run.properties,
         has_errors=run.steps_failed > 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ from azurerest.transport import Transport
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.driver import World
 from orchestrator.adapters.memory import MemoryWorld
-from orchestrator.core.errors import Broken
+from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.ports import (
     Commit,
     Delete,
@@ -28,6 +29,7 @@ from orchestrator.ports import (
     Refused,
     Row,
     Send,
+    ServerNow,
     Task,
     Upsert,
     Write,
@@ -349,3 +351,25 @@ def test_a_message_that_is_too_large_is_a_bug_of_ours(world: World, pk: str) -> 
     with pytest.raises(Broken, match="49152"):
         ask(world, Send(queue=pk, body="x" * 49_153))
     assert received(world, pk) == [("x" * 49_152, 1)]
+
+
+def test_the_time_is_that_of_storage(world: World, pk: str) -> None:
+    """Asked for after a read, it is that of the answer; it goes on by itself."""
+
+    def task() -> Task[float]:
+        yield from Get(table=TABLE, pk=pk, rk="a")
+        return (yield from ServerNow())
+
+    before = time.time()
+    told = world.run(task())
+    assert before - 2 < told < time.time() + 2
+    assert world.run(task()) >= told - 1
+
+
+@pytest.mark.azurite
+def test_before_its_first_answer_storage_has_told_no_time(azurite_connection: str) -> None:
+    transport = Transport()
+    world = AzureWorld(Account.from_connection_string(azurite_connection), transport, container="worlds")
+    with pytest.raises(Unavailable, match="time"):
+        ask(world, ServerNow())
+    transport.close()

@@ -180,6 +180,7 @@ class Simulation:
         if self.setting.storm and self.loop.run(self.setting.storm, lambda: False):
             raise AssertionError
         self._heal()
+        self._healthy_again()
         self._require("I6", self.setting.settle + self._work(), self._all_ended, self._unfinished)
         self._require("I6", self.setting.drain, self._quiet, self._leftovers)
         self._judge()
@@ -299,6 +300,9 @@ class Simulation:
             self.storage.faults = Calm()
             for host in self.hosts:
                 host.restart()
+
+    def _healthy_again(self) -> None:
+        """What a simulation of more than runs waits for before everything must come to its end."""
 
     def _require(self, invariant: str, within: float, done: object, what_is_wrong: object) -> None:
         assert callable(done)

@@ -216,6 +216,48 @@ def test_a_change_between_two_firings_of_one_occurrence(scheduling: Scheduling) 
     assert sorted(scheduling.account.tables.partition("index", "active")) == expected(id_, 1)
 
 
+def cut_short(scheduling: Scheduling) -> None:
+    """A firing that dies right after the rows of its first run were written."""
+    for at in range(30):
+        world, _, submitter = scheduling.process()
+        try:
+            drive(world, firing.fire(submitter, most=10), Fault.KILLED_AFTER, at)
+        except Killed:
+            if scheduling.runs():
+                return
+    raise AssertionError("it has not started a run")
+
+
+@pytest.mark.parametrize("policy", ["latest", "all", "none"])
+def test_what_was_begun_is_completed_before_any_policy_is_asked(scheduling: Scheduling, policy: str) -> None:
+    """Its starter died, and a long time passed: the run that is there is driven on, and the others are skipped."""
+    id_ = scheduling.create(catch_up=policy).schedule.id
+    scheduling.clock.advance(HOUR)
+    cut_short(scheduling)
+    assert scheduling.get(id_).progress.pending == (START.timestamp() + HOUR,)
+    scheduling.clock.advance(10 * HOUR + 600)
+    while scheduling.fire().next_due == 0:
+        pass
+    hours = {"latest": (1, 11), "all": tuple(range(1, 12)), "none": (1,)}[policy]
+    assert scheduling.runs() == sorted(sent(scheduling)) == expected(id_, *hours)
+    assert sorted(scheduling.account.tables.partition("index", "active")) == expected(id_, *hours)
+    assert scheduling.get(id_).progress.skipped == 11 - len(hours)
+    assert sorted(found.run for found in scheduling.firings(id_)) == expected(id_, *hours)
+
+
+def test_what_was_begun_is_completed_though_the_schedule_is_disabled_or_changed(scheduling: Scheduling) -> None:
+    id_ = scheduling.create().schedule.id
+    scheduling.clock.advance(HOUR)
+    cut_short(scheduling)
+    scheduling.change(id_, to(recurrence=Recurrence(frequency=Frequency.DAY, hours=(3,))))
+    disabled = scheduling.change(id_, to(status=ScheduleStatus.DISABLED))
+    assert disabled.progress.due == START.timestamp() + HOUR
+    assert scheduling.fire().started == 1
+    assert scheduling.runs() == sorted(sent(scheduling)) == expected(id_, 1)
+    progress = scheduling.get(id_).progress
+    assert (progress.pending, progress.due, scheduling.due_rows()) == ((), None, [])
+
+
 def test_a_pipeline_that_was_disabled_fails_its_occurrences_and_is_told(scheduling: Scheduling) -> None:
     id_ = scheduling.create().schedule.id
     scheduling.world.run(pipelines.set_status(scheduling.pipeline, "Disabled"))

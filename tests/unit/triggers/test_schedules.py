@@ -7,11 +7,14 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
 from orchestrator.core.errors import Unavailable
+from orchestrator.engine.view import run_view
 from orchestrator.ports import Get
+from orchestrator.triggers import v1_bodies
 from orchestrator.triggers.timer import LONGEST_FIRING, fire_what_is_due
 from tests.unit.triggers.calling import Api, Called, definition
 
@@ -69,6 +72,12 @@ def test_without_a_start_it_runs_at_once(api: Api, pipeline: str) -> None:
     assert run["properties"]["millstream.schedule_id"] == made["id"]
     assert len(api.world.account.queues.messages(api.settings.queue)) == 1
     assert made["next_occurrence"] - made["last_occurrence"] == 86400
+
+
+def test_version_1_is_told_which_schedule_it_was(api: Api, pipeline: str) -> None:
+    made = create(api, pipeline, recurrence={"frequency": "Day"}).json
+    entity = msgspec.to_builtins(v1_bodies.entity(api.world.run(run_view(api.memory, made["last_run_id"])), ()))
+    assert (entity["ScheduleId"], entity["RunType"]) == (made["id"], "Schedule")
 
 
 def test_a_change_is_made_on_what_was_seen(api: Api, pipeline: str) -> None:
