@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from millstream.schedule_recurrence import ScheduleRecurrence as ScheduleRecurrence
     from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
+    from millstream.sql_steps import AdlaStep as AdlaStep
+    from millstream.sql_steps import SqlStep as SqlStep
     from millstream.step_run import PortDataReference as PortDataReference
     from millstream.step_run import StepRun as StepRun
     from millstream.steps import PythonScriptStep as PythonScriptStep
@@ -139,6 +141,7 @@ _HOMES = {
     "millstream.script_run_config": ("ScriptRunConfig",),
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
+    "millstream.sql_steps": ("AdlaStep", "SqlStep"),
     "millstream.steps": ("PythonScriptStep",),
     "millstream.tabular_dataset": ("TabularDataset",),
     "millstream.time_zone": ("TimeZone",),

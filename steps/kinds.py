@@ -14,7 +14,9 @@ from steps.context import StepContext
 from steps.failures import InvalidStep
 
 KINDS: Mapping[str, str] = {
+    "adla": "steps.adla",
     "python_script": "steps.python_script",
+    "sql": "steps.sql",
 }
 
 

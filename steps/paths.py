@@ -48,3 +48,8 @@ def _fault(name: str) -> str | None:
     except UnicodeEncodeError:
         return "is not valid Unicode"
     return f"has a part longer than {MAX_SEGMENT_BYTES} bytes" if longest > MAX_SEGMENT_BYTES else None
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file, or the files of the folder, in the order of their names."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

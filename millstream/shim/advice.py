@@ -13,7 +13,6 @@ _ONE_SERVICE = "Millstream is one service, and links no others."
 _NETWORKS = "Networks are set up with the Functions app."
 
 NAMES: Final[dict[str, str]] = {
-    "AdlaStep": f"The service behind it is retired. {_SCRIPT}",
     "AutoMLStep": f"{_SCRIPT} It can train with any library that is installed.",
     "AutoMLStepRun": "Look at the run of the step itself: pipeline_run.find_step_run(name).",
     "AzureBatchStep": _SCRIPT,

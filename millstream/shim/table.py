@@ -47,6 +47,7 @@ _RUNS = {
 _PORT = _at("millstream.step_run", "PortDataReference")
 _SCRIPT_STEP = _at("millstream.steps", "PythonScriptStep")
 _ESTIMATOR_STEP = _at("millstream.estimator_step", "EstimatorStep")
+_ADLA_STEP = _at("millstream.sql_steps", "AdlaStep")
 _ESTIMATORS = "millstream.estimator"
 # Of these the package itself says where they are.
 _DATASET = _at("millstream", "Dataset")
@@ -175,7 +176,8 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,
     "azureml.pipeline.core.schedule": _SCHEDULE,
-    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP},
+    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP, **_ADLA_STEP},
+    "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
     "azureml.train": {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,6 +48,31 @@ class PythonScript(Settings, frozen=True, kw_only=True):
                 yield Problem("InvalidNumber", where, f"{shown(name)} is {value}.", fix)
 
 
+class UsqlScript(Settings, frozen=True, kw_only=True):
+    """Translates a U-SQL script to DuckDB and runs it. `script` is relative to the source folder; docs/usql.md says
+    what may be in it.
+    """
+
+    script: str
+
+    def problems(self, field: str) -> Iterator[Problem]:
+        if problem := SCRIPT.problem(self.script, f"{field}.script"):
+            yield problem
+
+
+class SqlQuery(Settings, frozen=True, kw_only=True):
+    """Runs SQL statements on DuckDB. Each input is a view by its name, each output a table or view that they make, or,
+    of a step with one output, the rows of the last statement. `format`: in which outputs are written.
+    """
+
+    query: str
+    format: Literal["parquet", "csv", "json"] = "parquet"
+
+    def problems(self, field: str) -> Iterator[Problem]:
+        if not self.query.strip():
+            yield Problem("InvalidSettings", f"{field}.query", "There is no statement.", "Write at least one.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """`needs_snapshot`: the step runs from a source folder, which must have been uploaded."""
@@ -57,7 +82,9 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
+    "adla": Kind(settings=UsqlScript, needs_snapshot=True),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
+    "sql": Kind(settings=SqlQuery, needs_snapshot=False),
 }
 
 

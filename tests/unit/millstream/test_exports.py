@@ -14,6 +14,7 @@ from millstream import console
 ROOT = Path(__file__).parents[3]
 
 PUBLIC = [
+    "AdlaStep",
     "AmlCompute",
     "ArchiveOptions",
     "ArchiveType",
@@ -71,6 +72,7 @@ PUBLIC = [
     "ScheduleRecurrence",
     "ScriptRunConfig",
     "ServicePrincipalAuthentication",
+    "SqlStep",
     "StepRun",
     "StepSequence",
     "TabularDataset",

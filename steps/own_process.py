@@ -1,0 +1,36 @@
+"""Work of this project's own code in a step's process: stopped, timed out and logged like a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import steps
+from steps.context import StepContext
+from steps.failures import InvalidStep
+
+_BOOT: Final = (
+    "import importlib, json, sys; sys.path.insert(0, sys.argv[1]); "
+    "importlib.import_module(sys.argv[2]).main(json.load(open(sys.argv[3], encoding='utf-8')))"
+)
+
+
+def run(context: StepContext, module: str, request: Mapping[str, Any]) -> None:
+    """Call `main(request)` of the module in a process. Raises StepFailure, Stopped."""
+    path = context.folders.root / "request.json"
+    path.write_text(json.dumps(dict(request)), encoding="utf-8")
+    root = Path(str(steps.__file__)).parents[1]
+    context.run_command((context.settings.python, "-c", _BOOT, str(root), module, str(path)))
+
+
+def places(context: StepContext) -> dict[str, dict[str, str]]:
+    """Where inputs and outputs are, and a folder for what does not fit in memory. Raises InvalidStep."""
+    inputs = {}
+    for name, brought in context.inputs.items():
+        if not isinstance(brought.value, Path):
+            raise InvalidStep(f"Input {name!r} comes as a dataset, not as files: pass it as_mount() or as_download().")
+        inputs[name] = str(brought.value)
+    outputs = {name: str(path) for name, path in context.outputs.items()}
+    return {"inputs": inputs, "outputs": outputs, "folders": {"scratch": str(context.folders.temporary)}}
