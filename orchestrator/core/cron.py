@@ -92,7 +92,7 @@ class Times:
 def parse(expression: str) -> Times:
     """Read an expression. Raises InvalidRequest, which says which field is wrong."""
     fields = NICKNAMES.get(expression.strip().lower(), expression).upper().split()
-    if len(expression) > LONGEST or len(fields) != len(_FIELDS):
+    if len(expression) > LONGEST or not expression.isascii() or len(fields) != len(_FIELDS):
         raise InvalidRequest(
             f"{shown(expression)} is no cron expression. Give five fields: minute, hour, day of the month, month, day "
             'of the week, as in "30 2 * * MON-FRI".',

@@ -106,9 +106,13 @@ def _problems_of_times(recurrence: Recurrence, field: str) -> Iterator[Problem]:
             yield Problem("NotOfFrequency", f"{field}.{name}", message, "They belong to Day and Week.")
         elif wrong := [value for value in values if not 0 <= value <= most]:
             yield Problem("OutOfRange", f"{field}.{name}", f"{wrong[0]} is none of the {name}.", f"Use 0 to {most}.")
+        elif len(set(values)) < len(values):
+            yield Problem("Repeated", f"{field}.{name}", f"One of the {name} is there twice.", "Name each once.")
     if recurrence.week_days and recurrence.frequency is not Frequency.WEEK:
         message = f"A recurrence by {recurrence.frequency} has no week_days."
         yield Problem("NotOfFrequency", f"{field}.week_days", message, "They belong to Week.")
+    elif len(set(recurrence.week_days)) < len(recurrence.week_days):
+        yield Problem("Repeated", f"{field}.week_days", "One of the week_days is there twice.", "Name each once.")
 
 
 def occurrences(

@@ -86,6 +86,7 @@ def test_finding_what_is_due_costs_the_same_however_many_there_are(scheduling: S
     assert effects[Get] <= 4
 
 
+@pytest.mark.timeout(400)
 def test_ten_thousand_occurrences_fired_twice_at_once(scheduling: Scheduling) -> None:
     """Two processes, their operations in turns at random, at every one of 10,000 occurrences: 10,000 runs."""
     id_ = scheduling.create(recurrence=MINUTELY).schedule.id

@@ -195,8 +195,8 @@ calendars = st.builds(
     interval=st.integers(1, 40),
     start_time=st.datetimes(datetime(2000, 1, 1), datetime(2035, 1, 1)).map(lambda d: d.replace(microsecond=0)),
     time_zone=st.sampled_from(ZONES),
-    hours=st.lists(st.integers(0, 23), max_size=3).map(tuple),
-    minutes=st.lists(st.integers(0, 59), max_size=3).map(tuple),
+    hours=st.lists(st.integers(0, 23), max_size=3, unique=True).map(tuple),
+    minutes=st.lists(st.integers(0, 59), max_size=3, unique=True).map(tuple),
 )
 
 
@@ -251,6 +251,9 @@ def test_a_period_is_the_sum_of_its_parts(recurrence: Recurrence, start: datetim
         ({"week_days": (WeekDay.MONDAY,)}, "week_days"),
         ({"frequency": Frequency.MONTH, "hours": (1,)}, "hours"),
         ({"frequency": Frequency.MINUTE, "minutes": (1,)}, "minutes"),
+        ({"hours": (1, 2, 1)}, "hours"),
+        ({"minutes": (0,) * 100_000}, "minutes"),
+        ({"frequency": Frequency.WEEK, "week_days": (WeekDay.MONDAY,) * 2}, "week_days"),
         ({"time_zone": "Mars/Olympus"}, "time_zone"),
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"start_time": datetime(1969, 1, 1)}, "start_time"),
