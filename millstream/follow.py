@@ -26,6 +26,8 @@ LONGEST_PAUSE = 1.0
 STEPS_AT_LEAST_EVERY = 3.0
 WIDEST_NAME = 24
 AT_ONCE = 8
+MOST_REASONS = 2
+"""Told of one step; `millstream runs show` has all of them."""
 MOST_FOLLOWED = 16
 """Logs read in a round: with more steps running than that, each has its turn."""
 
@@ -193,7 +195,9 @@ class Narrator:
         if decision is None or step.id in self._explained or decision.reasons[0].code == "first":
             return ""
         self._explained.add(step.id)
-        return "" if decision.taken else f", since {decision.text}"
+        told = [reason.text for reason in decision.reasons[:MOST_REASONS]]
+        rest = len(decision.reasons) - len(told)
+        return "" if decision.taken else f", since {'; '.join(told)}" + (f" and {rest} more" if rest else "")
 
 
 def follow_run(

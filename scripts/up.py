@@ -118,6 +118,8 @@ def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
 
 
 def _start_devhost(place: Place, port: int, quiet: bool) -> Host:
+    # As the real host does where storage is Azurite; in the cloud there are events instead.
+    os.environ.setdefault("DEVHOST_BLOB_SCAN_SECONDS", "2")
     host = Host(
         HostOptions(
             app_dir=ROOT,

@@ -135,9 +135,10 @@ def _input(name: str, before: InputPart | None, now: InputPart | None) -> Reason
         return Reason(code="input", text=f"input {name} {'added' if before is None else 'removed'}")
     if before.digest == now.digest:
         return Reason(code="input", text=f"input {name} is taken differently")
-    found = list(_named("", before.names, now.names)) if before.names and now.names else []
-    detail = f": {', '.join(found)}" if found else ""
-    return Reason(code="input", text=f"input {name} ({now.source}) changed{detail}")
+    what = now.source if now.source.startswith("output ") else f"input {name} ({now.source})"
+    names = [{file.removeprefix(f"{now.source}/"): it for file, it in side.names.items()} for side in (before, now)]
+    found = list(_named("", *names)) if all(names) and "" not in names[1] else []
+    return Reason(code="input", text=f"{what}: {', '.join(found)}" if found else f"{what} changed")
 
 
 def _shown(text: str) -> str:

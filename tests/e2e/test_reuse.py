@@ -142,11 +142,11 @@ def test_a_changed_blob_is_noticed_and_an_equal_one_is_not(project: Project, tmp
     project.upload("b")
     changed = project.run()
     assert project.actions(changed) == ["run", "run"]
-    assert f"reuse/{project.name}/raw.txt changed" in project.decisions(changed)["first"].text
+    assert f"reuse/{project.name}): raw.txt changed" in project.decisions(changed)["first"].text
     assert end_of(changed, tmp_path / "out") == "B0.1"
     project.upload("c", "more.txt")
     added = project.run()
-    assert f"reuse/{project.name}/more.txt added" in project.decisions(added)["first"].text
+    assert f"reuse/{project.name}): more.txt added" in project.decisions(added)["first"].text
 
 
 def test_equal_bytes_cut_a_change_off(project: Project) -> None:

@@ -58,7 +58,7 @@ TRAIN = Step(
     version="1",
     timeout_seconds=100,
 )
-IRIS = Content(digest="iris 1", names={"data/iris/a.csv": "1", "data/iris/b.csv": "1"})
+IRIS = Content(digest="iris 1", names={"store/data/iris/a.csv": "1", "store/data/iris/b.csv": "1"})
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,14 @@ RERUN: dict[str, tuple[Change, str]] = {
         "its arguments changed",
     ),
     "a blob changed": (
-        lambda it: replace(it, iris=Content(digest="iris 2", names={"data/iris/a.csv": "1", "data/iris/b.csv": "2"})),
-        "input iris (store/data/iris) changed: data/iris/b.csv changed",
+        lambda it: replace(
+            it, iris=Content(digest="iris 2", names={"store/data/iris/a.csv": "1", "store/data/iris/b.csv": "2"})
+        ),
+        "input iris (store/data/iris): b.csv changed",
     ),
     "a blob was added": (
-        lambda it: replace(it, iris=Content(digest="iris 3", names=it.iris.names | {"data/iris/c.csv": "1"})),
-        "input iris (store/data/iris) changed: data/iris/c.csv added",
+        lambda it: replace(it, iris=Content(digest="iris 3", names=it.iris.names | {"store/data/iris/c.csv": "1"})),
+        "input iris (store/data/iris): c.csv added",
     ),
     "a blob of too many to name": (
         lambda it: replace(it, iris=Content(digest="iris 4")),
@@ -176,7 +178,7 @@ RERUN: dict[str, tuple[Change, str]] = {
     ),
     "an upstream output": (
         lambda it: replace(it, clean="0" * 64, regenerate=("prepare",)),
-        "input clean (output clean of step prepare) changed: f changed",
+        "output clean of step prepare: f changed",
     ),
     "the environment": (lambda it: replace(it, environment="python 4"), "the environment that it runs in changed"),
     "a variable": (
