@@ -83,6 +83,7 @@ def pass_on(service: Service, files: int, size: int, *, forget: Path | None = No
                 "write.py",
                 arguments=arguments(("output", "data"), str(files), str(size)),
                 outputs=[{"name": "data"}],
+                allow_reuse=False,
             ),
             script_step("gate", waiting, "wait.py", arguments=arguments(str(gate)), run_after=["write"]),
             script_step(
@@ -92,6 +93,7 @@ def pass_on(service: Service, files: int, size: int, *, forget: Path | None = No
                 arguments=arguments(("input", "data")),
                 inputs=[from_step("data", "write", "data")],
                 run_after=["gate"],
+                allow_reuse=False,
             ),
         ]
     )

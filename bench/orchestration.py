@@ -40,19 +40,22 @@ class Shape(NamedTuple):
     steps: Callable[[str], Steps]
 
 
+def _step(name: str, snapshot: str, after: Sequence[str]) -> dict[str, Any]:
+    # It is to run each time: what reuse costs, bench/reuse.py tells.
+    return script_step(name, snapshot, run_after=list(after), allow_reuse=False)
+
+
 def chain(length: int) -> Callable[[str], Steps]:
-    return lambda snapshot: [
-        script_step(f"s{i}", snapshot, run_after=[f"s{i - 1}"] if i else []) for i in range(length)
-    ]
+    return lambda snapshot: [_step(f"s{i}", snapshot, [f"s{i - 1}"] if i else []) for i in range(length)]
 
 
 def fan(width: int) -> Callable[[str], Steps]:
     def steps(snapshot: str) -> Steps:
         middle = [f"m{i}" for i in range(width)]
         return [
-            script_step("first", snapshot),
-            *(script_step(name, snapshot, run_after=["first"]) for name in middle),
-            script_step("last", snapshot, run_after=middle),
+            _step("first", snapshot, []),
+            *(_step(name, snapshot, ["first"]) for name in middle),
+            _step("last", snapshot, middle),
         ]
 
     return steps

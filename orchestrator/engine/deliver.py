@@ -30,9 +30,9 @@ from orchestrator.engine.lease import Lease, Perform
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for, read_info, recent_head
 from orchestrator.engine.reuse import entries
-from orchestrator.engine.reuse.consult import Adoption, ToRun, Waiting, consult
+from orchestrator.engine.reuse.consult import Adoption, ToRun, Waiting, consult, forget
 from orchestrator.engine.reuse.ingredients import Work, gather
-from orchestrator.engine.reuse.walk import walk
+from orchestrator.engine.reuse.walk import Walked, walk
 from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
 from orchestrator.engine.take import take
@@ -59,17 +59,11 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     info = yield from read_info(memory, run)
     if info is None:
         return ()
-    choice: Adoption | ToRun | Waiting | StepError
-    try:
-        choice = yield from consult(memory, plan, info, position, message)
-    except Broken as error:
-        choice = StepError(code="InputMissing", message=error.message)
+    choice = yield from _choose(memory, plan, info, position, message)
     if isinstance(choice, Waiting):
         return ()
-    if isinstance(choice, Adoption):
-        walked = yield from walk(memory, plan, info, choice)
-        if walked.first:
-            return messages_for(memory, plan, run, walked.steps)
+    if isinstance(choice, Walked):
+        return messages_for(memory, plan, run, choice.steps)
     decision = decisions.encode(choice.decision) if isinstance(choice, ToRun) else ""
     taken = yield from take(memory, run, position, delivery, decision)
     if taken.lease is None:
@@ -83,6 +77,26 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
         failed = yield from fail(memory, plan, taken.lease, died_too_often())
         return (*failed, *(yield from _give_up(choice, taken.lease)))
     return (yield from _execute(memory, plan, info, taken.lease, message, choice))
+
+
+def _choose(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, message: StepMessage
+) -> Task[Walked | Adoption | ToRun | Waiting | StepError]:
+    """What is to be done about the step. `Walked`: it is done, and more. `Adoption`: it would be, but has a claim."""
+    gone = ""
+    for _ in range(_TRIES):
+        try:
+            choice = yield from consult(memory, plan, info, position, message, gone)
+        except Broken as error:
+            return StepError(code="InputMissing", message=error.message)
+        if not isinstance(choice, Adoption):
+            return choice
+        walked = yield from walk(memory, plan, info, choice)
+        if not walked.gone:
+            return walked if walked.first else choice
+        yield from forget(memory, info, choice)
+        gone = walked.gone
+    raise entries.too_busy()
 
 
 def recover(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[Messages]:

@@ -31,21 +31,24 @@ pathlib.Path(out).write_text(str(total))
 """
 
 
-def graph(snapshot: str) -> tuple[list[dict[str, Any]], int]:
-    """Three layers of three, all connected, and a last step; with the number that the last step must come to."""
+def graph(snapshot: str, work: str) -> tuple[list[dict[str, Any]], int]:
+    """Three layers of three, all connected, and a last step; with the number that the last step must come to.
+
+    Graphs of the same `work` may take each other's outputs.
+    """
     steps: list[dict[str, Any]] = []
     above: list[str] = []
     value, expected = 1, 0
     for layer in range(3):
         names = [f"l{layer}s{position}" for position in range(WIDTH)]
-        steps += [_step(name, snapshot, above) for name in names]
+        steps += [_step(name, snapshot, above, work) for name in names]
         value = 1 + WIDTH * value if above else 1
         above = names
     expected = 1 + WIDTH * value
-    return [*steps, _step("last", snapshot, above)], expected
+    return [*steps, _step("last", snapshot, above, work)], expected
 
 
-def _step(name: str, snapshot: str, above: list[str]) -> dict[str, Any]:
+def _step(name: str, snapshot: str, above: list[str], work: str) -> dict[str, Any]:
     ports = [(f"from_{parent}", parent) for parent in above]
     return script_step(
         name,
@@ -53,6 +56,7 @@ def _step(name: str, snapshot: str, above: list[str]) -> dict[str, Any]:
         arguments=arguments(("output", "n"), *(("input", port) for port, _ in ports)),
         inputs=[from_step(port, parent, "n") for port, parent in ports],
         outputs=[{"name": "n"}],
+        environment={"WORK": {"kind": "literal", "value": work}},
     )
 
 
@@ -70,28 +74,31 @@ def submit_until_answered(service: Service, body: dict[str, Any]) -> None:
 
 @pytest.mark.timeout(400)
 def test_runs_survive_kills_of_the_host(azurite: Azurite, tmp_path: Path) -> None:
+    """Two runs at a time that need the same work: one does it, the other waits for it, and the host dies meanwhile."""
     chance = random.Random(20)
     with running_service(azurite, tmp_path / "service", QUICK) as service:
         snapshot = service.upload({"step.py": COUNT})
-        steps, expected = graph(snapshot)
         moments = []
-        for _ in range(KILLS):
-            run = str(uuid.uuid4())
-            body = {"run_id": run, "experiment_name": "kills", "definition": {"name": "kills", "steps": steps}}
+        for number in range(KILLS):
+            steps, expected = graph(snapshot, f"work {number}")
+            runs = [str(uuid.uuid4()) for _ in range(2)]
+            wish = {"experiment_name": "kills", "definition": {"name": "kills", "steps": steps}}
             moment = chance.uniform(0.0, 0.9)
             killer = threading.Timer(moment, service.kill)
             killer.start()
             if moment > 0.1:
-                submit_until_answered(service, body)
+                submit_until_answered(service, {**wish, "run_id": runs[0]})
+                submit_until_answered(service, {**wish, "run_id": runs[1]})
             killer.join()
             assert not scripts_of(service), "a killed host left scripts behind"
             service.restart()
-            submit_until_answered(service, body)
-            ended = service.wait(run, 60.0)
-            moments.append((round(moment, 3), ended["status"]))
-            assert ended["status"] == "Completed", (moment, service.steps(run))
-            assert ended["steps_done"] == len(steps)
-            assert result_of(service, run) == expected
+            for run in runs:
+                submit_until_answered(service, {**wish, "run_id": run})
+                ended = service.wait(run, 60.0)
+                assert ended["status"] == "Completed", (moment, service.steps(run))
+                assert ended["steps_done"] == len(steps)
+                assert result_of(service, run) == expected
+            moments.append(moment)
         assert len(moments) == KILLS
 
 

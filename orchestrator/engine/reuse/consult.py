@@ -20,7 +20,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState
-from orchestrator.engine.identify import Absent, Made
+from orchestrator.engine.identify import Made
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result, read_info, read_result
 from orchestrator.engine.reuse import entries
@@ -36,7 +36,7 @@ _TRIES = 8
 class Adoption:
     """A step that takes its result from elsewhere: `document` or `blob` holds it, as in a claim.
 
-    `made` are the outputs that must be there.
+    `made` are the outputs that must be there: `walk` looks. `forget` makes sure that it is not proposed again.
     """
 
     position: int
@@ -45,6 +45,8 @@ class Adoption:
     blob: str
     decision: Decision
     made: Made
+    work: Work | None = None
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +67,14 @@ class Waiting:
 
 
 def consult(
-    memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, message: StepMessage
+    memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, message: StepMessage, gone: str = ""
 ) -> Task[Adoption | ToRun | Waiting]:
-    """Decide. Raises Broken when the step's inputs are not what they should be, Unavailable when storage is silent."""
+    """Decide. Raises Broken when the step's inputs are not what they should be, Unavailable when storage is silent.
+
+    `gone`: what was missing of an earlier proposal.
+    """
     kept = yield from kept_result(memory, plan, info, position)
-    if kept is not None and not (yield from Absent(made=(kept.made,)))[0]:
+    if kept is not None:
         return kept
     gathered = yield from gather(memory, plan, info, position)
     work = gathered.work
@@ -79,7 +84,16 @@ def consult(
     if work.forced:
         decision = decisions.ran("forced", "the run asks for it", work.fingerprint)
         return ToRun(inputs=gathered.inputs, decision=decision, work=work)
-    return (yield from _contend(memory, plan, info, position, message, gathered, work))
+    return (yield from _contend(memory, plan, info, position, message, gathered, work, gone))
+
+
+def forget(memory: ProcessMemory, info: RunInfo, adoption: Adoption) -> Task[None]:
+    """Drop what was proposed, since it is not there any more."""
+    if adoption.entry is not None and adoption.work is not None:
+        yield from entries.drop(adoption.work, adoption.entry)
+        return
+    kept = memory.kept.get(info.rerun_of) or {}
+    memory.kept.put(info.rerun_of, {step: claim for step, claim in kept.items() if step != adoption.position})
 
 
 def _contend(
@@ -90,18 +104,15 @@ def _contend(
     message: StepMessage,
     gathered: Gathered,
     work: Work,
+    gone: str,
 ) -> Task[Adoption | ToRun | Waiting]:
-    step, gone, fence = plan.step(position).id, "", ""
+    step, fence = plan.step(position).id, ""
     for _ in range(_TRIES):
         entry = yield from entries.find(work)
         if entry is None:
             fence = yield from entries.begin(work, info.id, position, step)
         elif entry.made:
-            adoption = yield from _adoption(position, entry, work)
-            (gone,) = yield from Absent(made=(adoption.made,))
-            if not gone:
-                return adoption
-            yield from entries.drop(work, entry)
+            return (yield from _adoption(position, entry, work))
         elif (entry.run, entry.position) == (info.id, position):
             fence = entry.etag
         elif (yield from _is_alive(memory, entry, work)):
@@ -185,6 +196,8 @@ def _adoption(position: int, entry: Entry, work: Work) -> Task[Adoption]:
         blob=entry.result_blob,
         decision=decisions.reused(entry.run, entry.step, work.fingerprint),
         made=Made(owner=entry.owner, outputs=result.outputs),
+        work=work,
+        entry=entry,
     )
 
 

@@ -31,10 +31,13 @@ MOST_STEPS = 480
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walked:
-    """`first`: whether the first step was committed by this walk. `steps`: those that the caller must send."""
+    """`first`: whether the first step was committed. `steps`: those that the caller must send. `gone`: what is not there
+    any more of the first step's outputs; then nothing was done.
+    """
 
     first: bool
-    steps: tuple[int, ...]
+    steps: tuple[int, ...] = ()
+    gone: str = ""
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ class _Batch:
 
 
 def walk(memory: ProcessMemory, plan: Plan, info: RunInfo, first: Adoption) -> Task[Walked]:
-    """Commit `first`, which is still there, and what follows from it. Raises Unavailable.
+    """Commit `first`, if it is still there, and what follows from it. Raises Unavailable.
 
     One walk of a run at a time in a process. The first of all takes the other roots along: their messages find them
     done then.
@@ -58,7 +61,9 @@ def walk(memory: ProcessMemory, plan: Plan, info: RunInfo, first: Adoption) -> T
     yield from Acquire(key=key)
     known = memory.head(info.id) or (yield from fresh_head(memory, info.id))
     if known is not None and known.head.ended >> first.position & 1:
-        walked = Walked(first=True, steps=())
+        walked = Walked(first=True)
+    elif gone := (yield from Absent(made=(first.made,)))[0]:
+        walked = Walked(first=False, gone=gone)
     else:
         roots = () if known is None or known.head.ended else plan.roots
         walked = yield from _walk(memory, plan, info, first, tuple(root for root in roots if root != first.position))
