@@ -45,6 +45,10 @@ class Place:
         return self.folder / "secret-key"
 
     @property
+    def webhook_key_file(self) -> Path:
+        return self.folder / "webhook-key"
+
+    @property
     def settings_file(self) -> Path:
         return self.folder / "local.settings.json"
 
@@ -67,10 +71,11 @@ class Place:
 
     def run_token_key(self) -> str:
         """What the service signs the tokens of steps with, made at the first call and kept."""
-        self.prepare()
-        if not self.run_token_key_file.exists():
-            _write_private(self.run_token_key_file, secrets.token_urlsafe(32))
-        return self.run_token_key_file.read_text().strip()
+        return self._kept(self.run_token_key_file.name)
+
+    def webhook_key(self) -> str:
+        """What the secrets of webhooks are derived from, made at the first call and kept."""
+        return self._kept(self.webhook_key_file.name)
 
     def secret_key(self) -> str:
         """What encrypts the secrets of registered datastores, made at the first call and kept."""
@@ -106,7 +111,7 @@ class Place:
             "MILLSTREAM_BLOB_EVENTS": "polling",
             "MILLSTREAM_BLOB_EVENTS_IN": "workspaceblobstore/incoming",
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
-            "MILLSTREAM_WEBHOOK_KEYS": self._kept("webhook-key"),
+            "MILLSTREAM_WEBHOOK_KEYS": self.webhook_key(),
             "MILLSTREAM_WEBHOOK_PRIVATE": "true",
         }
         document = {"IsEncrypted": False, "Values": values, "devhost": _KNOBS}

@@ -10,12 +10,12 @@ from scripts.place import Place
 
 def test_secrets_are_made_once_and_for_the_owners_eyes(tmp_path: Path) -> None:
     place = Place(tmp_path / "state")
-    token, key = place.token(), place.run_token_key()
-    assert token != key
-    assert min(len(token), len(key)) >= 32
+    made = (place.token(), place.run_token_key(), place.webhook_key())
+    assert len(set(made)) == len(made)
+    assert min(len(secret) for secret in made) >= 32
     again = Place(tmp_path / "state")
-    assert (again.token(), again.run_token_key()) == (token, key)
-    for file in (place.token_file, place.run_token_key_file):
+    assert (again.token(), again.run_token_key(), again.webhook_key()) == made
+    for file in (place.token_file, place.run_token_key_file, place.webhook_key_file):
         assert file.stat().st_mode & 0o777 == 0o600
     assert place.folder.stat().st_mode & 0o777 == 0o700
 
