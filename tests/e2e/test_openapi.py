@@ -163,4 +163,5 @@ def test_the_document_served_is_the_one_tested(service: Service) -> None:
 def test_nothing_is_broken_afterwards(service: Service, things: dict[str, str]) -> None:
     assert service.ask("GET", f"runs/{things['KNOWN-run_id']}")["status"] == "Completed"
     assert service.ask("GET", "health")["status"] == "ok"
+    service.ask("PATCH", f"schedules/{things['KNOWN-schedule_id']}", {"status": "Disabled"})  # whatever it has become
     assert "incident" not in service.host.log()
