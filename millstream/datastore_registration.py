@@ -44,10 +44,12 @@ class Registering:
     ) -> Datastore:
         """A blob container of any account: by its key, by a SAS token, or, with neither, by the service's identity.
 
-        `endpoint`: what follows `blob.` in the account's host, or the whole URL of its blob service. Unless
-        `skip_validation`, the container is looked at; `create_if_not_exists` makes it. Raises InvalidRequest, Conflict.
+        `endpoint`: what follows `blob.` in the account's host, or the whole URL of its blob service. With a key or a
+        token the container is looked at, unless `skip_validation`; `create_if_not_exists` makes it. Raises
+        InvalidRequest, Conflict.
         """
         del blob_cache_timeout, subscription_id, resource_group
+        credential = _storage_credential(account_key, sas_token, identity=grant_workspace_access)
         return _registered(
             workspace,
             datastore_name,
@@ -56,11 +58,11 @@ class Registering:
                 "account": account_name,
                 "container": container_name,
                 "endpoint": _endpoint("blob", account_name, protocol, endpoint),
-                **_storage_credential(account_key, sas_token, identity=grant_workspace_access),
+                **credential,
             },
             overwrite=overwrite,
             create_if_not_exists=create_if_not_exists,
-            skip_validation=skip_validation,
+            skip_validation=skip_validation or "secret" not in credential,
         )
 
     @staticmethod
@@ -83,7 +85,7 @@ class Registering:
     ) -> Datastore:
         """A file system of Data Lake Storage Gen2: by a service principal, or by the service's identity.
 
-        It is reached by its account's blob endpoint.
+        It is reached by its account's blob endpoint. As in v1 it is not looked at: rights may be given later.
         """
         del resource_url, subscription_id, resource_group, grant_workspace_access
         return _registered(
@@ -97,6 +99,7 @@ class Registering:
                 **_principal(tenant_id, client_id, client_secret, authority_url),
             },
             overwrite=overwrite,
+            skip_validation=True,
         )
 
     @staticmethod

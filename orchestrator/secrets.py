@@ -16,10 +16,11 @@ from orchestrator.ports import Effect
 class Seal(Effect[str]):
     """Keep the secret of `owner`. Raises InvalidRequest where no way to keep one is configured.
 
-    Two seals of one secret differ. Repeating it is harmless.
+    Two seals of one secret differ. Repeating it is harmless. `purpose`: what it is for; it opens for that only.
     """
 
     owner: str
+    purpose: str
     secret: Secret = field(repr=False)
 
 
@@ -28,4 +29,5 @@ class Unseal(Effect[Secret]):
     """The secret behind what `Seal` gave for this owner. Raises Conflict when it cannot be had any more."""
 
     owner: str
+    purpose: str
     sealed: str

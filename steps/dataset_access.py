@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,9 +37,10 @@ class StoreAccess:
     scratch: Path
     stop: Stop
     web_bytes: int
+    _containers: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     def find(self, datastore: str, paths: Sequence[str]) -> Sequence[Blob | None]:
-        container = container_of(self.datastores, datastore)
+        container = self._container(datastore)
         return self.pool.map(lambda path: self._find(datastore, container, path), paths)
 
     def _find(self, datastore: str, container: str, path: str) -> Blob | None:
@@ -50,8 +51,14 @@ class StoreAccess:
             raise StorageFailed(f"{datastore}/{path} could not be looked up: {error}") from error
         return None if found is None else _blob(datastore, found)
 
+    def _container(self, datastore: str) -> str:
+        """Looked up once, so that a datastore is the same one for all files of a dataset."""
+        if datastore not in self._containers:
+            self._containers[datastore] = container_of(self.datastores, datastore)
+        return self._containers[datastore]
+
     def list(self, datastore: str, prefix: str) -> Iterator[Blob]:
-        container = container_of(self.datastores, datastore)
+        container = self._container(datastore)
         try:
             for found in self.store.list(container, prefix):
                 self.stop.check()
@@ -88,7 +95,7 @@ class StoreAccess:
                 os.utime(place, (blob.modified, blob.modified))
 
     def _fetch(self, blob: Blob, place: Path) -> Fetch:
-        container = container_of(self.datastores, blob.datastore or "")
+        container = self._container(blob.datastore or "")
         return Fetch(container=container, name=blob.path, target=place)
 
     def _download(self, blob: Blob, place: Path) -> None:

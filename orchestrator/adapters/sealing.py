@@ -2,7 +2,8 @@
 
     Sealing(keys).install(world)
 
-AES-256-GCM. What a secret belongs to is authenticated with it, so it cannot be moved to another datastore's row.
+AES-256-GCM. What a secret is for is authenticated with it: in another datastore's row, or in one whose address was
+changed, it does not open.
 The library is loaded when a secret is first used: a start does not wait for it.
 """
 
@@ -46,7 +47,7 @@ class Sealing:
             )
         name, key = next(iter(self._keys.items()))
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        data = _cipher(key).encrypt(nonce, effect.secret.reveal().encode(), _bound(effect.owner))
+        data = _cipher(key).encrypt(nonce, effect.secret.reveal().encode(), _bound(effect.purpose))
         return f"{_VERSION}.{name}.{base64.urlsafe_b64encode(nonce + data).decode()}"
 
     def unseal(self, effect: Unseal) -> Secret:
@@ -63,7 +64,7 @@ class Sealing:
             data = base64.b64decode(text, altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):
             data = b""
-        opened = _opened(key, data, effect.owner)
+        opened = _opened(key, data, effect.purpose)
         if opened is None:
             raise Conflict(
                 f"The secret of {effect.owner!r} is not as it was kept. Register the datastore again.", field="name"
@@ -76,8 +77,8 @@ def _name_of(key: Secret) -> str:
     return hashlib.sha256(b"millstream-secret-key\0" + base64.b64decode(key.reveal())).hexdigest()[:12]
 
 
-def _bound(owner: str) -> bytes:
-    return f"millstream/datastore/{owner.lower()}".encode()
+def _bound(purpose: str) -> bytes:
+    return f"millstream/secret/{purpose}".encode()
 
 
 def _cipher(key: bytes) -> AESGCM:
@@ -86,12 +87,12 @@ def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
 
 
-def _opened(key: bytes, data: bytes, owner: str) -> bytes | None:
+def _opened(key: bytes, data: bytes, purpose: str) -> bytes | None:
     from cryptography.exceptions import InvalidTag
 
     if len(data) <= _NONCE_BYTES:
         return None
     try:
-        return _cipher(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(owner))
+        return _cipher(key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], _bound(purpose))
     except InvalidTag:
         return None

@@ -94,13 +94,12 @@ def _check(wish: Wish, configured: Mapping[str, str]) -> None:
 
 
 def _is_same(before: Datastore, wish: Wish) -> Task[bool]:
-    plain = msgspec.structs.replace(before, sealed="", created_at=0.0)
-    if plain != wish.datastore:
+    if _plain(before) != wish.datastore:
         return False
     if not before.sealed:
         return True
     try:
-        kept = yield from Unseal(owner=before.name, sealed=before.sealed)
+        kept = yield from Unseal(owner=before.name, purpose=_purpose(before), sealed=before.sealed)
     except Conflict:
         return False
     return kept == wish.secret
@@ -108,7 +107,9 @@ def _is_same(before: Datastore, wish: Wish) -> Task[bool]:
 
 def _sealed(wish: Wish, before: Datastore | None) -> Task[Datastore]:
     wanted = wish.datastore
-    sealed = (yield from Seal(owner=wanted.name, secret=wish.secret)) if wish.secret else ""
+    sealed = ""
+    if wish.secret:
+        sealed = yield from Seal(owner=wanted.name, purpose=_purpose(wanted), secret=wish.secret)
     created_at = (yield from Now()) if before is None else before.created_at
     return msgspec.structs.replace(wanted, sealed=sealed, created_at=created_at)
 
@@ -132,7 +133,7 @@ def reveal(name: str) -> Task[tuple[Datastore, Secret]]:
     found = yield from get(name)
     if not found.sealed:
         return found, Secret("")
-    return found, (yield from Unseal(owner=found.name, sealed=found.sealed))
+    return found, (yield from Unseal(owner=found.name, purpose=_purpose(found), sealed=found.sealed))
 
 
 def revealing(world: Runner) -> Callable[[str], tuple[Datastore, Secret]]:
@@ -241,6 +242,16 @@ def set_default(name: str, *, configured: Mapping[str, str]) -> Task[str]:
     except Unanswered:
         raise Unavailable("Storage did not say whether the default was changed. Send the request again.") from None
     return chosen
+
+
+def _purpose(found: Datastore) -> str:
+    """What its secret is for: this datastore, at this address, and no other."""
+    return datastores.encode(_plain(found)).decode()
+
+
+def _plain(found: Datastore) -> Datastore:
+    """As it was asked for."""
+    return msgspec.structs.replace(found, sealed="", created_at=0.0)
 
 
 def _key(name: str) -> str:

@@ -35,6 +35,14 @@ _AUTH_OF: Final[dict[str, tuple[str, ...]]] = {
     "AzureFile": ("account_key", "sas"),
     **dict.fromkeys(SQL, ("password", "none")),
 }
+_BY_TOKEN: Final = ("service_principal", "identity")
+_STORAGE_HOSTS: Final = (
+    ".core.windows.net",
+    ".core.usgovcloudapi.net",
+    ".core.chinacloudapi.cn",
+    ".storage.azure.net",
+)
+_HERE: Final = ("127.0.0.1", "localhost", "::1")
 LONGEST_SECRET: Final = 8_000
 _LONGEST: Final = 2_000
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
@@ -95,6 +103,19 @@ def _check_storage(found: Datastore) -> None:
         message = "A container has 3 to 63 lower-case letters, digits and single hyphens."
         raise InvalidRequest(message, field="container")
     _check_endpoint(found.endpoint, "endpoint")
+    if found.auth in _BY_TOKEN and not _takes_tokens(found.endpoint):
+        message = (
+            "A token of an identity is sent to https hosts of Azure Storage only, such as "
+            "https://<account>.blob.core.windows.net."
+        )
+        raise InvalidRequest(message, field="endpoint")
+
+
+def _takes_tokens(endpoint: str) -> bool:
+    """Whether it is storage, and not somebody who would like to have a token of this service."""
+    parts = urlsplit(endpoint)
+    host = parts.hostname or ""
+    return host in _HERE or (parts.scheme == "https" and host.endswith(_STORAGE_HOSTS))
 
 
 def _check_endpoint(endpoint: str, field: str) -> None:

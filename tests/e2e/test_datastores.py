@@ -254,6 +254,7 @@ def test_nothing_that_is_kept_or_said_holds_a_secret(tmp_path: Path, monkeypatch
         settings = {"MILLSTREAM_SECRET_KEYS": SECRET_KEYS}
         with running_service(accounts.azurite, tmp_path / "service", settings) as service:
             shown = run_driver(service, tmp_path, DRIVER) + run_driver(service, tmp_path, SAS_DRIVER)
+            shown += run_driver(service, tmp_path, FAILING_SQL_DRIVER)
             assert shown.count("Finished") == 2
             answers = [service.call("GET", path) for path in ("datastores", "datastores/lake", "workspace", "runs")]
             said = service.host.log().encode() + b"".join(answer.body + repr(answer).encode() for answer in answers)
@@ -270,7 +271,7 @@ def prepared(project: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch)
     given = {"ACCOUNT": OTHER, "ACCOUNT_KEY": OTHER_KEY, "ENDPOINT": accounts.endpoint, "SAS": sas}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    return [OTHER_KEY, SECRET_KEYS, unquote(sas.partition("sig=")[2].partition("&")[0])]
+    return [OTHER_KEY, SECRET_KEYS, "hidden-password", unquote(sas.partition("sig=")[2].partition("&")[0])]
 
 
 def forms_of(secret: str) -> set[bytes]:

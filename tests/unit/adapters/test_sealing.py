@@ -25,7 +25,7 @@ def world_with(*keys: Secret) -> MemoryWorld:
 
 
 def sealed(world: MemoryWorld, owner: str = "lake") -> str:
-    return world.run(iter(Seal(owner=owner, secret=HIDDEN)))
+    return world.run(iter(Seal(owner=owner, purpose=owner, secret=HIDDEN)))
 
 
 def test_a_secret_comes_back_and_is_not_to_be_seen() -> None:
@@ -33,14 +33,14 @@ def test_a_secret_comes_back_and_is_not_to_be_seen() -> None:
     kept = sealed(world)
     assert HIDDEN.reveal() not in kept
     assert base64.b64encode(HIDDEN.reveal().encode()).decode().rstrip("=") not in kept
-    assert world.run(iter(Unseal(owner="lake", sealed=kept))) == HIDDEN
+    assert world.run(iter(Unseal(owner="lake", purpose="lake", sealed=kept))) == HIDDEN
     assert sealed(world) != kept
 
 
-def test_what_is_kept_for_one_owner_opens_nothing_for_another() -> None:
+def test_what_is_kept_for_one_purpose_opens_for_no_other() -> None:
     world = world_with(NEW)
     with pytest.raises(Conflict, match="not as it was kept"):
-        world.run(iter(Unseal(owner="pond", sealed=sealed(world))))
+        world.run(iter(Unseal(owner="lake", purpose="pond", sealed=sealed(world))))
 
 
 @pytest.mark.parametrize("place", [-1, -5, 20])
@@ -50,17 +50,17 @@ def test_a_changed_byte_is_noticed(place: int) -> None:
     other = "A" if kept[place] != "A" else "B"
     changed = kept[:place] + other + kept[place:][1:]
     with pytest.raises(Conflict):
-        world.run(iter(Unseal(owner="lake", sealed=changed)))
+        world.run(iter(Unseal(owner="lake", purpose="lake", sealed=changed)))
 
 
 def test_a_key_is_changed_without_a_gap() -> None:
     kept = sealed(world_with(OLD))
     both = world_with(NEW, OLD)
-    assert both.run(iter(Unseal(owner="lake", sealed=kept))) == HIDDEN
+    assert both.run(iter(Unseal(owner="lake", purpose="lake", sealed=kept))) == HIDDEN
     again = sealed(both)
-    assert world_with(NEW).run(iter(Unseal(owner="lake", sealed=again))) == HIDDEN
+    assert world_with(NEW).run(iter(Unseal(owner="lake", purpose="lake", sealed=again))) == HIDDEN
     with pytest.raises(Conflict, match="MILLSTREAM_SECRET_KEYS"):
-        world_with(NEW).run(iter(Unseal(owner="lake", sealed=kept)))
+        world_with(NEW).run(iter(Unseal(owner="lake", purpose="lake", sealed=kept)))
 
 
 def test_without_a_key_nothing_is_kept() -> None:
@@ -71,11 +71,11 @@ def test_without_a_key_nothing_is_kept() -> None:
 @pytest.mark.parametrize("kept", ["", "1", "1..", "x.y.z", "1.abc.!!", "2.abc.AAAA"])
 def test_what_was_never_sealed_is_refused(kept: str) -> None:
     with pytest.raises(Conflict):
-        world_with(NEW).run(iter(Unseal(owner="lake", sealed=kept)))
+        world_with(NEW).run(iter(Unseal(owner="lake", purpose="lake", sealed=kept)))
 
 
 def test_effects_do_not_show_it() -> None:
-    assert HIDDEN.reveal() not in repr(Seal(owner="lake", secret=HIDDEN))
+    assert HIDDEN.reveal() not in repr(Seal(owner="lake", purpose="lake", secret=HIDDEN))
 
 
 def test_the_library_is_loaded_by_the_first_secret_only() -> None:

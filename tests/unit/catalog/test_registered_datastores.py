@@ -15,11 +15,11 @@ from orchestrator.adapters.sealing import Sealing
 from orchestrator.catalog import registered_datastores as catalog
 from orchestrator.catalog.registered_datastores import KIND, Wish
 from orchestrator.catalog.rows import CATALOG
-from orchestrator.core.datastore import Datastore, registered_in
+from orchestrator.core.datastore import Datastore, encode, registered_in
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.secret import Secret
 from orchestrator.files import TryContainer
-from orchestrator.ports import Commit, Query, Refused, Unanswered
+from orchestrator.ports import Commit, Query, Refused, Unanswered, Upsert
 
 CONFIGURED = {"workspaceblobstore": "workspaceblobstore"}
 KEY = Secret(base64.b64encode(b"k" * 32).decode())
@@ -67,6 +67,16 @@ def test_its_secret_is_not_in_the_table(world: MemoryWorld) -> None:
     rows = world.run(iter(Query(table=CATALOG, pk=KIND, first="", last="~")))
     assert len(rows) == 1
     assert PASSWORD.reveal() not in repr(rows)
+
+
+def test_a_row_that_was_led_astray_gives_no_secret(world: MemoryWorld) -> None:
+    """Somebody who can write to the table sends the secret to a place of their own."""
+    made, _ = world.run(register())
+    elsewhere = msgspec.structs.replace(made, endpoint="https://elsewhere.example")
+    row = Upsert(rk="d|lake", props={"v": 1, "datastore": encode(elsewhere).decode()})
+    world.run(iter(Commit(table=CATALOG, pk=KIND, writes=(row,))))
+    with pytest.raises(Conflict, match="not as it was kept"):
+        world.run(catalog.reveal("lake"))
 
 
 def test_the_same_again_is_no_conflict_and_changes_nothing(world: MemoryWorld, clock: ManualClock) -> None:

@@ -41,6 +41,8 @@ def changed(of: Datastore, **changes: Any) -> Datastore:
         changed(BLOB, endpoint="http://127.0.0.1:10000/lakeaccount", auth="sas"),
         changed(BLOB, type="AzureDataLakeGen2", auth="service_principal", tenant="contoso.com", client="a-b"),
         changed(BLOB, type="AzureFile"),
+        changed(BLOB, auth="identity"),
+        changed(BLOB, auth="identity", endpoint="http://127.0.0.1:10000/lakeaccount"),
         SQL,
         changed(
             SQL,
@@ -75,6 +77,9 @@ def test_what_fits_together(found: Datastore) -> None:
         (changed(BLOB, auth="service_principal", tenant="t"), "client"),
         (changed(BLOB, auth="service_principal", tenant="a/b", client="c"), "tenant"),
         (changed(BLOB, type="AzureFile", auth="identity"), "auth"),
+        (changed(BLOB, auth="identity", endpoint="https://lakeaccount.blob.core.windows.net.example.com"), "endpoint"),
+        (changed(BLOB, auth="identity", endpoint="http://lakeaccount.blob.core.windows.net"), "endpoint"),
+        (changed(BLOB, auth="identity", endpoint="https://127.0.0.1.example.com"), "endpoint"),
         (changed(SQL, url=""), "url"),
         (changed(SQL, url="no url"), "url"),
         (changed(SQL, url="postgresql://me:secret@host/db"), "url"),
