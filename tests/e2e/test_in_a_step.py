@@ -29,7 +29,7 @@ frame = Dataset.get_by_name(workspace=ws, name="raw_dataset").to_pandas_datafram
 run.log("by name", len(frame))
 run.log("by key", len(ws.datasets["raw_dataset"].to_pandas_dataframe()))
 store = Datastore.get(ws, "workspaceblobstore")
-files = Dataset.File.from_files((store, "raw/**"))
+files = Dataset.File.from_files((store, "raw/iris.csv"))
 run.log_list("paths", files.to_path())
 run.log("downloaded", len(files.download("brought")))
 model = Model(ws, "kept")

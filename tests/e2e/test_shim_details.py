@@ -47,7 +47,7 @@ LINEAGE = (
     + """
 from azureml.data import HDFSOutputDatasetConfig, OutputFileDatasetConfig
 raw = Dataset.get_by_name(ws, "raw_dataset")
-out = OutputFileDatasetConfig("prepped", (store, "kept/{run-id}")).register_on_complete(name="prepped_dataset")
+out = OutputFileDatasetConfig("prepped", (store, "kept/{run-id}")).register_on_complete(name="prepped_in_lineage")
 spark = HDFSOutputDatasetConfig("parts", destination=(store, "parts"))
 plain = PipelineData("plain", datastore=store)
 s1 = PythonScriptStep(name="prepare", script_name="prep.py", source_directory="src", compute_target="function",
@@ -64,7 +64,7 @@ prepare, train, count = (run.find_step_run(name)[0] for name in ("prepare", "tra
 print(read["dataset"].id == raw.id, read["consumptionDetails"], len(read["dataset"].to_pandas_dataframe()))
 (made,) = prepare.get_details()["outputDatasets"]
 print(made["outputType"], made["outputDetails"]["outputName"], made["dataset"].to_path())
-registered = Dataset.get_by_name(ws, "prepped_dataset")
+registered = Dataset.get_by_name(ws, "prepped_in_lineage")
 print(made["identifier"]["savedId"] == made["dataset"].content_id == registered.id)
 (taken,) = train.get_details()["inputDatasets"]
 print(taken["consumptionDetails"]["mechanism"], taken["dataset"].to_path())
