@@ -31,8 +31,9 @@ MOST_STEPS = 480
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walked:
-    """`first`: whether the first step was committed. `steps`: those that the caller must send. `gone`: what is missing of
-    the first step's outputs; then nothing was done.
+    """`first`: whether the first step was committed. `steps`: those that the caller must send.
+
+    `gone`: what is missing of the first step's outputs; then nothing was done.
     """
 
     first: bool
