@@ -3,6 +3,7 @@
 scripts/simulate                    10,000 seeds
 scripts/simulate --seeds 500 --first 20000
 scripts/simulate --seed 6778        one seed, with its whole story
+scripts/simulate --sharing          the same over runs that take each other's outputs, and wait for each other
 scripts/simulate --mutants          how many seeds each broken protocol survives
 """
 
@@ -13,14 +14,17 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import Pool
 
 from tests.simulation.kinds import RECEIVE
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.simulation import Failed, Report, Simulation, simulate
-from tests.simulation.weather import stormy
+from tests.simulation.simulation import Failed, Report, Setting, Simulation, simulate
+from tests.simulation.weather import sharing, stormy
+
+Weather = Callable[[int], Setting]
 
 SHOWN_FAILURES = 10
 SURVIVORS_AFTER = 300
@@ -78,25 +82,26 @@ def _columns(title: str, counts: Counter[str]) -> str:
     return "\n".join([f"\n{title}", *(f"  {row}" for row in rows)])
 
 
-def play(seed: int) -> Report | str:
+def play(seed: int, weather: Weather) -> Report | str:
     """The report, or the story of the violation."""
     try:
-        return simulate(seed, stormy(seed))
+        return simulate(seed, weather(seed))
     except Failed as failed:
         return str(failed)
 
 
-def outcomes(seeds: Sequence[int], jobs: int) -> Iterator[Report | str]:
+def outcomes(seeds: Sequence[int], jobs: int, weather: Weather) -> Iterator[Report | str]:
+    one = partial(play, weather=weather)
     if jobs == 1:
-        yield from map(play, seeds)
+        yield from map(one, seeds)
         return
     with Pool(jobs) as pool:
-        yield from pool.imap_unordered(play, seeds, chunksize=25)
+        yield from pool.imap_unordered(one, seeds, chunksize=25)
 
 
-def storm(seeds: Sequence[int], jobs: int) -> int:
+def storm(seeds: Sequence[int], jobs: int, weather: Weather) -> int:
     total, started, shown = Total(), time.monotonic(), time.monotonic()
-    for outcome in outcomes(seeds, jobs):
+    for outcome in outcomes(seeds, jobs, weather):
         total.add(outcome)
         if isinstance(outcome, str) and len(total.failures) <= SHOWN_FAILURES:
             print(outcome, flush=True)
@@ -108,8 +113,8 @@ def storm(seeds: Sequence[int], jobs: int) -> int:
     return 1 if total.failures else 0
 
 
-def story(seed: int) -> int:
-    simulation = Simulation(seed, stormy(seed))
+def story(seed: int, weather: Weather) -> int:
+    simulation = Simulation(seed, weather(seed))
     simulation.around.remember_all()
     try:
         report = simulation.run()
@@ -126,7 +131,7 @@ def survives(name: str) -> tuple[str, int | None, str]:
     """The seed that kills the mutant, and how; None when none does."""
     with MUTANTS[name].alive():
         for seed in range(SURVIVORS_AFTER):
-            outcome = play(seed)
+            outcome = play(seed, MUTANTS[name].weather)
             if isinstance(outcome, str):
                 return name, seed, outcome.partition("\n")[0].partition(": ")[2]
     return name, None, "survives"
@@ -149,13 +154,15 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes (one a core)")
     parser.add_argument("--seed", type=int, help="only this seed, with its whole story")
+    parser.add_argument("--sharing", action="store_true", help="of runs that take each other's outputs")
     parser.add_argument("--mutants", action="store_true", help="try the mutants instead")
     options = parser.parse_args(arguments)
+    weather = sharing if options.sharing else stormy
     if options.seed is not None:
-        return story(options.seed)
+        return story(options.seed, weather)
     if options.mutants:
         return mutants(options.jobs)
-    return storm(range(options.first, options.first + options.seeds), options.jobs)
+    return storm(range(options.first, options.first + options.seeds), options.jobs, weather)
 
 
 if __name__ == "__main__":

@@ -29,19 +29,22 @@ from orchestrator.engine import cancel, combine, complete, deliver, index, lease
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, ProcessMemory
 from orchestrator.engine.reading import fresh_head, messages_for
+from orchestrator.engine.reuse import consult
 from orchestrator.engine.rows import HEAD, RUNS, claim_key, read_claim
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Row, Send, Task, Unanswered, Upsert, Write
 from tests.simulation import simulation
+from tests.simulation.weather import sharing, stormy
 
 Patch = tuple[ModuleType, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`breaks`: what is wrong with it, in a line."""
+    """`breaks`: what is wrong with it, in a line. `weather`: the worlds in which that must be noticed."""
 
     breaks: str
     patches: tuple[Patch, ...]
+    weather: Callable[[int], simulation.Setting] = stormy
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -257,7 +260,31 @@ def _forget_first(notice: Notice, state: NoticeState) -> Task[None]:
     yield from outbox.ensure(outbox.settled(notice.run), settled)
 
 
+def _always(*_: object) -> Task[bool]:
+    yield from ()
+    return True
+
+
+def _leave_nothing(*_: object) -> None:
+    """What was taken for the output of a step that another execution decides is built on all the same."""
+
+
 MUTANTS: Mapping[str, Mutant] = {
+    "waits for the dead": Mutant(
+        "who is making what a step needs is never thought dead",
+        ((consult, "_is_alive", _always),),
+        sharing,
+    ),
+    "builds on what was not taken": Mutant(
+        "a step is reused although the step above it is made anew",
+        ((complete, "_leave_lost", _leave_nothing),),
+        sharing,
+    ),
+    "takes over the living by reuse": Mutant(
+        "an earlier result is written over a claim",
+        ((complete, "Insert", _upsert),),
+        sharing,
+    ),
     "result without fence": Mutant(
         "a result is written whoever holds the claim",
         ((complete, "Merge", _merge_without(_is_claim)),),

@@ -6,7 +6,6 @@ import pytest
 
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import Failed, simulate
-from tests.simulation.weather import stormy
 
 SEEDS = 300
 
@@ -15,7 +14,7 @@ SEEDS = 300
 def test_a_mutant_is_killed(name: str) -> None:
     with MUTANTS[name].alive(), pytest.raises(Failed):
         for seed in range(SEEDS):
-            simulate(seed, stormy(seed))
+            simulate(seed, MUTANTS[name].weather(seed))
 
 
 def test_a_mutant_leaves_no_trace() -> None:

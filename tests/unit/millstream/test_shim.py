@@ -216,9 +216,10 @@ class TestStep:
         )
         assert python(code, tmp_path, runtime, isolated=True) == ""
 
-    def test_the_import_takes_little_time(self, runtime: Path, tmp_path: Path) -> None:
+    def test_a_script_pays_for_few_modules(self, runtime: Path, tmp_path: Path) -> None:
+        """Each costs some 0.3 ms. That a script of its own needs most of the standard ones anyhow is not counted."""
         code = (
-            "import time; began = time.process_time(); from azureml.core import Run; Run.get_context();"
-            "print(time.process_time() - began)"
+            "import sys; before = set(sys.modules); from azureml.core import Run; Run.get_context();"
+            "print(len(set(sys.modules) - before))"
         )
-        assert min(float(python(code, tmp_path, runtime, isolated=True)) for _ in range(3)) < 0.020
+        assert int(python(code, tmp_path, runtime, isolated=True)) <= 60
