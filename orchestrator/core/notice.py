@@ -24,8 +24,8 @@ class NoticeState(StrEnum):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """`attempt` counts the calls that have begun; `delay`: seconds after which the next is due. `status` and `error`
-    are those of the last call: 0 when there was no answer."""
+    """`attempt` counts the calls that have begun; `delay`: seconds after which the next is due. `looks`: how often the
+    sweep has sent its message again. `status` and `error` are those of the last call: 0 when there was no answer."""
 
     run: str
     webhook: str
@@ -33,6 +33,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     state: NoticeState = NoticeState.WAITING
     attempt: int = 0
     delay: float = 0.0
+    looks: int = 0
     status: int = 0
     error: str = ""
 

@@ -40,7 +40,7 @@ def notify(memory: ProcessMemory, message: NoticeMessage, delivery: Delivery) ->
     if notice.attempt >= memory.settings.webhook_attempts:
         yield from outbox.settle(notice, NoticeState.GIVEN_UP)  # its process died during the last call
         return
-    begun = msgspec.structs.replace(notice, attempt=notice.attempt + 1, delay=0.0)
+    begun = msgspec.structs.replace(notice, attempt=notice.attempt + 1, delay=0.0, looks=0)
     if (etag := (yield from _replace(row, begun))) is not None:
         yield from _call(memory, begun, etag)
 

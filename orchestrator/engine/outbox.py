@@ -27,6 +27,7 @@ from orchestrator.ports import (
     Delete,
     Get,
     Insert,
+    Merge,
     Now,
     Props,
     Query,
@@ -43,6 +44,7 @@ WEBHOOKS: Final = "webhooks"
 REGISTERED: Final = "registered"
 OUTBOX: Final = "outbox"
 _TRIES = 3
+_MOST_DOUBLINGS = 5
 
 _webhook = msgspec.json.Decoder(Webhook).decode
 _notice = msgspec.json.Decoder(Notice).decode
@@ -66,17 +68,33 @@ def announce(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[No
 
 
 def sweep(memory: ProcessMemory) -> Task[int]:
-    """Send a message for every notice that should have moved and has not. Returns how many there were."""
+    """Send a message for every notice that should have moved and has not. Returns how many there were.
+
+    With growing patience: its message may just be waiting in a long queue. Of two sweeps at once, one sends.
+    """
     if not memory.settings.webhook_queue:
         return 0
     rows = yield from Query(table=WEBHOOKS, pk=OUTBOX, first="", last="~")
     overdue = 0
     for row in rows:
         notice = read(row)
-        if row.age > notice.delay + memory.settings.webhook_patience:
-            overdue += 1
-            yield from send(memory, notice)
+        if row.age > notice.delay + memory.settings.webhook_patience * 2 ** min(notice.looks, _MOST_DOUBLINGS):
+            looked = msgspec.structs.replace(notice, looks=notice.looks + 1, delay=0.0)
+            if (yield from _touch(row, looked)):
+                yield from send(memory, looked)
+                overdue += 1
     return overdue
+
+
+def _touch(row: Row, notice: Notice) -> Task[bool]:
+    """Note a look in the row, whose age begins anew. False: it has moved meanwhile."""
+    try:
+        yield from Commit(table=WEBHOOKS, pk=OUTBOX, writes=(Merge(rk=row.rk, props=props(notice), etag=row.etag),))
+    except Refused:
+        return False
+    except Unanswered:
+        return True  # perhaps a message too many, which is harmless
+    return True
 
 
 def webhook(name: str) -> Task[Webhook | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from orchestrator.core import notice as notices
 from orchestrator.core.message import Delivery
 from orchestrator.core.result import StepError, StepResult
-from orchestrator.core.webhook import Event
+from orchestrator.core.webhook import Event, Notify
+from orchestrator.engine import outbox
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.engine.noticebody import body_of
 from orchestrator.engine.notify import notify
@@ -243,3 +245,28 @@ def test_a_steps_error_is_told_shortly() -> None:
     told = msgspec.json.decode(runner.world.run(body_of(ProcessMemory(), "run1", Event.FAILED)))
     steps = told["data"]["steps"]
     assert (len(steps), steps[0]["id"], steps[0]["status"], len(steps[0]["error"])) == (100, "s149", "Failed", 1000)
+
+
+def test_what_is_overdue_is_sent_again_with_growing_patience() -> None:
+    """Its message is lost each time; the notice waits for its second call, which was due after an hour."""
+    runner = Runner(step("a"))
+    runner.memory.settings = EngineSettings(webhook_queue="calls", webhook_delays=(3600.0,), webhook_patience=100.0)
+    sent: list[Send] = []
+    runner.world.register(Send, lambda send: sent.append(send))
+    runner.world.register(Post, lambda _: Posted(status=500))
+    runner.start(notify=(Notify(url=URL),))
+    runner.finish()
+    delivery = Delivery(message_id="m", count=1)
+    runner.world.run(notify(runner.memory, notices.decode(sent.pop().body), delivery))
+    assert sent.pop().delay == 3600.0
+    began = runner.clock.now()
+    moments: list[float] = []
+    while runner.clock.now() < began + 3600 + 1600:
+        runner.clock.advance(60)
+        for _ in range(2):
+            runner.world.run(outbox.sweep(runner.memory))
+        moments += [runner.clock.now() - began] * len(sent)
+        assert all(send.delay == 0.0 for send in sent)
+        sent.clear()
+    assert moments[0] == 3720.0
+    assert [round(later - earlier, -2) for earlier, later in itertools.pairwise(moments)] == [200, 400, 800]
