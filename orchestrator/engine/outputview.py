@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from orchestrator.core.claim import ClaimRow
 from orchestrator.core.errors import Conflict, InvalidRequest
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import File, OutputData, StepResult
@@ -129,7 +130,7 @@ def outputs_page(memory: ProcessMemory, run: str, signing: Signing, wish: Wish) 
         first = place.file if position == place.position else 0
         if not left or len(steps) == wish.limit:
             return OutputsPage(steps=steps, continuation=f"{position}.{first}")
-        result = yield from decode_result(claim)
+        result = yield from _result(memory, run, position, claim)
         heaps = _heaps(result, signing, wish)
         there = sum(len(heap.files) for heap in heaps)
         page = yield from _signed(heaps, first, first + left, signing.seconds)
@@ -139,6 +140,15 @@ def outputs_page(memory: ProcessMemory, run: str, signing: Signing, wish: Wish) 
         if first + taken < there:
             return OutputsPage(steps=steps, continuation=f"{position}.{first + taken}")
     return OutputsPage(steps=steps, continuation=None)
+
+
+def _result(memory: ProcessMemory, run: str, position: int, claim: ClaimRow) -> Task[StepResult]:
+    """How a step ended, remembered from one page to the next."""
+    found = memory.results.get((run, position))
+    if found is None:
+        found = yield from decode_result(claim)
+        memory.results.put((run, position), found)
+    return found
 
 
 def sign_files(container: str, prefix: str, files: Iterable[File], seconds: float) -> Task[tuple[SignedFile, ...]]:

@@ -113,3 +113,18 @@ def test_beyond_the_end_there_is_nothing(runner: Runner) -> None:
 def test_an_unknown_step(runner: Runner) -> None:
     with pytest.raises(UnknownThing):
         runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish(step="x")))
+
+
+def test_a_result_is_read_once_for_all_of_its_pages() -> None:
+    """A large result lies in a blob of its own."""
+    many = StepResult(artifacts=files(5000), artifact_prefix="x")
+    runner = Runner(step("a"), scripts={"a": lambda _: many})
+    runner.start()
+    runner.finish()
+    first = runner.world.run(outputs_page(runner.memory, "run1", SIGNING, Wish()))
+    kept = [name for name in runner.world.account.blobs if "result" in name]
+    assert kept
+    for name in kept:
+        del runner.world.account.blobs[name]
+    later = pages(runner, Wish())
+    assert (len(first.steps["a"].artifacts), len(listed(later))) == (1000, 5000)
