@@ -21,6 +21,9 @@ class StepMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version": 
     version: int = 1
 
 
+Messages = tuple[StepMessage, ...]
+
+
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """How the queue handed a message over: `message_id` stays over redeliveries, `count` (from 1) rises."""
 

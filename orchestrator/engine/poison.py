@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from orchestrator.core.claim import ClaimRow, Standing, standing
-from orchestrator.core.message import Delivery, StepMessage, encode
+from orchestrator.core.message import Delivery, Messages, StepMessage, encode
 from orchestrator.core.states import ClaimState
-from orchestrator.engine.deliver import Messages, died_too_often, fail, recover
+from orchestrator.engine.deliver import recover
+from orchestrator.engine.execute import died_too_often, fail
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, recent_head
 from orchestrator.engine.rows import RUNS, claim_key, read_claim

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.head import ready
+from orchestrator.core.message import Messages
 from orchestrator.core.plan import Plan, bits
 from orchestrator.engine import index
 from orchestrator.engine.combine import combine
-from orchestrator.engine.deliver import Messages
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for, note_head
 from orchestrator.engine.revive import standing_still

@@ -25,7 +25,20 @@ from orchestrator.core.plan import Plan, bits
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.core.webhook import EVENTS
-from orchestrator.engine import cancel, combine, complete, deliver, index, lease, outbox, poison, start, sweep, take
+from orchestrator.engine import (
+    cancel,
+    combine,
+    complete,
+    deliver,
+    execute,
+    index,
+    lease,
+    outbox,
+    poison,
+    start,
+    sweep,
+    take,
+)
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, ProcessMemory
 from orchestrator.engine.reading import fresh_head, messages_for
@@ -339,7 +352,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "send before commit": Mutant(
         "children are sent before the result is committed",
-        ((deliver, "_finish", _send_first(deliver._finish)),),
+        ((execute, "_finish", _send_first(execute._finish)),),
     ),
     "no second wind": Mutant(
         "neither a message that comes back nor the sweep resends what was lost",
