@@ -41,7 +41,8 @@ load_all_checks()
 
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with running_service(azurite, tmp_path_factory.mktemp("openapi")) as service:
+    settings = {"MILLSTREAM_WEBHOOK_KEYS": "a-key-of-at-least-32-characters-or-more"}
+    with running_service(azurite, tmp_path_factory.mktemp("openapi"), settings) as service:
         yield service
 
 
@@ -58,6 +59,7 @@ def things(service: Service) -> dict[str, str]:
     schedule = service.ask("POST", "schedules", scheduled(str(published["id"])))
     wish = {"id": "0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11", "pipeline_id": published["id"], "experiment_name": "e"}
     draft = service.ask("POST", "drafts", wish)
+    webhook = service.ask("PUT", "webhooks/known", {"url": "https://hooks.invalid/", "enabled": False})
     run = service.submit(steps)
     assert service.wait(run)["status"] == "Completed"
     return {
@@ -67,6 +69,7 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-pipeline_id": str(published["id"]),
         "KNOWN-endpoint_id": str(endpoint["id"]),
         "KNOWN-draft_id": str(draft["id"]),
+        "KNOWN-webhook": str(webhook["name"]),
         "KNOWN-pipeline_version": "0",
         "KNOWN-subscription_id": str(workspace["subscription_id"]),
         "KNOWN-resource_group": str(workspace["resource_group"]),
