@@ -25,7 +25,8 @@ from orchestrator.catalog.submissions import Submitter
 from orchestrator.core import definition as definitions
 from orchestrator.core import schedule as rules
 from orchestrator.core.recurrence import Frequency, Recurrence
-from orchestrator.core.schedule import CatchUp, Schedule, ScheduleStatus
+from orchestrator.core.schedule import CatchUp, Progress, Schedule, ScheduleStatus
+from orchestrator.core.webhook import Notify
 from orchestrator.engine.memory import ProcessMemory
 from tests.simulation.checker import RunRecord, Violation
 from tests.simulation.graphs import Graph, chain
@@ -143,6 +144,10 @@ class ScheduledSimulation(Simulation):
         found = rules.occurrences(self._schedule, after=self._schedule.phase - 1, until=now)
         return (moment.timestamp() for moment in found)
 
+    def _notify(self, run: str) -> tuple[Notify, ...]:
+        """A schedule names no webhook for its runs; those that are registered are told of them."""
+        return () if run in self.started_at else super()._notify(run)
+
     def _work(self) -> float:
         more = self.plan.graph.work * len(self.started_at) / self.setting.hosts
         return super()._work() + self.plan.graph.longest + more
@@ -158,6 +163,15 @@ class ScheduledSimulation(Simulation):
         )
         self._calm.run(disable)
         self._ended_at = self.storage.server_now()
+
+    def _all_ended(self) -> bool:
+        return super()._all_ended() and not self._progress().pending
+
+    def _quiet(self) -> bool:
+        return super()._quiet() and not self._progress().pending
+
+    def _progress(self) -> Progress:
+        return self._calm.run(schedules.get(self._schedule.id)).progress
 
     def _judge(self) -> None:
         super()._judge()

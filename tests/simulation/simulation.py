@@ -359,7 +359,7 @@ class Simulation:
         rows = self.storage.account.tables.query(Query(table=WEBHOOKS, pk=outbox.settled(run), first="", last="~"))
         notices = {row.rk: outbox.read(row) for row in rows}
         receivers = self.storage.receivers
-        hooks = {f"hook{number}" for number in range(self.setting.webhooks)} | {self._notify(run)[0].id}
+        hooks = {f"hook{number}" for number in range(self.setting.webhooks)} | {hook.id for hook in self._notify(run)}
         if notices.keys() != hooks:
             raise Violation(
                 "W4", f"the end of {run} is settled for {sorted(notices)}, and {sorted(hooks)} asked for it"
