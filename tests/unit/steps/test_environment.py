@@ -136,7 +136,9 @@ def test_variable_names_that_cannot_be(name: str) -> None:
 
 
 def test_the_step_info() -> None:
-    it = job(None, parameters={"p": 1.5, "b": True})
+    """Of the parameters those that the step refers to: it may be reused when another one changes."""
+    used = (FromParameter(name="p"), FromParameter(name="b"))
+    it = job(None, arguments=used, parameters={"p": 1.5, "b": True, "other": 1})
     assert msgspec.json.decode(environment.step_info(it, PATHS, OUT)) == {
         "run_id": "run1",
         "step_run_id": "run1_train",
