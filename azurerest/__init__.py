@@ -1,4 +1,4 @@
-"""A thin, synchronous, thread-safe client of the Azure Table, Queue and Blob REST services.
+"""A thin, synchronous, thread-safe client of the Azure Table, Queue, Blob and File REST services.
 
     account = Account.from_connection_string("UseDevelopmentStorage=true")
     transport = Transport()
@@ -11,6 +11,7 @@ errors      what a call can raise; only `Unanswered` leaves open whether a reque
 tables      Tables, Entity, Op, Page; odata: filters that quote their values (key_range, key_prefix, literal)
 queues      Queues, Message, Receipt
 blobs       Blobs, Blob, BlobItem, BlobPage, BlobProperties; blobfiles: files, streams and blocks
+files       Files: shares, directories, files; sharefiles: whole files, and all below a directory
 sas         signed URLs
 
 Standard library only; imports nothing else of this repository.
@@ -35,6 +36,7 @@ from azurerest.errors import (
     Unanswered,
     Unreachable,
 )
+from azurerest.files import Entry, EntryPage, FileProperties, Files
 from azurerest.queues import Message, QueueProperties, Queues, Receipt
 from azurerest.tables import Page, Tables
 from azurerest.transport import Call, Response, Transport
@@ -50,6 +52,10 @@ __all__ = [
     "Call",
     "Conflict",
     "Entity",
+    "Entry",
+    "EntryPage",
+    "FileProperties",
+    "Files",
     "Forbidden",
     "Invalid",
     "Message",

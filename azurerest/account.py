@@ -1,4 +1,4 @@
-"""A storage account: its name, its three endpoints, and how requests to it are authorised."""
+"""A storage account: its name, its endpoints, and how requests to it are authorised."""
 
 from __future__ import annotations
 
@@ -52,19 +52,25 @@ class Endpoint(NamedTuple):
 
 
 class Account(NamedTuple):
-    """name: the account's name. *_endpoint: URLs. credential: signs the requests."""
+    """name: the account's name. *_endpoint: URLs; that of files if needed. credential: signs the requests."""
 
     name: str
     blob_endpoint: str
     queue_endpoint: str
     table_endpoint: str
     credential: Credential = Anonymous()
+    file_endpoint: str = ""
 
     def endpoint(self, service: str) -> Endpoint:
-        """The endpoint of "blob", "queue" or "table", checked. Raises Invalid."""
+        """The endpoint of "blob", "queue", "table" or "file", checked. Raises Invalid."""
         if not _NAME.match(self.name):
             raise Invalid(f"not an account name: {self.name!r}")
-        urls = {"blob": self.blob_endpoint, "queue": self.queue_endpoint, "table": self.table_endpoint}
+        urls = {
+            "blob": self.blob_endpoint,
+            "queue": self.queue_endpoint,
+            "table": self.table_endpoint,
+            "file": self.file_endpoint,
+        }
         endpoint = Endpoint.parse(urls[service])
         if self.credential.secure_only and endpoint.origin.scheme != "https" and endpoint.origin.host not in _LOOPBACK:
             raise Invalid(f"a token must not travel over plain HTTP to {endpoint.origin.host}")

@@ -74,7 +74,7 @@ class SharedKey:
 
 
 def blob_text(draft: Draft) -> str:
-    """String to sign of the Blob and Queue services."""
+    """String to sign of the Blob, Queue and File services."""
     headers = draft.headers
     get = headers.get
     own = "".join([f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-")])
@@ -109,6 +109,11 @@ class SharedAccessSignature:
 
     def __repr__(self) -> str:
         return "SharedAccessSignature(...)"
+
+    @property
+    def query(self) -> str:
+        """It, encoded: a secret."""
+        return self._query
 
     def authorize(self, _draft: Draft) -> str:
         return self._query

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
-from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 from azurerest.errors import Invalid, Unanswered
 from azurerest.httpdate import parse_http_date
+from azurerest.xmltext import name_of
 
 META = "x-ms-meta-"
 
@@ -117,7 +117,7 @@ def page_of(root: Element, date: float) -> BlobPage:
         items = [_item(element) for element in found.iterfind("Blob")] if found is not None else []
     except (KeyError, ValueError) as fault:
         raise Unanswered(f"the service's listing cannot be read: {fault!r}") from fault
-    prefixes = [_name(element) for element in found.iterfind("BlobPrefix")] if found is not None else []
+    prefixes = [name_of(element) for element in found.iterfind("BlobPrefix")] if found is not None else []
     return BlobPage(items, prefixes, root.findtext("NextMarker") or None, date)
 
 
@@ -127,7 +127,7 @@ def _item(element: Element) -> BlobItem:
     meta = element.find("Metadata")
     etag = fields["Etag"]
     return BlobItem(
-        name=_name(element),
+        name=name_of(element),
         size=int(fields.get("Content-Length", "0")),
         # A listing gives the ETag without the quotes that it has in headers and needs in If-Match.
         etag=etag if etag.startswith('"') else f'"{etag}"',
@@ -137,10 +137,3 @@ def _item(element: Element) -> BlobItem:
         kind=fields.get("BlobType", ""),
         md5=fields.get("Content-MD5", ""),
     )
-
-
-def _name(element: Element) -> str:
-    name = element.find("Name")
-    if name is None or not name.text:
-        raise Unanswered("the service's listing has a blob without a name")
-    return unquote(name.text) if name.get("Encoded") == "true" else name.text

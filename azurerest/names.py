@@ -11,9 +11,12 @@ from azurerest.errors import Invalid
 _CONTAINER = re.compile(r"(?:[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]|\$root|\$web|\$logs)\Z")
 _QUEUE = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]\Z")
 _TABLE = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}\Z")
+_FILE_REFUSED = re.compile(r'[\x00-\x1f\x7f-\x9f\\:|<>*?"]')
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _KEY_REFUSED = re.compile(r"[\x00-\x1f\x7f-\x9f/\\#?]")
 _MAX_BLOB_NAME = 1024
+_MAX_FILE_PATH = 2048
+_MAX_FILE_NAME = 255
 _MAX_KEY_UNITS = 512
 
 
@@ -54,6 +57,23 @@ def blob_path(container: str, name: str) -> str:
     if any(segment in (".", "..") for segment in name.replace("\\", "/").split("/")):
         raise Invalid(f"'.' or '..' segment in the blob name {name!r}")
     return f"{container_path(container)}/{quote(name, safe='/~')}"
+
+
+@lru_cache(maxsize=4096)
+def file_path(share: str, name: str) -> str:
+    """ "/share/directory/file", percent-encoded. Raises Invalid.
+
+    Parts that end with a dot are refused: the service takes the dot away, and "a." would be "a".
+    """
+    if not 0 < utf16_units(name) <= _MAX_FILE_PATH:
+        raise Invalid(f"a path in a share has 1 to {_MAX_FILE_PATH} characters, not {len(name)}: {name[:80]!r}")
+    if found := _FILE_REFUSED.search(name):
+        raise Invalid(f"names in a share cannot hold {found[0]!r}: {name!r}")
+    for part in name.split("/"):
+        if not part or part.endswith(".") or utf16_units(part) > _MAX_FILE_NAME:
+            message = f"parts of a path in a share have 1 to {_MAX_FILE_NAME} characters and no dot at their end"
+            raise Invalid(f"{message}: {name!r}")
+    return f"{container_path(share)}/{quote(name, safe='/~')}"
 
 
 def check_key(field: str, key: str) -> str:

@@ -1,4 +1,5 @@
-"""Shared access signatures for a blob or a container, by account key or by a user delegation key.
+"""Shared access signatures for a blob or a container, by account key or by a user delegation key; for a file or a
+share, by account key.
 
 Contract: "Create a service SAS" and "Create a user delegation SAS" in the Azure Storage REST reference, 2020-12-06 on.
 """
@@ -15,6 +16,7 @@ from azurerest import xmltext
 from azurerest.auth import SharedKey
 from azurerest.blobs import Blobs
 from azurerest.errors import Invalid
+from azurerest.files import Files
 from azurerest.names import blob_path, container_path
 
 VERSION: Final = "2021-12-02"
@@ -94,6 +96,46 @@ def container_query(
     return _sign(blobs, resource, "c", permissions, start, expiry, protocol, ("", ""), key)
 
 
+def file_url(
+    files: Files,
+    share: str,
+    name: str,
+    *,
+    permissions: str,
+    expiry: datetime,
+    protocol: Literal["https", "https,http"] = "https",
+) -> str:
+    """URL that grants the permissions (of "rcwd") on one file until expiry."""
+    resource = f"/file/{files.service.account.name}/{share}/{name}"
+    return f"{files.url(share, name)}?{_sign_file(files, resource, 'f', permissions, expiry, protocol)}"
+
+
+def share_query(
+    files: Files,
+    share: str,
+    *,
+    permissions: str,
+    expiry: datetime,
+    protocol: Literal["https", "https,http"] = "https",
+) -> str:
+    """Query that grants the permissions (of "rcwdl") on a share and its files."""
+    resource = f"/file/{files.service.account.name}{container_path(share)}"
+    return _sign_file(files, resource, "s", permissions, expiry, protocol)
+
+
+def _sign_file(files: Files, resource: str, kind: str, permissions: str, expiry: datetime, protocol: str) -> str:
+    credential = files.service.account.credential
+    if not isinstance(credential, SharedKey):
+        raise Invalid("signing needs the account's key")
+    granted, since, until = _ordered(permissions), _time(datetime.now(UTC) - SKEW), _time(expiry)
+    if until <= since:
+        raise Invalid("the signature would end before it begins")
+    fields = {"sv": VERSION, "spr": protocol, "st": since, "se": until, "sr": kind, "sp": granted}
+    text = [granted, since, until, resource, "", "", protocol, VERSION, "", "", "", "", ""]
+    fields["sig"] = credential.sign("\n".join(text))
+    return urlencode(fields)
+
+
 def _sign(
     blobs: Blobs,
     resource: str,
@@ -145,4 +187,13 @@ def _time(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-__all__ = ["VERSION", "DelegationKey", "blob_path", "blob_url", "container_query", "get_user_delegation_key"]
+__all__ = [
+    "VERSION",
+    "DelegationKey",
+    "blob_path",
+    "blob_url",
+    "container_query",
+    "file_url",
+    "get_user_delegation_key",
+    "share_query",
+]

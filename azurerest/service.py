@@ -1,4 +1,4 @@
-"""What the three services share: building, signing, sending, and telling answers apart."""
+"""What the services share: building, signing, sending, and telling answers apart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READ_TRIES: Final = 3
 _BACKOFF = (0.1, 0.4)
 _LONGEST_WAIT = 5.0
 # Tables take tokens from 2020-12-06 on.
-_VERSIONS = {"blob": "2021-12-02", "queue": "2021-12-02", "table": "2020-12-06"}
+_VERSIONS = {"blob": "2021-12-02", "queue": "2021-12-02", "table": "2020-12-06", "file": "2023-11-03"}
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 

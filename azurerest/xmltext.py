@@ -1,8 +1,9 @@
-"""The small XML documents of the Queue and Blob services."""
+"""The small XML documents of the Queue, Blob and File services."""
 
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -34,3 +35,11 @@ def parse(body: bytes) -> Element:
 def text_of(element: Element, tag: str) -> str:
     """Text of a child, "" when it is missing or empty."""
     return element.findtext(tag) or ""
+
+
+def name_of(element: Element) -> str:
+    """The name of what a listing holds. Raises Unanswered."""
+    name = element.find("Name")
+    if name is None or not name.text:
+        raise Unanswered("the service's listing has an entry without a name")
+    return unquote(name.text) if name.get("Encoded") == "true" else name.text
