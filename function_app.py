@@ -16,9 +16,9 @@ from orchestrator.engine.memory import ProcessMemory
 from orchestrator.ports import Post
 from orchestrator.settings import read
 from orchestrator.triggers import functions
-from steps.azure_store import routed
 from steps.datastores import AllDatastores
 from steps.environment import inherited
+from steps.places import routed
 from steps.service_access import service_access
 from steps.settings import WorkerSettings, WorkspaceIdentity
 from steps.worker import StepWorker

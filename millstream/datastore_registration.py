@@ -116,9 +116,7 @@ class Registering:
         create_if_not_exists: bool = False,
         skip_validation: bool = False,
     ) -> Datastore:
-        """An Azure file share. It is kept and shown; its files are not read or written yet, and its use is refused."""
-        if create_if_not_exists:
-            raise InvalidRequest("A share is not made here. Make it before.", field="create_if_not_exists")
+        """An Azure file share, by account key or SAS token."""
         return _registered(
             workspace,
             datastore_name,
@@ -130,6 +128,7 @@ class Registering:
                 **_storage_credential(account_key, sas_token, identity=False),
             },
             overwrite=overwrite,
+            create_if_not_exists=create_if_not_exists,
             skip_validation=skip_validation,
         )
 

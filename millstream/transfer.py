@@ -28,6 +28,8 @@ BLOCK = 8 * 1024 * 1024
 NOTED_EVERY = 8
 """Blocks after which a download notes how far it is."""
 MOST_BLOCKS = 50_000
+RANGE = 4 * 1024 * 1024
+"""Bytes of a file in a share that can be written at a time."""
 THERE_ALREADY = (409, 412)
 REFUSED = 403
 CHANGED = 412
@@ -106,10 +108,12 @@ def send_all(transport: Transport, files: Iterable[Send], progress: Progress | N
     def jobs() -> Iterator[Callable[[], bool]]:
         nonlocal sent
         for file in files:
-            if (size := file.path.stat().st_size) < LARGE:
-                yield partial(_send, _send_whole, transport, file, size, progress)
+            size = file.path.stat().st_size
+            in_share = "x-ms-type" in file.target.headers
+            if size < LARGE:
+                yield partial(_send, _send_ranges if in_share else _send_whole, transport, file, size, progress)
             else:
-                sent += _send(_send_blocks, transport, file, size, progress)
+                sent += _send(_send_ranges if in_share else _send_blocks, transport, file, size, progress)
 
     with closing(in_order(jobs(), ahead=AT_ONCE)) as results:
         for written in results:
@@ -149,6 +153,27 @@ def _put_whole(url: _Url, body: IO[bytes], target: UploadTarget, name: str) -> b
     if response.status in THERE_ALREADY:
         return False
     _check(response, f"{name} could not be uploaded")
+    return True
+
+
+def _send_ranges(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
+    """Into a file share: the file is made in its size and then filled, from its beginning to its end."""
+    what = f"{file.path} could not be uploaded"
+    headers = {**file.target.headers, "x-ms-content-length": str(size)}
+    _check(url.request("PUT", headers=headers, body=b""), what)
+    with file.path.open("rb") as source:
+        for start in range(0, size, RANGE):
+            data = source.read(min(RANGE, size - start))
+            if not data:
+                raise TransferError(f"{what}: it was made shorter meanwhile. Send it again.")
+            written = {"x-ms-write": "update", "x-ms-range": f"bytes={start}-{start + len(data) - 1}"}
+            try:
+                _check(url.request("PUT", "&comp=range", headers=written, body=data), what)
+            except _There:  # what is there is what we have begun
+                reason = "its URL has expired on the way. Send it again with overwrite=True"
+                raise TransferError(f"{what}: {reason}.") from None
+            if progress is not None:
+                progress.add(len(data))
     return True
 
 
@@ -274,7 +299,9 @@ def _fill(url: _Url, file: Fetch, part: Part, progress: Progress | None) -> None
         return url.request("GET", headers=headers)
 
     def take(number: int, response: Response) -> None:
-        if response.status == CHANGED:
+        # A file share takes no condition: what came is looked at.
+        other = response.status < 300 and part.etag.strip('"') not in ("", response.headers["etag"].strip('"'))
+        if response.status == CHANGED or other:
             part.begin_anew()
             raise TransferError(f"{what}: it was replaced meanwhile. Download it again.")
         _check(response, what)
@@ -287,7 +314,8 @@ def _fill(url: _Url, file: Fetch, part: Part, progress: Progress | None) -> None
 
     if part.done < file.size:
         first = block(part.done)
-        if first.status == CHANGED and part.done:
+        other = first.status < 300 and first.headers["etag"].strip('"') != part.etag.strip('"')
+        if part.done and (first.status == CHANGED or other):
             # What an earlier try has left is of another version.
             if progress is not None:
                 progress.add(-part.done, kept=True)

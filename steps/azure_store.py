@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import secrets
 import threading
 import time
@@ -10,32 +9,27 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from io import RawIOBase
-from typing import BinaryIO, Protocol, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from azurerest import (
     BlobProperties,
     Blobs,
-    Busy,
     Conflict,
     NotFound,
     PreconditionFailed,
     StorageError,
-    Unanswered,
-    Unreachable,
     blobfiles,
 )
 from azurerest.auth import SharedAccessSignature
 from orchestrator.core.datachange import COPY_OWNER
 from steps.parts import PART, Parts
-from steps.routed_store import RoutedStore
-from steps.store import BlobExists, BlobMissing, Listed, Preallocating, Store, StoreFailed
+from steps.patience import patiently
+from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
 
 T = TypeVar("T")
 
 FIRST = 1024 * 1024
 """Bytes that are read or asked for before the size of a file or blob is known."""
-WAITS = (0.1, 0.4, 1.6, 5.0)
-"""Seconds before each further try of a write, or of a part of a large blob."""
 OWNER = COPY_OWNER
 COPY_SECONDS = 3600.0
 _LOOK = 0.2
@@ -216,13 +210,7 @@ class AzureStore:
             raise _failed(fault) from fault
 
     def _patiently(self, do: Callable[[], T]) -> T:
-        for wait in WAITS:
-            try:
-                return do()
-            except (Busy, Unanswered, Unreachable) as fault:
-                asked = fault.retry_after if isinstance(fault, Busy) else None
-                self._sleep(max(wait * random.uniform(0.5, 1.5), asked or 0.0))  # noqa: S311
-        return do()
+        return patiently(do, self._sleep)
 
     def _at_home(self, container: str, write: Callable[[], T]) -> T:
         """A container that nobody has written to yet is made by the first write."""
@@ -233,30 +221,6 @@ class AzureStore:
                 raise
         self._blobs.create_container(container)
         return write()
-
-
-class Place(Protocol):
-    """A container, and the client of its account."""
-
-    @property
-    def blobs(self) -> Blobs: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def own(self) -> bool: ...
-
-
-def routed(at: Callable[[str], Place]) -> RoutedStore:
-    """The containers of all accounts as one store; `at` leads from an address to its place. Parts are shared by all."""
-    parts = Parts()
-
-    def lead(address: str) -> tuple[Store, str]:
-        place = at(address)
-        return AzureStore(place.blobs, own=place.own, parts=parts), place.name
-
-    return RoutedStore(lead)
 
 
 _mine = threading.local()

@@ -1,4 +1,4 @@
-"""What the worker needs of blob storage. `steps.azure_store` provides it."""
+"""What the worker needs of storage. `steps.azure_store` provides it, and for file shares `steps.share_store`."""
 
 from __future__ import annotations
 

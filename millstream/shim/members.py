@@ -81,7 +81,6 @@ IGNORED: Final[dict[str, Reasons]] = {
     },
     "PipelineRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
     "StepRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
-    "Datastore": {"register_azure_file_share": "the name is kept; files of a share are not read or written yet"},
     "Workspace": {
         "environments": "empty: environments are not kept by name yet",
         "images": "empty: no services are deployed",

@@ -1,4 +1,4 @@
-"""Files in Azure blob storage: the interpreters of `orchestrator.files`.
+"""Files in Azure storage: the interpreters of `orchestrator.files`. What is a share is left to `share_files`.
 
 AzureFiles(containers).install(world)
 """
@@ -21,7 +21,8 @@ from azurerest import (
 )
 from azurerest.auth import Anonymous, SharedAccessSignature
 from azurerest.sas import blob_url
-from orchestrator.adapters.containers import Container, Containers
+from orchestrator.adapters import share_files
+from orchestrator.adapters.containers import Container, Containers, Place, Share
 from orchestrator.adapters.driver import World
 from orchestrator.core.errors import Broken, Conflict, InvalidRequest, Unavailable
 from orchestrator.files import (
@@ -66,9 +67,11 @@ class AzureFiles:
 
     def sign_upload(self, effect: SignUpload) -> Signed:
         place = self._containers.at(effect.container)
+        expiry = self._now() + timedelta(seconds=effect.seconds)
+        if isinstance(place, Share):
+            return share_files.sign_upload(place, effect.name, expiry)
         if place.own:
             self._ensure(place)
-        expiry = self._now() + timedelta(seconds=effect.seconds)
         headers = {"x-ms-blob-type": "BlockBlob"}
         if not effect.replace:
             headers["If-None-Match"] = "*"
@@ -78,10 +81,15 @@ class AzureFiles:
 
     def sign_download(self, effect: SignDownload) -> str:
         place = self._containers.at(effect.container)
-        return self._url(place, effect.name, "r", self._now() + timedelta(seconds=effect.seconds))
+        expiry = self._now() + timedelta(seconds=effect.seconds)
+        if isinstance(place, Share):
+            return share_files.sign_download(place, effect.name, expiry)
+        return self._url(place, effect.name, "r", expiry)
 
     def list(self, effect: ListFiles) -> FilePage:
         place = self._containers.at(effect.container)
+        if isinstance(place, Share):
+            return share_files.listed(place, effect)
         try:
             page = place.blobs.list(
                 place.name,
@@ -105,16 +113,19 @@ class AzureFiles:
 
     def head(self, effect: FileHead) -> FileItem | None:
         place = self._containers.at(effect.container)
+        if isinstance(place, Share):
+            return share_files.head(place, effect.name)
         found = _found(lambda: place.blobs.head(place.name, effect.name), place)
         return None if found is None else _headed(effect.name, found)
 
     def size(self, effect: FileSize) -> int | None:
-        place = self._containers.at(effect.container)
-        found = _found(lambda: place.blobs.head(place.name, effect.name), place)
+        found = self.head(FileHead(container=effect.container, name=effect.name))
         return None if found is None else found.size
 
     def read(self, effect: ReadPart) -> Part | None:
         place = self._containers.at(effect.container)
+        if isinstance(place, Share):
+            return share_files.read(place, effect)
         end = effect.start + effect.limit
         found = _found(lambda: place.blobs.get(place.name, effect.name, start=effect.start, end=end), place)
         return None if found is None else Part(data=found.data, size=found.properties.size)
@@ -122,12 +133,10 @@ class AzureFiles:
     def try_container(self, effect: TryContainer) -> None:
         try:
             place = self._containers.of(effect.datastore, effect.secret)
-            if effect.create:
-                place.blobs.create_container(place.name)
-            # A SAS may allow to list and not to look at the container itself.
-            place.blobs.list(place.name, "", max_results=1)
+            _try_out(place, create=effect.create)
         except NotFound as fault:
-            message = f"The account has no container {place.name!r}. Make it, or register with create_if_not_exists."
+            kind = "share" if isinstance(place, Share) else "container"
+            message = f"The account has no {kind} {place.name!r}. Make it, or register with create_if_not_exists."
             raise InvalidRequest(message, field="container") from fault
         except (Busy, Unreachable, Unanswered) as fault:
             raise InvalidRequest(
@@ -159,12 +168,7 @@ class AzureFiles:
         if isinstance(place.credential, Anonymous) and permissions == "r":
             return place.blobs.url(place.name, name)
         if isinstance(place.credential, SharedAccessSignature | Anonymous):
-            raise Conflict(
-                "This datastore is registered with a SAS token or without a credential. With that the service cannot "
-                "sign URLs, by which clients move files: steps can read and write it. Register it with an account key "
-                "or an identity to upload, download or list files from here.",
-                field="name",
-            )
+            raise Conflict(share_files.SAS_CANNOT_SIGN, field="name")
         plain = place.blobs.service.endpoint.origin.scheme == "http"
         try:
             return blob_url(
@@ -178,6 +182,17 @@ class AzureFiles:
             )
         except StorageError as fault:
             raise _failure(fault, place) from fault
+
+
+def _try_out(place: Place, *, create: bool) -> None:
+    """Raises StorageError."""
+    if isinstance(place, Share):
+        share_files.try_out(place, create=create)
+        return
+    if create:
+        place.blobs.create_container(place.name)
+    # A SAS may allow to list and not to look at the container itself.
+    place.blobs.list(place.name, "", max_results=1)
 
 
 def _found(read: Callable[[], T], place: Container) -> T | None:

@@ -1,4 +1,4 @@
-"""From the address of a container to a client of its account and the container's name.
+"""From the address of a container or share to a client of its account and its name there.
 
     containers = Containers(own, find=lambda name: world.run(registered_datastores.reveal(name)))
     place = containers.at("lake@9f86d081884c7d65")
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from azurerest import Account, Blobs, StorageError, Transport
+from azurerest import Account, Blobs, Files, StorageError, Transport
 from azurerest.auth import (
     Anonymous,
     Bearer,
@@ -44,6 +44,10 @@ class Container:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def client(self) -> Blobs:
+        return self.blobs
+
+    @property
     def credential(self) -> Credential:
         return self.blobs.service.account.credential
 
@@ -59,6 +63,29 @@ class Container:
                 start, end = now - timedelta(minutes=5), max(until, now + timedelta(hours=_KEY_HOURS))
                 self._key = (get_user_delegation_key(self.blobs, start=start, expiry=end), end)
             return self._key[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """A file share of a registered datastore."""
+
+    files: Files
+    name: str
+
+    @property
+    def own(self) -> bool:
+        return False
+
+    @property
+    def client(self) -> Files:
+        return self.files
+
+    @property
+    def credential(self) -> Credential:
+        return self.files.service.account.credential
+
+
+Place = Container | Share
 
 
 class Containers:
@@ -78,10 +105,10 @@ class Containers:
         self._find = find
         self._variables = variables or {}
         self._transport = transport or own.service.transport
-        self._kept: dict[str, Container] = {}
+        self._kept: dict[str, Place] = {}
         self._lock = threading.Lock()
 
-    def at(self, address: str) -> Container:
+    def at(self, address: str) -> Place:
         """Raises Conflict when the datastore is another by now, and what `find` raises."""
         name = registered_in(address)
         if name is None:
@@ -90,7 +117,7 @@ class Containers:
             kept = self._kept.get(address)
         return kept or self._made(name, address)
 
-    def _made(self, name: str, address: str) -> Container:
+    def _made(self, name: str, address: str) -> Place:
         found, secret = self._find(name)
         if address_of(found) != address:
             message = f"The datastore {name!r} was registered anew while it was in use. Do it again."
@@ -105,10 +132,12 @@ class Containers:
                 self._kept.pop(next(iter(self._kept)))
             return self._kept.setdefault(address, made)
 
-    def of(self, found: Datastore, secret: Secret) -> Container:
-        """The container of a datastore that need not be registered. Raises azurerest.Invalid."""
+    def of(self, found: Datastore, secret: Secret) -> Place:
+        """The container or share of a datastore that need not be registered. Raises azurerest.Invalid."""
         credential = self._credential(found, secret)
-        account = Account(found.account, found.endpoint, found.endpoint, found.endpoint, credential)
+        account = Account(found.account, found.endpoint, found.endpoint, found.endpoint, credential, found.endpoint)
+        if found.type == "AzureFile":
+            return Share(files=Files(account, self._transport), name=found.container)
         return Container(blobs=Blobs(account, self._transport), name=found.container, own=False)
 
     def _credential(self, found: Datastore, secret: Secret) -> Credential:

@@ -159,9 +159,6 @@ def address(configured: Mapping[str, str], name: str) -> Task[str]:
             f"There is no datastore {shown(name)}. {suggestion(name, known, 'datastores')}", field="name"
         )
     found = _decode(row)
-    if found.type == "AzureFile":
-        message = f"{shown(name)} is an Azure file share, whose files are not read or written here yet."
-        raise InvalidRequest(f"{message} Use a blob container.", field="name")
     if not found.has_files:
         message = f"{shown(name)} is a SQL datastore and has no files. Use Dataset.Tabular.from_sql_query."
         raise InvalidRequest(message, field="name")

@@ -2,8 +2,9 @@
 
 What is secret about it is never here in clear: `sealed` is what `orchestrator.secrets` made of it.
 
-A container is named to the worker's store and to the effects of `orchestrator.files` by its *address*: a plain name is
-a container of the service's own account, and NAME@VERSION is that of a registered datastore, as registered then.
+A container or share is named to the worker's store and to the effects of `orchestrator.files` by its *address*: a
+plain name is a container of the service's own account, and NAME@VERSION is that of a registered datastore, as
+registered then.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ Type = Literal[
 ]
 Auth = Literal["account_key", "sas", "service_principal", "identity", "password", "none"]
 
-FILES: Final = ("AzureBlob", "AzureDataLakeGen2")
+FILES: Final = ("AzureBlob", "AzureDataLakeGen2", "AzureFile")
 """Types whose files can be read and written."""
-STORAGE: Final = (*FILES, "AzureFile")
 SQL: Final = ("AzureSqlDatabase", "AzurePostgreSql", "AzureMySql", "Sql")
 SECRET: Final = ("account_key", "sas", "service_principal", "password")
 """Ways to authenticate that have a secret."""
@@ -194,7 +194,6 @@ __all__ = [
     "FILES",
     "SECRET",
     "SQL",
-    "STORAGE",
     "Auth",
     "Datastore",
     "Type",

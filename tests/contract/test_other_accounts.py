@@ -24,8 +24,8 @@ from orchestrator.core.datastore import Auth, Datastore, address_of
 from orchestrator.core.errors import Conflict, InvalidRequest, UnknownThing
 from orchestrator.core.secret import Secret
 from orchestrator.files import FileSize, ListFiles, ReadPart, SignDownload, SignUpload, TryContainer
-from steps.azure_store import routed
 from steps.parts import PART
+from steps.places import routed
 from steps.store import BlobExists, BlobMissing, StoreFailed
 from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
 from tests.azurite import AzuriteMissing

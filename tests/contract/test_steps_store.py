@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from azurerest import Account, Blobs, Busy, Transport, Unanswered
-from steps.azure_store import WAITS, AzureStore
+from azurerest import Account, Blobs, Busy, Files, Transport, Unanswered
+from azurerest.auth import SharedAccessSignature
+from azurerest.sas import share_query
+from steps.azure_store import AzureStore
 from steps.memory_store import MemoryStore
 from steps.parts import PART
+from steps.patience import WAITS
+from steps.share_store import GROWTH, ShareStore
 from steps.store import BlobExists, BlobMissing, Listed, Store, StoreFailed
+from tests.fileshare_standin import ACCOUNT, Shares, running_shares
 
 CONTAINER = "steps-store"
 
@@ -28,10 +35,27 @@ def blobs(azurite_connection: str) -> Iterator[Blobs]:
     transport.close()
 
 
-@pytest.fixture(params=["memory", "azure"])
+@pytest.fixture
+def shares() -> Iterator[Shares]:
+    with running_shares() as shares:
+        shares.shares[CONTAINER] = {}
+        yield shares
+
+
+@pytest.fixture
+def share_store(shares: Shares) -> Iterator[ShareStore]:
+    transport = Transport()
+    yield ShareStore(shares.files(transport))
+    transport.close()
+
+
+@pytest.fixture(params=["memory", "azure", "share"])
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return MemoryStore(CONTAINER)
+    if request.param == "share":
+        found: Store = request.getfixturevalue("share_store")
+        return found
     return AzureStore(request.getfixturevalue("blobs"))
 
 
@@ -47,7 +71,7 @@ def read(store: Store, name: str) -> bytes:
 
 
 def test_put_and_download(store: Store, prefix: str) -> None:
-    for name, data in ((f"{prefix}/a b/ž#?%", b"1"), (f"{prefix}/empty", b"")):
+    for name, data in ((f"{prefix}/a b/ž#%", b"1"), (f"{prefix}/empty", b"")):
         store.put(CONTAINER, name, data, content_type="text/plain")
         assert read(store, name) == data
     store.put(CONTAINER, f"{prefix}/empty", b"again")
@@ -61,7 +85,14 @@ def test_upload_of_any_size(store: Store, prefix: str, size: int) -> None:
     assert read(store, prefix) == data
 
 
+def test_a_share_keeps_no_logs(share_store: ShareStore) -> None:
+    with pytest.raises(StoreFailed, match="not kept in a file share"):
+        share_store.append(CONTAINER, "x", b"1", 0)
+
+
 def test_append_adds_and_repeating_is_harmless(store: Store, prefix: str) -> None:
+    if isinstance(store, ShareStore):
+        pytest.skip("a share keeps no logs")
     store.append(CONTAINER, prefix, b"one ", 0)
     store.append(CONTAINER, prefix, b"one ", 0)
     store.append(CONTAINER, prefix, b"two", 4)
@@ -73,7 +104,7 @@ def test_append_adds_and_repeating_is_harmless(store: Store, prefix: str) -> Non
 
 
 def test_list_is_by_prefix_and_in_order(store: Store, prefix: str) -> None:
-    names = [f"{prefix}/{name}" for name in ("b", "a/x", "a", "ab/y")]
+    names = [f"{prefix}/{name}" for name in ("b", "a/x", "a.y" if isinstance(store, ShareStore) else "a", "ab/y")]
     for name in names:
         store.put(CONTAINER, name, name.encode())
     found = list(store.list(CONTAINER, f"{prefix}/"))
@@ -212,3 +243,84 @@ def test_a_blob_that_is_replaced_while_it_is_read(blobs: Blobs, prefix: str) -> 
 
     with pytest.raises(StoreFailed, match="replaced while it was read"):
         store.download(CONTAINER, prefix, Sink())
+
+
+def test_a_file_of_a_share_is_whole_whatever_answers_are_lost(shares: Shares, prefix: str) -> None:
+    """Of each kind of write the first answer is lost, after the write was done."""
+    lost: set[str] = set()
+    waits: list[float] = []
+
+    def lose(verb: str, path: str, query: str) -> bool:
+        kind = f"{path.count('.tmp')} {re.sub('include=.*', '', query)}"
+        first = verb == "PUT" and kind not in lost
+        lost.add(kind)
+        return first
+
+    shares.lose = lose
+    transport = Transport()
+    store = ShareStore(shares.files(transport), sleep=waits.append)
+    data = os.urandom(GROWTH + 5)
+    store.upload(CONTAINER, f"{prefix}/a/b", io.BytesIO(data))
+    for replace in (False, True):
+        store.copy(CONTAINER, f"{prefix}/a/b", f"{prefix}/c/d", owner="run", replace=replace)
+    assert read(store, f"{prefix}/c/d") == data
+    assert len(waits) >= 5
+    assert [it.name for it in store.list(CONTAINER, "")] == [f"{prefix}/a/b", f"{prefix}/c/d"]
+    assert [it.owner for it in store.list(CONTAINER, "", owners=True)] == ["", "run"]
+    assert not [name for name in shares.shares[CONTAINER] if name.endswith(".tmp")]
+    transport.close()
+
+
+def test_what_is_broken_off_leaves_nothing_in_a_share(shares: Shares, share_store: ShareStore) -> None:
+    class Broken(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError("no disk")
+            return super().read(size)
+
+    share_store.put(CONTAINER, "x", b"old")
+    source = Broken(b"n" * 5_000_000)
+    with pytest.raises(OSError, match="no disk"):
+        share_store.upload(CONTAINER, "x", source)
+    assert sorted(shares.shares[CONTAINER]) == ["x"]
+    assert read(share_store, "x") == b"old"
+
+
+def test_a_share_by_its_sas_tells_nobody_the_sas(shares: Shares, share_store: ShareStore, prefix: str) -> None:
+    transport = Transport()
+    expiry = datetime.now(UTC) + timedelta(hours=1)
+    query = share_query(shares.files(transport), CONTAINER, permissions="rcwdl", expiry=expiry, protocol="https,http")
+    credential = SharedAccessSignature(query)
+    store = ShareStore(Files(Account(ACCOUNT, "", "", "", credential, shares.endpoint), transport))
+    data = os.urandom(5_000_000)
+    store.upload(CONTAINER, f"{prefix}/a", io.BytesIO(data))
+    store.copy(CONTAINER, f"{prefix}/a", f"{prefix}/b", owner="run", replace=False)
+    assert read(store, f"{prefix}/b") == data
+    with pytest.raises(BlobExists):
+        store.copy(CONTAINER, f"{prefix}/a", f"{prefix}/b", owner="other", replace=False)
+    assert shares.copied == []
+    share_store.copy(CONTAINER, f"{prefix}/a", f"{prefix}/b", owner="other", replace=True)
+    assert len(shares.copied) == 1
+    transport.close()
+
+
+def test_a_file_of_a_share_that_changes_while_it_is_read(shares: Shares, share_store: ShareStore) -> None:
+    class Changing(io.BytesIO):
+        def write(self, data: Any) -> int:
+            shares.file(CONTAINER, "x").etag = shares.etag()
+            return super().write(data)
+
+    share_store.put(CONTAINER, "x", b"x" * 5_000_000)
+    with pytest.raises(StoreFailed, match="replaced while it was read"):
+        share_store.download(CONTAINER, "x", Changing())
+
+
+def test_a_folder_of_a_share_is_no_file(share_store: ShareStore) -> None:
+    share_store.put(CONTAINER, "a/b", b"x")
+    assert share_store.find(CONTAINER, "a") is None
+    with pytest.raises(StoreFailed):
+        share_store.put(CONTAINER, "a", b"x")
+    with pytest.raises(StoreFailed, match="cannot hold"):
+        share_store.put(CONTAINER, "a?", b"x")
+    with pytest.raises(BlobMissing):
+        share_store.put("no-such-share", "a", b"x")

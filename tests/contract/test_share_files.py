@@ -1,0 +1,216 @@
+"""File shares of registered datastores: what is listed, looked at and signed for clients."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+
+import msgspec
+import pytest
+
+from azurerest import Account, Blobs, Transport
+from azurerest.sas import share_query
+from millstream.errors import TransferError
+from millstream.transfer import LARGE, RANGE, Fetch, Send, fetch_all, send_all
+from millstream.transport import Transport as ClientTransport
+from millstream.views import UploadTarget
+from orchestrator.adapters.azure_files import AzureFiles
+from orchestrator.adapters.containers import Containers
+from orchestrator.adapters.memory import MemoryWorld
+from orchestrator.catalog import datastores
+from orchestrator.core.datastore import Auth, Datastore, address_of
+from orchestrator.core.errors import Conflict, InvalidRequest
+from orchestrator.core.secret import Secret
+from orchestrator.files import (
+    FileHead,
+    FileSize,
+    ListFiles,
+    ReadPart,
+    SignDownload,
+    SignUpload,
+    TryContainer,
+)
+from tests.fileshare_standin import ACCOUNT, KEY, Shares, running_shares
+
+SHARE = "data"
+
+
+class Place(NamedTuple):
+    shares: Shares
+    world: MemoryWorld
+    known: dict[str, tuple[Datastore, Secret]]
+
+    def described(self, auth: Auth = "account_key", **changes: str) -> tuple[Datastore, Secret]:
+        files = self.shares.files(Transport())
+        sas = share_query(
+            files, SHARE, permissions="rcwdl", expiry=datetime.now(UTC) + timedelta(hours=1), protocol="https,http"
+        )
+        found = Datastore(
+            name="share", type="AzureFile", auth=auth, account=ACCOUNT, container=SHARE, endpoint=self.shares.endpoint
+        )
+        return msgspec.structs.replace(found, **changes), Secret(KEY if auth == "account_key" else sas)
+
+    def registered(self, auth: Auth = "account_key", **changes: str) -> str:
+        found, secret = self.described(auth, **changes)
+        self.known[found.name] = found, secret
+        return address_of(found)
+
+    def upload(self, address: str, name: str, source: Path) -> UploadTarget:
+        signed = self.world.run(iter(SignUpload(container=address, name=name, seconds=600)))
+        return UploadTarget(url=signed.url, headers=dict(signed.headers))
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with running_shares() as shares:
+        shares.shares[SHARE] = {}
+        known: dict[str, tuple[Datastore, Secret]] = {}
+        own = Blobs(Account.from_connection_string("UseDevelopmentStorage=true"), Transport(sleep=lambda _: None))
+        world = MemoryWorld()
+        AzureFiles(Containers(own, find=lambda name: known[name])).install(world)
+        yield Place(shares, world, known)
+
+
+@pytest.fixture
+def transport() -> Iterator[ClientTransport]:
+    transport = ClientTransport()
+    yield transport
+    transport.close()
+
+
+@pytest.mark.parametrize("size", [0, 5, RANGE + 1, LARGE + 1])
+def test_a_client_writes_and_reads(place: Place, transport: ClientTransport, tmp_path: Path, size: int) -> None:
+    address, data = place.registered(), os.urandom(size)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(data)
+    send = Send(path=source, target=place.upload(address, "a b/ü/x.csv", source))
+    assert send_all(transport, [send]) == 1
+    assert place.shares.data(SHARE, "a b/ü/x.csv") == data
+    (item,) = place.world.run(iter(ListFiles(container=address, prefix="a"))).items
+    assert place.world.run(iter(FileHead(container=address, name=item.name))) == item
+    url = place.world.run(iter(SignDownload(container=address, name=item.name, seconds=60)))
+    assert KEY not in url
+    fetch_all(transport, [Fetch(url=url, size=size, sha256=None, target=target, etag=item.etag)])
+    assert target.read_bytes() == data
+    with pytest.raises(HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(url, b"", {"x-ms-type": "file"}, method="PUT"), timeout=10)
+
+
+def test_a_url_that_expires_on_the_way(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    good = place.upload(place.registered(), "x", source)
+
+    def renew() -> UploadTarget | None:
+        return None
+
+    place.shares.refuse = lambda verb, path, query: "comp=range" in query
+    with pytest.raises(TransferError, match="overwrite=True"):
+        send_all(transport, [Send(path=source, target=good, renew=renew)])
+
+
+def test_a_file_that_is_replaced_while_it_comes(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
+    address = place.registered()
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(LARGE + 1))
+    send_all(transport, [Send(path=source, target=place.upload(address, "x", source))])
+    url = place.world.run(iter(SignDownload(container=address, name="x", seconds=60)))
+
+    def change(verb: str, path: str, query: str) -> bool:
+        place.shares.file(SHARE, "x").etag = place.shares.etag()
+        return False
+
+    place.shares.refuse = change
+    with pytest.raises(TransferError, match="replaced meanwhile"):
+        fetch_all(transport, [Fetch(url=url, size=LARGE + 1, sha256=None, target=target)])
+    assert not target.exists()
+
+
+def test_pages_parts_and_folders(place: Place) -> None:
+    address = place.registered()
+    for name in ("a/b/1", "a/b/2", "a/c", "a.txt"):
+        put(place, address, name, name.encode())
+    pages, marker = [], None
+    while True:
+        page = place.world.run(iter(ListFiles(container=address, prefix="", limit=3, marker=marker)))
+        pages.append([item.name for item in page.items])
+        marker = page.marker
+        if marker is None:
+            break
+    assert pages == [["a.txt", "a/b/1", "a/b/2"], ["a/c"]]
+    assert page.at > 0
+    flat = place.world.run(iter(ListFiles(container=address, prefix="a/", deep=False)))
+    assert [item.name for item in flat.items] == ["a/c"]
+    with pytest.raises(InvalidRequest) as refused:
+        place.world.run(iter(ListFiles(container=address, prefix="a/", marker="b")))
+    assert refused.value.field == "continuation"
+    part = place.world.run(iter(ReadPart(container=address, name="a/c", start=1, limit=9)))
+    assert part is not None
+    assert (part.data, part.size) == (b"/c", 3)
+    for name in ("none", "a"):
+        assert place.world.run(iter(FileSize(container=address, name=name))) is None
+    assert place.world.run(iter(ReadPart(container=address, name="none", start=0, limit=9))) is None
+    slots = place.world.run(
+        datastores.prepare_uploads(
+            address,
+            [datastores.UploadFile(path=path, size=1) for path in ("a/c", "a/d")],
+            overwrite=False,
+            url_seconds=60,
+        )
+    )
+    assert [slot.exists for slot in slots] == [True, False]
+
+
+def put(place: Place, address: str, name: str, data: bytes) -> None:
+    url = place.world.run(iter(SignUpload(container=address, name=name, seconds=60))).url
+    for query, headers, body in (
+        ("", {"x-ms-type": "file", "x-ms-content-length": str(len(data))}, b""),
+        ("&comp=range", {"x-ms-write": "update", "x-ms-range": f"bytes=0-{len(data) - 1}"}, data),
+    ):
+        request = urllib.request.Request(url + query, body, headers, method="PUT")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 201
+
+
+def test_a_share_that_is_not_there(place: Place) -> None:
+    address = place.registered(container="other")
+    assert place.world.run(iter(ListFiles(container=address, prefix=""))).items == ()
+    assert place.world.run(iter(FileHead(container=address, name="x"))) is None
+    with pytest.raises(Conflict, match="no share 'other'"):
+        place.world.run(iter(SignUpload(container=address, name="a/x", seconds=60)))
+    found, secret = place.described(container="other")
+    with pytest.raises(InvalidRequest, match="no share") as refused:
+        place.world.run(iter(TryContainer(datastore=found, secret=secret)))
+    assert refused.value.field == "container"
+    place.world.run(iter(TryContainer(datastore=found, secret=secret, create=True)))
+    assert "other" in place.shares.shares
+
+
+def test_a_sas_lists_and_does_not_sign(place: Place) -> None:
+    address = place.registered("sas")
+    place.world.run(iter(TryContainer(datastore=place.known["share"][0], secret=place.known["share"][1])))
+    assert place.world.run(iter(ListFiles(container=address, prefix=""))).items == ()
+    for effect in (
+        SignUpload(container=address, name="x", seconds=60),
+        SignDownload(container=address, name="x", seconds=60),
+    ):
+        with pytest.raises(Conflict, match="cannot sign"):
+            place.world.run(iter(effect))
+
+
+def test_what_a_share_cannot_do_is_said(place: Place) -> None:
+    address = place.registered()
+    put(place, address, "file", b"x")
+    with pytest.raises(InvalidRequest, match="cannot hold"):
+        place.world.run(iter(SignUpload(container=address, name="a?", seconds=60)))
+    with pytest.raises(Conflict, match="ResourceTypeMismatch"):
+        place.world.run(iter(SignUpload(container=address, name="file/x", seconds=60)))
+    found, _ = place.described()
+    with pytest.raises(InvalidRequest) as refused:
+        place.world.run(iter(TryContainer(datastore=found, secret=Secret("d3Jvbmc="))))
+    assert refused.value.field == "secret"
