@@ -228,7 +228,11 @@ class Handler(BaseHTTPRequestHandler):
         return (202 if copied else 201), said(node) | ({"x-ms-copy-status": "success"} if copied else {}), b""
 
     def source(self, header: str) -> Node:
-        path = unquote(urlsplit(self.given[header]).path).removeprefix(f"/{ACCOUNT}/")
+        """A source is read with the signature in its own URL, where the request itself has no more than a SAS."""
+        parts = urlsplit(self.given[header])
+        if "sig" in self.query and dict(parse_qsl(parts.query)).get("sig") != self.query["sig"]:
+            raise Refusal(403, "CannotVerifyCopySource")
+        path = unquote(parts.path).removeprefix(f"/{ACCOUNT}/")
         return self.kept.file(*path.split("/", 1))
 
     def rename(self) -> tuple[int, dict[str, str], bytes]:

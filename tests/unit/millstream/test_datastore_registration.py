@@ -98,6 +98,11 @@ def test_a_file_share(register: Callable[..., dict[str, Any]]) -> None:
     assert (sent["type"], sent["endpoint"]) == ("AzureFile", "https://acc.file.core.windows.net")
 
 
+def test_a_file_share_that_is_to_be_made(register: Callable[..., dict[str, Any]]) -> None:
+    sent = register("azure_file_share", "share", "acc", sas_token="sig=x", create_if_not_exists=True)
+    assert (sent["auth"], sent["create_if_not_exists"]) == ("sas", True)
+
+
 @pytest.mark.parametrize(
     ("what", "arguments", "kind", "url"),
     [
