@@ -26,7 +26,7 @@ INSIDE = ("tests/architecture", "tests/simulation", "tests/unit")
 
 
 class Check(NamedTuple):
-    """One tool run. `command` is run from the clone's root; one that is `beside` runs while the next ones do."""
+    """One tool run. `command` is run from the clone's root; one that is `beside` runs while the others do."""
 
     name: str
     command: list[str]
@@ -45,12 +45,12 @@ def checks(arguments: list[str]) -> list[Check]:
     if any(not argument.startswith("-") for argument in arguments):
         return [Check("tests", pytest)]
     return [
-        Check("outside", [*pytest, *OUTSIDE], beside=True),
         Check("lint", [str(_BIN / "ruff"), "check", "."]),
         Check("format", [str(_BIN / "ruff"), "format", "--check", "."]),
         Check("types", [sys.executable, "-m", "mypy", "."]),
         Check("rooms", [str(_BIN / "lint-imports")]),
         Check("inside", [*pytest, *INSIDE]),
+        Check("outside", [*pytest, *OUTSIDE], beside=True),
     ]
 
 
