@@ -273,9 +273,9 @@ def _forget_first(notice: Notice, state: NoticeState) -> Task[None]:
     yield from outbox.ensure(outbox.settled(notice.run), settled)
 
 
-def _always(*_: object) -> Task[bool]:
+def _never_dead(*_: object) -> Task[consult.Maker]:
     yield from ()
-    return True
+    return consult.Maker.ALIVE
 
 
 def _leave_nothing(*_: object) -> None:
@@ -285,7 +285,7 @@ def _leave_nothing(*_: object) -> None:
 MUTANTS: Mapping[str, Mutant] = {
     "waits for the dead": Mutant(
         "who is making what a step needs is never thought dead",
-        ((consult, "_is_alive", _always),),
+        ((consult, "_look_at", _never_dead),),
         sharing,
     ),
     "builds on what was not taken": Mutant(

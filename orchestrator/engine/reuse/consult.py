@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 
 from orchestrator.core import decision as decisions
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.decision import Action, Decision, Reason
 from orchestrator.core.job import InputData
-from orchestrator.core.message import StepMessage
+from orchestrator.core.message import StepMessage, encode
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
@@ -24,10 +25,10 @@ from orchestrator.engine.identify import Made
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import decode_result, read_info, read_result
 from orchestrator.engine.reuse import entries
-from orchestrator.engine.reuse.entries import Entry
+from orchestrator.engine.reuse.entries import Entry, Fence
 from orchestrator.engine.reuse.ingredients import Gathered, Work, gather, reasons_for
 from orchestrator.engine.rows import CLAIMS, RUNS, claim_key, read_claim, step_of
-from orchestrator.ports import Get, Query, Task
+from orchestrator.ports import Get, Query, Send, Task
 
 _TRIES = 8
 
@@ -56,7 +57,7 @@ class ToRun:
     inputs: dict[str, InputData]
     decision: Decision
     work: Work | None = None
-    fence: str = ""
+    fence: Fence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def _contend(
     work: Work,
     gone: str,
 ) -> Task[Adoption | ToRun | Waiting]:
-    step, fence = plan.step(position).id, ""
+    step, fence = plan.step(position).id, None
     for _ in range(_TRIES):
         entry = yield from entries.find(work)
         if entry is None:
@@ -114,13 +115,14 @@ def _contend(
         elif entry.made:
             return (yield from _adoption(position, entry, work))
         elif (entry.run, entry.position) == (info.id, position):
-            fence = entry.etag
-        elif (yield from _is_alive(memory, entry, work)):
-            if (yield from entries.join(work, entry, message)):
-                return Waiting(entry=entry)
+            fence = Fence(etag=entry.etag, waiting=entry.waiting)
         else:
-            fence = yield from entries.seize(work, entry, info.id, position, step)
-        if fence:
+            maker = yield from _look_at(memory, entry, work)
+            if maker is Maker.ALIVE and (yield from entries.join(work, entry, message)):
+                return Waiting(entry=entry)
+            if maker is Maker.DEAD:
+                fence = yield from entries.seize(work, entry, info.id, position, step)
+        if fence is not None:
             decision = yield from _explained(memory, info, work, gone)
             return ToRun(inputs=gathered.inputs, decision=decision, work=work, fence=fence)
     raise entries.too_busy()
@@ -201,23 +203,37 @@ def _adoption(position: int, entry: Entry, work: Work) -> Task[Adoption]:
     )
 
 
-def _is_alive(memory: ProcessMemory, entry: Entry, work: Work) -> Task[bool]:
-    """Whether the maker is still at it. One that is done, and died before it said so, has it said here."""
+class Maker(Enum):
+    """What has become of the step that says it is making something."""
+
+    ALIVE = "it is at it, or may be"
+    DONE = "it has made it, and now the table says so"
+    DEAD = "nobody will make it"
+
+
+def _look_at(memory: ProcessMemory, entry: Entry, work: Work) -> Task[Maker]:
+    """One that is done, and died before it said so, has it said here, and those who wait sent on."""
     row = yield from Get(table=RUNS, pk=entry.run, rk=claim_key(entry.position))
     ttl = memory.settings.claim_ttl
     if row is None:
-        return entry.age <= ttl
+        return Maker.ALIVE if entry.age <= ttl else Maker.DEAD
     claim = read_claim(row)
     if claim.state is ClaimState.DONE:
-        info = yield from read_info(memory, entry.run)
-        result = yield from decode_result(claim)
-        if info is None or not work.was_read(result):
-            return False
-        yield from entries.publish(work, info, entry.position, entry.step, claim, entry.etag)
-        return True  # what was published is found at the next look
-    if claim.state is ClaimState.RETRYING:
-        return row.age <= claim.delay + ttl
-    return claim.state is ClaimState.RUNNING and row.age <= ttl
+        return (yield from _published(memory, entry, work, claim))
+    patience = {ClaimState.RUNNING: ttl, ClaimState.RETRYING: claim.delay + ttl}.get(claim.state, -1.0)
+    return Maker.ALIVE if row.age <= patience else Maker.DEAD
+
+
+def _published(memory: ProcessMemory, entry: Entry, work: Work, claim: ClaimRow) -> Task[Maker]:
+    info = yield from read_info(memory, entry.run)
+    result = yield from decode_result(claim)
+    if info is None or not work.was_read(result):
+        return Maker.DEAD
+    seen = Fence(etag=entry.etag, waiting=entry.waiting)
+    woken = yield from entries.publish(work, info, entry.position, entry.step, claim, seen)
+    for message in woken:
+        yield from Send(queue=message.queue, body=encode(message))
+    return Maker.DONE
 
 
 def _explained(memory: ProcessMemory, info: RunInfo, work: Work, gone: str) -> Task[Decision]:

@@ -67,20 +67,30 @@ class Entry:
         return f"{self.run}_{self.step}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fence:
+    """A row as its maker knows it: whoever has changed it since is seen, and nobody who waits is overlooked."""
+
+    etag: str
+    waiting: tuple[StepMessage, ...] = ()
+
+
 def find(work: Work) -> Task[Entry | None]:
     row = yield from Get(table=REUSE, pk=work.ingredients.lineage, rk=_key(work))
     return None if row is None else _read(row)
 
 
-def begin(work: Work, run: str, position: int, step: str) -> Task[str]:
-    """Say that this step does the work. Returns the fence; "": look again, somebody else may have said so."""
-    return (yield from _try(work, Insert(rk=_key(work), props=_making(run, position, step))))
+def begin(work: Work, run: str, position: int, step: str) -> Task[Fence | None]:
+    """Say that this step does the work. None: look again, somebody else may have said so."""
+    etag = yield from _try(work, Insert(rk=_key(work), props=_making(run, position, step)))
+    return Fence(etag=etag) if etag else None
 
 
-def seize(work: Work, entry: Entry, run: str, position: int, step: str) -> Task[str]:
-    """Do the work of a maker that is dead; who waits for it, waits on. Returns as `begin` does."""
+def seize(work: Work, entry: Entry, run: str, position: int, step: str) -> Task[Fence | None]:
+    """Do the work of a maker that is dead; who waits for it, waits on. None: look again."""
     props = _making(run, position, step, entry.waiting)
-    return (yield from _try(work, Merge(rk=_key(work), props=props, etag=entry.etag)))
+    etag = yield from _try(work, Merge(rk=_key(work), props=props, etag=entry.etag))
+    return Fence(etag=etag, waiting=entry.waiting) if etag else None
 
 
 def join(work: Work, entry: Entry, message: StepMessage) -> Task[bool]:
@@ -97,30 +107,36 @@ def drop(work: Work, entry: Entry) -> Task[None]:
 
 
 def publish(
-    work: Work, info: RunInfo, position: int, step: str, claim: ClaimRow, fence: str = ""
+    work: Work, info: RunInfo, position: int, step: str, claim: ClaimRow, fence: Fence | None
 ) -> Task[tuple[StepMessage, ...]]:
     """Say what was made. Returns the messages of those who wait for it; safe to repeat.
 
-    `fence`: what `begin` or `seize` gave; nobody waits while it holds. What another has made of the same work stays,
-    unless this work was done in spite of it.
+    `fence`: the row as it was last seen, if it was. What another has made of the same work stays, unless this work was
+    done in spite of it.
     """
     last = Upsert(rk=_line(info), props={"v": VERSION, "ingredients": fingerprints.encode(work.ingredients)})
     woken: tuple[StepMessage, ...] = ()
     for _ in range(_TRIES):
-        if not fence:
+        if fence is None:
             entry = yield from find(work)
             if entry is not None and entry.made and (not work.forced or entry.owner == f"{info.id}_{step}"):
                 return woken
-            fence, woken = ("", ()) if entry is None else (entry.etag, entry.waiting)
-        made = _made(info.id, position, step, claim, woken)
-        write = Merge(rk=_key(work), props=made, etag=fence) if fence else Insert(rk=_key(work), props=made)
+            fence = None if entry is None else _fence(entry)
+        woken = () if fence is None else fence.waiting
+        made, key = _made(info.id, position, step, claim, woken), _key(work)
+        write = Insert(rk=key, props=made) if fence is None else Merge(rk=key, props=made, etag=fence.etag)
         try:
             yield from Commit(table=REUSE, pk=work.ingredients.lineage, writes=(write, last))
         except (Refused, Unanswered):
-            fence = ""
+            fence = None
             continue
         return woken
     return woken  # only later runs would have been served by it
+
+
+def _fence(entry: Entry) -> Fence:
+    """Those who waited for what was made before have been sent on then."""
+    return Fence(etag=entry.etag, waiting=() if entry.made else entry.waiting)
 
 
 def waiting_for(lineage: str, fingerprint: str, run: str, position: int) -> Task[tuple[StepMessage, ...]]:

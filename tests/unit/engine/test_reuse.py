@@ -26,11 +26,14 @@ from orchestrator.core.definition import (
 )
 from orchestrator.core.fingerprint import Content
 from orchestrator.core.job import Job
+from orchestrator.core.message import Delivery, decode
 from orchestrator.core.result import File, OutputData, ReadData, StepResult
 from orchestrator.core.retry import RetryPolicy
+from orchestrator.engine.deliver import deliver
+from orchestrator.engine.reuse import entries
 from orchestrator.engine.stepview import StepView, steps_view
-from orchestrator.ports import Task, WriteBlob
-from tests.unit.engine.running import FAILURE, Runner, Script
+from orchestrator.ports import Commit, Merge, Task, WriteBlob
+from tests.unit.engine.running import FAILURE, Runner, Script, step
 
 FILES = {"train.py": "a" * 64, "util.py": "b" * 64, "notes/readme.md": "c" * 64}
 
@@ -348,3 +351,61 @@ def test_a_rerun_keeps_finished_steps_whatever_changed() -> None:
     second = play(runner, replace(world, environment="python 4"), "run2", rerun_of="run1")
     assert decision(second["prepare"]).action is Action.KEEP
     assert second["train"].status == "Completed"
+
+
+class Died(Exception):
+    """The process is gone."""
+
+
+def test_who_waits_is_sent_on_although_the_maker_died_meanwhile() -> None:
+    """The maker's message comes back; whoever has left a message in its row by then must not be overlooked."""
+    runner = Runner(step("make"))
+    runner.start("run1")
+    runner.start("run2")
+    first, second = runner.waiting
+
+    def dies(job: Job) -> StepResult:
+        assert runner.world.run(deliver(runner.memory, second, Delivery(message_id="m2", count=1))) == ()
+        runner.scripts = {}
+        raise Died
+
+    runner.scripts = {"make": dies}
+    with pytest.raises(Died):
+        runner.world.run(deliver(runner.memory, first, Delivery(message_id="m1", count=1)))
+    sent = runner.world.run(deliver(runner.memory, first, Delivery(message_id="m1", count=2)))
+    assert sent == (second,)
+    runner.waiting = list(sent)
+    runner.finish()
+    assert [decision(it).action for it in runner.world.run(steps_view(runner.memory, "run2"))] == [Action.REUSE]
+
+
+def test_who_waits_is_sent_on_although_the_maker_died_before_it_said_that_it_is_done() -> None:
+    """Whoever comes next says it in the maker's place, and sends on the others."""
+    runner = Runner(step("make"))
+    for run in ("run1", "run2", "run3"):
+        runner.start(run)
+    first, second, third = runner.waiting
+
+    def script(job: Job) -> StepResult:
+        for number, message in enumerate((second, third)):
+            runner.world.run(deliver(runner.memory, message, Delivery(message_id=f"w{number}", count=1)))
+        return StepResult(exit_code=0)
+
+    def dying(commit: Commit) -> tuple[str, ...]:
+        merges = [write.props for write in commit.writes if isinstance(write, Merge)]
+        if commit.table == entries.REUSE and any(props.get("made") for props in merges):
+            raise Died
+        return runner.world.account.tables.commit(commit)
+
+    runner.scripts = {"make": script}
+    runner.world.register(Commit, dying)
+    with pytest.raises(Died):
+        runner.world.run(deliver(runner.memory, first, Delivery(message_id="m1", count=1)))
+    runner.world.register(Commit, runner.world.account.tables.commit)
+    assert runner.world.run(deliver(runner.memory, second, Delivery(message_id="w0", count=2))) == ()
+    queued = [decode(message.body) for message in runner.world.account.queues.messages(first.queue)]
+    assert third in queued
+    runner.waiting = queued
+    runner.finish()
+    for run in ("run2", "run3"):
+        assert [decision(it).action for it in runner.world.run(steps_view(runner.memory, run))] == [Action.REUSE]
