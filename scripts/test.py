@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
 
 
-OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", "tests/e2e")
+LOCAL = ("tests/e2e/devhost", "tests/e2e/local")
+OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL)
+SERVICE = ("tests/e2e", *(f"--ignore={folder}" for folder in LOCAL))
 INSIDE = ("tests/architecture", "tests/simulation", "tests/unit")
 
 
@@ -51,6 +53,7 @@ def checks(arguments: list[str]) -> list[Check]:
         Check("rooms", [str(_BIN / "lint-imports")]),
         Check("inside", [*pytest, *INSIDE]),
         Check("outside", [*pytest, *OUTSIDE], beside=True),
+        Check("service", [*pytest, *SERVICE], beside=True),
     ]
 
 
