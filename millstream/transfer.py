@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import IO
 from urllib.parse import quote
 
-from millstream.errors import TransferError
+from millstream.errors import TransferError, Unavailable
 from millstream.part import Part
 from millstream.progress import Progress
 from millstream.staged import Staged, block_id
@@ -157,10 +157,24 @@ def _put_whole(url: _Url, body: IO[bytes], target: UploadTarget, name: str) -> b
 
 
 def _send_ranges(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
-    """Into a file share: the file is made in its size and then filled, from its beginning to its end."""
+    """Into a file share: the file is made in its size and then filled, from its beginning to its end. If that is broken
+    off, it is taken away again, since without `overwrite` it would count as there.
+    """
     what = f"{file.path} could not be uploaded"
     headers = {**file.target.headers, "x-ms-content-length": str(size)}
     _check(url.request("PUT", headers=headers, body=b""), what)
+    try:
+        _fill_ranges(url, file, size, what, progress)
+    except Unavailable:
+        raise
+    except BaseException:
+        with suppress(Unavailable, _There):
+            url.request("DELETE")
+        raise
+    return True
+
+
+def _fill_ranges(url: _Url, file: Send, size: int, what: str, progress: Progress | None) -> None:
     with file.path.open("rb") as source:
         for start in range(0, size, RANGE):
             data = source.read(min(RANGE, size - start))
@@ -174,7 +188,6 @@ def _send_ranges(url: _Url, file: Send, size: int, progress: Progress | None) ->
                 raise TransferError(f"{what}: {reason}.") from None
             if progress is not None:
                 progress.add(len(data))
-    return True
 
 
 def _send_blocks(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:

@@ -26,11 +26,11 @@ SAS_CANNOT_SIGN = (
 
 
 def sign_upload(place: Share, name: str, expiry: datetime) -> Signed:
-    """Where to create the file and then put its ranges; its directories are made now.
+    """Where to create the file, put its ranges, and take it away if that is broken off; its directories are made now.
 
     A share has no condition by which what is there would be kept: that is the caller's to look at before.
     """
-    url = _url(place, name, "cw", expiry)
+    url = _url(place, name, "cwd", expiry)
     try:
         _done(place, lambda: make_parents(place.files, place.name, name))
     except _Missing:

@@ -114,6 +114,18 @@ def test_a_url_that_expires_on_the_way(place: Place, transport: ClientTransport,
         send_all(transport, [Send(path=source, target=good, renew=renew)])
 
 
+def test_an_upload_that_fails_leaves_nothing(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(RANGE + 1))
+    target = place.upload(place.registered(), "a/x", source)
+    place.shares.refuse = lambda verb, path, query: (
+        "comp=range" in query and sum("comp=range" in asked for _, _, asked in place.shares.calls) > 1
+    )
+    with pytest.raises(TransferError, match="could not be uploaded"):
+        send_all(transport, [Send(path=source, target=target)])
+    assert sorted(place.shares.shares[SHARE]) == ["a"]
+
+
 def test_a_file_that_is_replaced_while_it_comes(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
     address = place.registered()
     source, target = tmp_path / "source", tmp_path / "target"
