@@ -64,6 +64,10 @@ class _There(Exception):
     """Somebody else has sent the file meanwhile."""
 
 
+MOST_URLS = 6
+"""Tried for one request: on a slow line the next one may have expired, too, before its turn comes."""
+
+
 class _Url:
     """The URL of one transfer, exchanged when it has expired. Thread-safe."""
 
@@ -82,13 +86,14 @@ class _Url:
         body: bytes | IO[bytes] | None = None,
         sink: Sink | None = None,
     ) -> Response:
-        url = self._url
-        response = self._transport.request(method, url + query, headers=headers, body=body, sink=sink)
-        if response.status != REFUSED or self._renew is None:
-            return response
-        with self._lock:
-            if self._url == url:
-                self._url = self._renew(url)
+        for _ in range(MOST_URLS - 1):
+            url = self._url
+            response = self._transport.request(method, url + query, headers=headers, body=body, sink=sink)
+            if response.status != REFUSED or self._renew is None:
+                return response
+            with self._lock:
+                if self._url == url:
+                    self._url = self._renew(url)
         return self._transport.request(method, self._url + query, headers=headers, body=body, sink=sink)
 
 
