@@ -22,7 +22,15 @@ from orchestrator.core.definition import Definition
 if TYPE_CHECKING:
     from millstream.pipeline_run import PipelineRun
 
-SUBMIT_KNOWN = ("tags", "properties", "description", "notify", "enable_email_notification", "pipeline_params")
+SUBMIT_KNOWN = (
+    "tags",
+    "properties",
+    "description",
+    "notify",
+    "regenerate",
+    "enable_email_notification",
+    "pipeline_params",
+)
 
 
 class Pipeline(Explained):
@@ -92,10 +100,10 @@ class Pipeline(Explained):
         """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
 
         Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end; and
-        names of steps for `regenerate_outputs`: only these run even if nothing has changed; True stands for all.
+        `regenerate`, names of steps that run even if nothing has changed, where `regenerate_outputs` stands for all.
         """
         del credential_passthrough
-        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:4])
+        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:5])
         from millstream.experiment import Experiment
         from millstream.pipeline_run import PipelineRun
 
@@ -111,7 +119,7 @@ class Pipeline(Explained):
             "description": kwargs.get("description") or "",
             "notify": submission.webhooks_of(kwargs.get("notify")),
             "continue_on_step_failure": continue_on_step_failure,
-            "regenerate": submission.regenerated(regenerate_outputs),
+            "regenerate": submission.regenerated(regenerate_outputs, kwargs.get("regenerate")),
         }
         view = submission.start(self.workspace, experiment_name, wish)
         return PipelineRun(Experiment(self.workspace, view.experiment), view.id)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SOURCE = "sdk"
 """What a run says of who asked for it."""
-ALSO = ("tags", "properties", "description", "notify", "regenerate_outputs")
+ALSO = ("tags", "properties", "description", "notify", "regenerate_outputs", "regenerate")
 """What starting something that the service keeps takes beside v1's arguments."""
 PARENT_RUN = "azureml.parentrunid"
 
@@ -193,15 +193,18 @@ def start_kept(
         "properties": properties,
         "parent_run": parent_run_id or "",
         "description": also.get("description") or "",
-        "regenerate": regenerated(also.get("regenerate_outputs")),
+        "regenerate": regenerated(also.get("regenerate_outputs"), also.get("regenerate")),
         "notify": webhooks_of(also.get("notify")),
     }
     view = start(workspace, experiment, whole)
     return PipelineRun(Experiment(workspace, view.experiment), view.id)
 
 
-def regenerated(given: bool | str | Iterable[str] | None) -> bool | list[str]:
-    """`regenerate_outputs` as the service takes it: all steps, none, or those of these names."""
+def regenerated(
+    outputs: bool | str | Iterable[str] | None, subset: bool | str | Iterable[str] | None = None
+) -> bool | list[str]:
+    """`regenerate_outputs`, or the `subset` that `regenerate` names, as the service takes it: all, none, or names."""
+    given = outputs if outputs is True or subset is None else subset
     if given is None or isinstance(given, bool):
         return bool(given)
     return [given] if isinstance(given, str) else [str(name) for name in given]

@@ -381,8 +381,8 @@ def test_what_the_client_knows_is_said_when_the_pipeline_is_made(workspace: Work
     fine = Pipeline(workspace, PythonScriptStep("main.py", source_directory=place))
     with pytest.raises(TypeError, match='Did you mean "tags"'):
         fine.submit("x", tag={"a": 1})
-    with pytest.raises(TypeError, match="has no argument 'regenerate'"):
-        Experiment(workspace, "x").submit(fine, regenerate=True)
+    with pytest.raises(TypeError, match="has no argument 'anew'"):
+        Experiment(workspace, "x").submit(fine, anew=True)
 
 
 def test_a_run_can_be_cancelled_and_waiting_can_end_before_it(workspace: Workspace, tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ def test_runs_may_force_steps(project: Project) -> None:
     project.run()
     assert project.actions(project.run(regenerate_outputs=True)) == ["run", "run"]
     assert project.actions(project.run(regenerate_outputs=[f"first {project.name}"])) == ["run", "reuse"]
+    assert project.actions(project.run(regenerate=[f"second {project.name}"])) == ["reuse", "run"]
     with pytest.raises(Exception, match="no step"):
         project.run(regenerate_outputs=["frist"])
 
