@@ -13,7 +13,8 @@ from millstream.tokens import refuse_tokens
 from millstream.wiring import Wiring, environment_of, wire
 from orchestrator.core.definition import FromParameter
 from orchestrator.core.errors import Problem
-from orchestrator.core.kinds import KINDS, RUN_SETTINGS
+from orchestrator.core.kinds import KINDS
+from orchestrator.core.kinds.python_script import RUN_SETTINGS
 from orchestrator.core.names import SCRIPT, STEP_NAME, shown, suggestion
 from orchestrator.core.retry import RetryPolicy
 

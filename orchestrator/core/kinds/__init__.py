@@ -1,0 +1,34 @@
+"""The kinds of step a definition may hold. A new kind is a module with its settings, and one line in KINDS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.kinds.python_script import PythonScript
+from orchestrator.core.kinds.settings import Settings
+from orchestrator.core.kinds.sql import SqlQuery
+from orchestrator.core.kinds.usql import UsqlScript
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """`needs_snapshot`: the step runs from a source folder, which must have been uploaded."""
+
+    settings: type[Settings]
+    needs_snapshot: bool
+
+
+KINDS: Mapping[str, Kind] = {
+    "adla": Kind(settings=UsqlScript, needs_snapshot=True),
+    "python_script": Kind(settings=PythonScript, needs_snapshot=True),
+    "sql": Kind(settings=SqlQuery, needs_snapshot=False),
+}
+
+
+def settings_of(kind: str, settings: Mapping[str, Any]) -> Settings:
+    """The settings of a step as its kind's own value. Raises KeyError (kind), msgspec.ValidationError (shape)."""
+    return msgspec.convert(dict(settings), KINDS[kind].settings)

@@ -1,0 +1,37 @@
+"""A Python script in the step's source folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.core.errors import Problem
+from orchestrator.core.kinds.settings import Settings
+from orchestrator.core.names import SCRIPT, shown, suggestion
+
+RUN_SETTINGS = ("NodeCount", "MpiProcessCountPerNode", "TensorflowWorkerCount", "TensorflowParameterServerCount")
+MOST_NODES = 100_000
+
+
+class PythonScript(Settings, frozen=True, kw_only=True):
+    """Runs `python <script> <arguments>` in the unpacked source folder. `script` is relative to that folder.
+
+    `environment` records what its author asked to find installed, `run_settings` on how many nodes and processes it was
+    to run (azureml-v1: runconfig_pipeline_params); they are kept, and decide nothing yet: a step runs on one node.
+    """
+
+    script: str
+    environment: dict[str, Any] = {}
+    run_settings: dict[str, int] = {}
+
+    def problems(self, field: str) -> Iterator[Problem]:
+        if problem := SCRIPT.problem(self.script, f"{field}.script"):
+            yield problem
+        for name, value in self.run_settings.items():
+            where = f"{field}.run_settings.{shown(name)[1:-1]}"
+            if name not in RUN_SETTINGS:
+                hint = suggestion(name, RUN_SETTINGS, "names")
+                yield Problem("InvalidSettings", where, f"There is no run setting {shown(name)}.", hint)
+            elif not 1 <= value <= MOST_NODES:
+                fix = f"Use 1 to {MOST_NODES:,}."
+                yield Problem("InvalidNumber", where, f"{shown(name)} is {value}.", fix)

@@ -1,0 +1,18 @@
+"""What the settings of every kind of step have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from orchestrator.core.errors import Problem
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What `Step.settings` holds for one kind. Raise nothing: yield what is wrong beyond the shape."""
+
+    def problems(self, field: str) -> Iterator[Problem]:
+        """What is wrong with these settings, which lie at `field`."""
+        del field
+        yield from ()
