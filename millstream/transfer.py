@@ -11,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import IO
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+
+import msgspec
 
 from millstream.errors import TransferError, Unavailable
 from millstream.part import Part
@@ -30,6 +32,8 @@ NOTED_EVERY = 8
 MOST_BLOCKS = 50_000
 RANGE = 4 * 1024 * 1024
 """Bytes of a file in a share that can be written at a time."""
+RELAYED = "/api/relay/"
+"""How the paths of URLs begin by which bytes pass through the service: what is larger than a BLOCK goes in blocks."""
 THERE_ALREADY = (409, 412)
 REFUSED = 403
 CHANGED = 412
@@ -58,6 +62,11 @@ class Send:
     path: Path
     target: UploadTarget
     renew: Callable[[], UploadTarget | None] | None = None
+
+
+def _most_at_once(url: str) -> int:
+    """Bytes that travel by one request."""
+    return BLOCK if urlsplit(url).path.startswith(RELAYED) else LARGE - 1
 
 
 class _There(Exception):
@@ -115,7 +124,7 @@ def send_all(transport: Transport, files: Iterable[Send], progress: Progress | N
         for file in files:
             size = file.path.stat().st_size
             in_share = "x-ms-type" in file.target.headers
-            if size < LARGE:
+            if size <= _most_at_once(file.target.url):
                 yield partial(_send, _send_ranges if in_share else _send_whole, transport, file, size, progress)
             else:
                 sent += _send(_send_ranges if in_share else _send_blocks, transport, file, size, progress)
@@ -252,7 +261,7 @@ def fetch_all(transport: Transport, files: Iterable[Fetch], progress: Progress |
     def jobs() -> Iterator[Callable[[], None]]:
         nonlocal brought
         for file in files:
-            if file.size < LARGE:
+            if file.size <= _most_at_once(file.url):
                 yield partial(fetch, transport, file, progress)
             else:
                 fetch(transport, file, progress)
@@ -266,12 +275,13 @@ def fetch(transport: Transport, file: Fetch, progress: Progress | None = None) -
     """Bring one file, replacing what is there. Raises TransferError, OSError."""
     file.target.parent.mkdir(parents=True, exist_ok=True)
     url = _Url(transport, file.url, file.renew)
-    if file.size >= LARGE:
+    in_blocks = file.size > _most_at_once(file.url)
+    if in_blocks:
         _fetch_blocks(url, file, progress)
     else:
         _fetch_whole(url, file)
     if progress is not None:
-        progress.add(0 if file.size >= LARGE else file.size, files=1)
+        progress.add(0 if in_blocks else file.size, files=1)
 
 
 def _fetch_whole(url: _Url, file: Fetch) -> None:
@@ -384,7 +394,16 @@ def _damaged(file: Fetch, size: int) -> TransferError:
 def _check(response: Response, what: str) -> None:
     if response.status < 300:
         return
-    reason = (
-        "the signed URL has expired; ask again" if response.status == REFUSED else f"storage says {response.status}"
-    )
-    raise TransferError(f"{what}: {reason}.")
+    if response.status == REFUSED:
+        reason = "the signed URL has expired; ask again."
+    else:
+        reason = reason_in(response.body) or f"storage says {response.status}."
+    raise TransferError(f"{what}: {reason}")
+
+
+def reason_in(body: bytes) -> str:
+    """What the service says of a transfer that passes through it; "": storage has answered itself."""
+    try:
+        return str(msgspec.json.decode(body)["error"]["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from orchestrator.core.datastore import Datastore
 from orchestrator.core.secret import Secret
@@ -59,35 +60,39 @@ class FilePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Some bytes of a blob, and the size of the whole as it was when they were read."""
+    """Some bytes of a blob, and the size of the whole and its version as they were when they were read."""
 
     data: bytes
     size: int
+    etag: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpload(Effect[Signed]):
     """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then.
 
-    Raises Conflict for a datastore whose credential cannot sign URLs.
+    `relay`: the service's own URL, for a datastore whose credential cannot sign: the bytes go through the service then,
+    by a ticket (`orchestrator.core.relay`). Raises Conflict where neither is possible.
     """
 
     container: str
     name: str
     seconds: float
     replace: bool = False
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignDownload(Effect[str]):
     """A URL to read the blob. Nothing is asked of storage, not even whether it exists.
 
-    Raises Conflict for a datastore whose credential cannot sign URLs.
+    `relay`, and what is raised: as with SignUpload.
     """
 
     container: str
     name: str
     seconds: float
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,30 @@ class ReadPart(Effect[Part | None]):
     name: str
     start: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded:
+    """What storage said: 2xx, or another status with its code and message."""
+
+    status: int
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward(Effect[Forwarded]):
+    """A request of a client for one file, passed on to storage with the datastore's own credential.
+
+    Who asks for it decides what may be asked. Raises Unavailable.
+    """
+
+    container: str
+    name: str
+    method: Literal["PUT", "DELETE"]
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

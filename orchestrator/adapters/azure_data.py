@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_files import AzureFiles
 from orchestrator.adapters.containers import Containers
+from orchestrator.adapters.relays import Relays
 from orchestrator.adapters.sealing import Sealing
 from orchestrator.core.datastore import Datastore
 from orchestrator.core.secret import Secret
@@ -22,7 +23,8 @@ def equip(
 
     keys: encrypt secrets. find: a registered datastore and its secret. variables: offer the app's identity.
     """
-    Sealing(keys).install(world)
+    sealing = Sealing(keys)
+    sealing.install(world)
     containers = Containers(world.blobs, find=find, variables=variables)
-    AzureFiles(containers).install(world)
+    AzureFiles(containers, relays=Relays(sealing)).install(world)
     return containers

@@ -24,12 +24,15 @@ from azurerest.sas import blob_url
 from orchestrator.adapters import share_files
 from orchestrator.adapters.containers import Container, Containers, Place, Share
 from orchestrator.adapters.driver import World
+from orchestrator.adapters.relays import Relays, forwarded
 from orchestrator.core.errors import Broken, Conflict, InvalidRequest, Unavailable
 from orchestrator.files import (
     FileHead,
     FileItem,
     FilePage,
     FileSize,
+    Forward,
+    Forwarded,
     ListFiles,
     Part,
     ReadPart,
@@ -44,14 +47,21 @@ T = TypeVar("T")
 
 class AzureFiles:
     """Thread-safe. URLs are signed with the account's key, or, where a token opens the account, with a key that the
-    account gives for it; a SAS cannot sign.
+    account gives for it; a SAS cannot sign: `relays` gives URLs of the service then, and without it there are none.
 
     Signing asks nothing of storage, but for that key, and for the container of an upload, which is created once for
     each process: a signed URL cannot do that.
     """
 
-    def __init__(self, containers: Containers, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        containers: Containers,
+        *,
+        relays: Relays | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._containers = containers
+        self._relays = relays
         self._now = now
         self._made: set[str] = set()
 
@@ -64,10 +74,13 @@ class AzureFiles:
         world.register(FileSize, self.size)
         world.register(ReadPart, self.read)
         world.register(TryContainer, self.try_container)
+        world.register(Forward, self.forward)
 
     def sign_upload(self, effect: SignUpload) -> Signed:
         place = self._containers.at(effect.container)
         expiry = self._now() + timedelta(seconds=effect.seconds)
+        if self._relays is not None and isinstance(place.credential, SharedAccessSignature) and effect.relay:
+            return self._relays.upload(place, effect, expiry)
         if isinstance(place, Share):
             return share_files.sign_upload(place, effect.name, expiry)
         if place.own:
@@ -82,6 +95,8 @@ class AzureFiles:
     def sign_download(self, effect: SignDownload) -> str:
         place = self._containers.at(effect.container)
         expiry = self._now() + timedelta(seconds=effect.seconds)
+        if self._relays is not None and isinstance(place.credential, SharedAccessSignature) and effect.relay:
+            return self._relays.download(place, effect, expiry)
         if isinstance(place, Share):
             return share_files.sign_download(place, effect.name, expiry)
         return self._url(place, effect.name, "r", expiry)
@@ -128,7 +143,10 @@ class AzureFiles:
             return share_files.read(place, effect)
         end = effect.start + effect.limit
         found = _found(lambda: place.blobs.get(place.name, effect.name, start=effect.start, end=end), place)
-        return None if found is None else Part(data=found.data, size=found.properties.size)
+        return None if found is None else Part(data=found.data, size=found.properties.size, etag=found.properties.etag)
+
+    def forward(self, effect: Forward) -> Forwarded:
+        return forwarded(self._containers.at(effect.container), effect)
 
     def try_container(self, effect: TryContainer) -> None:
         try:
@@ -168,7 +186,7 @@ class AzureFiles:
         if isinstance(place.credential, Anonymous) and permissions == "r":
             return place.blobs.url(place.name, name)
         if isinstance(place.credential, SharedAccessSignature | Anonymous):
-            raise Conflict(share_files.SAS_CANNOT_SIGN, field="name")
+            raise Conflict(share_files.CANNOT_SIGN, field="name")
         plain = place.blobs.service.endpoint.origin.scheme == "http"
         try:
             return blob_url(

@@ -99,7 +99,10 @@ class MemoryFiles:
 
     def read(self, effect: ReadPart) -> Part | None:
         data = self._get(effect.container, effect.name)
-        return None if data is None else Part(data=data[effect.start : effect.start + effect.limit], size=len(data))
+        if data is None:
+            return None
+        etag = self._facts.get((effect.container, effect.name), _Facts()).etag
+        return Part(data=data[effect.start : effect.start + effect.limit], size=len(data), etag=etag)
 
     def _get(self, container: str, name: str) -> bytes | None:
         with self._lock:

@@ -18,10 +18,9 @@ from orchestrator.files import FileItem, FilePage, ListFiles, Part, ReadPart, Si
 
 T = TypeVar("T")
 
-SAS_CANNOT_SIGN = (
-    "This datastore is registered with a SAS token or without a credential. With that the service cannot sign URLs, by "
-    "which clients move files: steps can read and write it. Register it with an account key or an identity to upload, "
-    "download or list files from here."
+CANNOT_SIGN = (
+    "What this datastore is registered with cannot sign URLs, by which clients move files. Register it with an account "
+    "key or an identity."
 )
 
 
@@ -73,7 +72,7 @@ def read(place: Share, effect: ReadPart) -> Part | None:
         data, found = _done(place, lambda: place.files.get(place.name, effect.name, start=effect.start, end=end))
     except _Missing:
         return None
-    return Part(data=data, size=found.size)
+    return Part(data=data, size=found.size, etag=found.etag)
 
 
 def try_out(place: Share, *, create: bool) -> None:
@@ -89,7 +88,7 @@ class _Missing(Exception):
 
 def _url(place: Share, name: str, permissions: str, expiry: datetime) -> str:
     if not isinstance(place.credential, SharedKey):
-        raise Conflict(SAS_CANNOT_SIGN, field="name")
+        raise Conflict(CANNOT_SIGN, field="name")
     plain = place.files.service.endpoint.origin.scheme == "http"
     sign = partial(file_url, place.files, place.name, name, permissions=permissions, expiry=expiry)
     return _done(place, lambda: sign(protocol="https,http" if plain else "https"))

@@ -1,5 +1,6 @@
-"""The files of datastores. Data goes up and comes down by signed URLs, never through the service.
+"""The files of datastores. Data goes up and comes down by signed URLs, and not through the service.
 
+`relay` is the service's own URL, for datastores whose credential cannot sign: see `orchestrator.files.SignUpload`.
 `container` is an address: `orchestrator.catalog.registered_datastores.address` gives that of a datastore.
 """
 
@@ -46,7 +47,7 @@ class StoredFile:
 
 
 def prepare_uploads(
-    container: str, files: Sequence[UploadFile], *, overwrite: bool, url_seconds: float
+    container: str, files: Sequence[UploadFile], *, overwrite: bool, url_seconds: float, relay: str = ""
 ) -> Task[tuple[Slot, ...]]:
     """A place for each file, in the order given. Without `overwrite`, what is there stays, whoever writes meanwhile."""
     _check(files)
@@ -55,12 +56,16 @@ def prepare_uploads(
     for file in files:
         upload = None
         if file.path not in there:
-            upload = yield from SignUpload(container=container, name=file.path, seconds=url_seconds, replace=overwrite)
+            upload = yield from SignUpload(
+                container=container, name=file.path, seconds=url_seconds, replace=overwrite, relay=relay
+            )
         slots.append(Slot(path=file.path, exists=file.path in there, upload=upload))
     return tuple(slots)
 
 
-def locate(container: str, paths: Sequence[str], *, url_seconds: float) -> Task[tuple[StoredFile | None, ...]]:
+def locate(
+    container: str, paths: Sequence[str], *, url_seconds: float, relay: str = ""
+) -> Task[tuple[StoredFile | None, ...]]:
     """For each path the file that is exactly there, or None: without a look at what else is there."""
     if len(paths) > MOST_LOCATED:
         raise TooLarge(f"Ask for at most {MOST_LOCATED:,} files at a time.", field="paths")
@@ -76,7 +81,7 @@ def locate(container: str, paths: Sequence[str], *, url_seconds: float) -> Task[
         if item is None:
             found.append(None)
             continue
-        url = yield from SignDownload(container=container, name=path, seconds=url_seconds)
+        url = yield from SignDownload(container=container, name=path, seconds=url_seconds, relay=relay)
         found.append(StoredFile(item=item, url=url))
     return tuple(found)
 
@@ -93,7 +98,7 @@ def _exactly(container: str, path: str) -> Task[FileItem | None]:
 
 
 def listing(
-    container: str, *, prefix: str, limit: int, continuation: str | None, url_seconds: float
+    container: str, *, prefix: str, limit: int, continuation: str | None, url_seconds: float, relay: str = ""
 ) -> Task[Page[StoredFile]]:
     """Files whose paths begin with `prefix`, by name, each with a URL to read it."""
     DATA_PATH.check(prefix.removesuffix("/"), "prefix")
@@ -101,7 +106,7 @@ def listing(
     page: FilePage = yield from ListFiles(container=container, prefix=prefix, limit=limit, marker=marker)
     files: list[StoredFile] = []
     for item in page.items:
-        url = yield from SignDownload(container=container, name=item.name, seconds=url_seconds)
+        url = yield from SignDownload(container=container, name=item.name, seconds=url_seconds, relay=relay)
         files.append(StoredFile(item=item, url=url))
     return Page(tuple(files), None if page.marker is None else _continuation(page.marker))
 

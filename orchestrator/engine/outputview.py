@@ -74,10 +74,13 @@ class OutputsPage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signing:
-    """`datastores`: name -> address of its container; `seconds`: how long a URL is good for."""
+    """`datastores`: name -> address of its container; `seconds`: how long a URL is good for; `relay`: the service's own
+    URL, for datastores whose credential cannot sign.
+    """
 
     datastores: Mapping[str, str]
     seconds: float
+    relay: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +136,7 @@ def outputs_page(memory: ProcessMemory, run: str, signing: Signing, wish: Wish) 
         result = yield from _result(memory, run, position, claim)
         heaps = _heaps(result, signing, wish)
         there = sum(len(heap.files) for heap in heaps)
-        page = yield from _signed(heaps, first, first + left, signing.seconds)
+        page = yield from _signed(heaps, first, first + left, signing)
         steps[seen.plan.step(position).id] = _view(result, page, wish)
         taken = min(left, max(there - first, 0))
         left -= taken
@@ -151,12 +154,14 @@ def _result(memory: ProcessMemory, run: str, position: int, claim: ClaimRow) -> 
     return found
 
 
-def sign_files(container: str, prefix: str, files: Iterable[File], seconds: float) -> Task[tuple[SignedFile, ...]]:
+def sign_files(
+    container: str, prefix: str, files: Iterable[File], seconds: float, relay: str = ""
+) -> Task[tuple[SignedFile, ...]]:
     """Files below `prefix` with URLs to read them."""
     signed: list[SignedFile] = []
     for file in files:
         name = f"{prefix}/{file.path}" if file.path else prefix
-        url = yield from SignDownload(container=container, name=name, seconds=seconds)
+        url = yield from SignDownload(container=container, name=name, seconds=seconds, relay=relay)
         signed.append(SignedFile(path=file.path, size=file.size, sha256=file.sha256, url=url))
     return tuple(signed)
 
@@ -187,14 +192,14 @@ def _heaps(result: StepResult, signing: Signing, wish: Wish) -> list[_Heap]:
 
 
 def _signed(
-    heaps: list[_Heap], first: int, last: int, seconds: float
+    heaps: list[_Heap], first: int, last: int, signing: Signing
 ) -> Task[dict[str | None, tuple[SignedFile, ...]]]:
     """Port (None: artifacts) -> its files among those with the numbers first <= n < last."""
     page: dict[str | None, tuple[SignedFile, ...]] = {}
     for heap in heaps:
         files = heap.files[max(first, 0) : max(last, 0)]
         try:
-            page[heap.port] = yield from sign_files(heap.container, heap.prefix, files, seconds)
+            page[heap.port] = yield from sign_files(heap.container, heap.prefix, files, signing.seconds, signing.relay)
         except Conflict:
             # The datastore's credential cannot sign: its files are out of reach, the other ones are not.
             page[heap.port] = ()

@@ -15,12 +15,13 @@ from orchestrator.core.message import StepMessage
 from orchestrator.triggers.auth import Authorizer, Principal
 from orchestrator.triggers.decoding import decode_body, decode_query
 from orchestrator.triggers.rights import admit
-from orchestrator.triggers.routes import PREFIX, Asked, Reply, Route, Service
+from orchestrator.triggers.routes import PREFIX, Asked, Octets, Reply, Route, Service
 
 log = logging.getLogger("millstream.http")
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+OCTETS = "application/octet-stream"
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -110,6 +111,8 @@ class Dispatcher:
             limits = self._service.settings
             most = limits.definition_bytes if route.large else limits.body_bytes
             decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most, words=route.words)
+        if route.data:
+            decoded["data"] = request.body
         base = self._service.settings.public_url or request.url.partition(PREFIX)[0]
         script = principal.script if principal else None
         asked = Asked(path=request.path, headers=request.headers, base_url=base, script=script)
@@ -117,11 +120,12 @@ class Dispatcher:
 
 
 def _success(reply: Reply) -> Answer:
-    text = isinstance(reply.body, bytes)
+    plain = isinstance(reply.body, bytes)
+    kind = OCTETS if isinstance(reply.body, Octets) else TEXT if plain else JSON
     return Answer(
         status=reply.status,
-        body=reply.body if text else msgspec.json.encode(reply.body),
-        content_type=TEXT if text else JSON,
+        body=reply.body if plain else msgspec.json.encode(reply.body),
+        content_type=kind,
         headers={**_ALWAYS, **reply.headers},
         messages=reply.messages,
     )

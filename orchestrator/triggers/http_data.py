@@ -148,7 +148,11 @@ def create_uploads(service: Service, asked: Asked, body: UploadsRequest) -> Repl
     """Ask where to send each file, up to 1,000 at a time."""
     container = _container(service, asked.path["name"])
     task = datastores.prepare_uploads(
-        container, body.files, overwrite=body.overwrite, url_seconds=service.settings.url_seconds
+        container,
+        body.files,
+        overwrite=body.overwrite,
+        url_seconds=service.settings.url_seconds,
+        relay=asked.base_url,
     )
     slots = service.world.run(task)
     files = tuple(UploadBody(path=s.path, exists=s.exists, upload=upload_target(s.upload)) for s in slots)
@@ -172,6 +176,7 @@ def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
         limit=query.limit,
         continuation=query.continuation or None,
         url_seconds=service.settings.url_seconds,
+        relay=asked.base_url,
     )
     page = service.world.run(task)
     return Reply(body=FileList(files=tuple(map(_file, page.items)), continuation=page.continuation))
@@ -189,7 +194,8 @@ def list_files(service: Service, asked: Asked, query: FilesQuery) -> Reply:
 def locate_files(service: Service, asked: Asked, body: LocateRequest) -> Reply:
     """Exactly these paths, each with a URL to read it. Folders are no files: list them."""
     container = _container(service, asked.path["name"])
-    found = service.world.run(datastores.locate(container, body.paths, url_seconds=service.settings.url_seconds))
+    task = datastores.locate(container, body.paths, url_seconds=service.settings.url_seconds, relay=asked.base_url)
+    found = service.world.run(task)
     return Reply(body=LocatedList(files=tuple(None if file is None else _file(file) for file in found)))
 
 

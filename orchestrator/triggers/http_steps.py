@@ -124,7 +124,7 @@ def get_outputs(service: Service, asked: Asked, query: OutputsQuery) -> Reply:
     again has the same files under new URLs.
     """
     places = service.world.run(registered_datastores.addresses(service.settings.datastores))
-    signing = Signing(datastores=places, seconds=service.settings.url_seconds)
+    signing = Signing(datastores=places, seconds=service.settings.url_seconds, relay=asked.base_url)
     wish = Wish(
         step=query.step or None,
         output=query.output or None,

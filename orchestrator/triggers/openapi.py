@@ -12,14 +12,15 @@ import msgspec
 from orchestrator.core.descriptions import tidied
 from orchestrator.triggers.api import ROUTES
 from orchestrator.triggers.dispatch import ErrorBody
-from orchestrator.triggers.routes import PREFIX, Route
+from orchestrator.triggers.routes import PREFIX, Octets, Route
 from orchestrator.version import VERSION
 
 DESCRIPTION = """\
 Millstream runs pipelines: graphs of steps whose state lies in storage.
 
 Errors have one shape everywhere, `{"error": {"code", "message", "field"}}`, and say what to do. Lists come in pages:
-pass `continuation` on until it is null. Files go up and down by signed URLs, never through the service. Times are
+pass `continuation` on until it is null. Files go up and down by signed URLs, and not through the service, but for those
+of datastores that are registered with a SAS token: their URLs are the service's own, below /api/relay/. Times are
 seconds since the epoch, except on the routes of version 1."""
 
 GROUPS = {
@@ -37,6 +38,7 @@ GROUPS = {
     "logging": "Tags and metrics of steps and runs, from outside.",
     "datastores": "Datastores: registered names for containers, shares and databases.",
     "data": "Sources and data, by signed URLs.",
+    "relay": "Data that no signed URL opens.",
     "datasets": "Datasets: where data lies and how it is read.",
     "experiments": "Names under which runs are gathered.",
     "models": "Registered models.",
@@ -58,6 +60,7 @@ PARAMETERS = {
     "workspace": "The name of the workspace.",
     "snapshot_id": "The id of a source folder: the sha256 of its manifest.",
     "dataset_id": "The id of a dataset: the sha256 of its document.",
+    "file": "Which file, as the URL that the service gave has it.",
     "name": "The name of the datastore, dataset, experiment, model or compute.",
 }
 LOG_HEADERS = {
@@ -79,6 +82,9 @@ ERRORS = {
 }
 
 Json = dict[str, Any]
+
+_OCTETS = "application/octet-stream"
+_BINARY: Json = {"type": "string", "format": "binary"}
 
 
 @cache
@@ -113,7 +119,7 @@ def _schemas(routes: Iterable[Route]) -> tuple[dict[Any, Json], Json]:
     types: list[Any] = [ErrorBody]
     for route in routes:
         for kind in (route.body, *route.answers.values()):
-            if kind not in (None, bytes, *types):
+            if kind not in (None, bytes, Octets, *types):
                 types.append(kind)
     made, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return dict(zip(types, made, strict=True)), components
@@ -136,6 +142,8 @@ def _operation(route: Route, schemas: dict[Any, Json]) -> Json:
         if route.example is not None:
             content["example"] = route.example
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if route.data:
+        operation["requestBody"] = {"required": False, "content": {_OCTETS: {"schema": _BINARY}}}
     return operation
 
 
@@ -186,7 +194,9 @@ def _responses(route: Route, schemas: dict[Any, Json]) -> Json:
     answers: Json = {}
     for status, kind in route.answers.items():
         answer: Json = {"description": HTTPStatus(status).phrase}
-        if kind is bytes:
+        if kind is Octets:
+            answer["content"] = {_OCTETS: {"schema": _BINARY}}
+        elif kind is bytes:
             answer["content"] = {"text/plain": {"schema": {"type": "string"}}}
             answer["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in LOG_HEADERS.items()

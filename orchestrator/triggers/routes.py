@@ -5,7 +5,8 @@
         '''What the API document says of it.'''
 
 A handler that names a parameter `query` or `body` is given the query or the JSON body, decoded strictly to the type it
-is annotated with. The Functions host, the tests and the OpenAPI document all work from the same routes.
+is annotated with; one that names `data` is given the body as bytes. The Functions host, the tests and the OpenAPI
+document all work from the same routes.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ class Reply:
     messages: tuple[StepMessage, ...] = ()
 
 
+class Octets(bytes):
+    """The body of an answer that is no text."""
+
+
 Handler = Callable[..., Reply]
 
 
@@ -70,6 +75,7 @@ class Route:
     errors: tuple[int, ...]
     query: type[Any] | None
     body: type[Any] | None
+    data: bool
     headers: Mapping[str, str]
     example: Any
     large: bool
@@ -118,6 +124,7 @@ def route(
             errors=errors,
             query=hints.get("query"),
             body=hints.get("body"),
+            data="data" in hints,
             headers=headers or {},
             example=example,
             large=large,
@@ -129,4 +136,4 @@ def route(
     return decorate
 
 
-__all__ = ["PREFIX", "Asked", "Handler", "Reply", "Role", "Route", "Service", "route"]
+__all__ = ["PREFIX", "Asked", "Handler", "Octets", "Reply", "Role", "Route", "Service", "route"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -22,9 +26,12 @@ from millstream.views import UploadTarget
 from orchestrator.adapters.azure_files import AzureFiles
 from orchestrator.adapters.containers import Containers
 from orchestrator.adapters.memory import MemoryWorld
-from orchestrator.catalog import datastores
+from orchestrator.adapters.relays import Relays
+from orchestrator.adapters.sealing import Sealing
+from orchestrator.catalog import datastores, relay
 from orchestrator.core.datastore import Auth, Datastore, address_of
-from orchestrator.core.errors import Conflict, InvalidRequest
+from orchestrator.core.errors import Conflict, InvalidRequest, UnknownThing
+from orchestrator.core.relay import Ticket
 from orchestrator.core.secret import Secret
 from orchestrator.files import (
     FileHead,
@@ -72,7 +79,9 @@ def place() -> Iterator[Place]:
         known: dict[str, tuple[Datastore, Secret]] = {}
         own = Blobs(Account.from_connection_string("UseDevelopmentStorage=true"), Transport(sleep=lambda _: None))
         world = MemoryWorld()
-        AzureFiles(Containers(own, find=lambda name: known[name])).install(world)
+        sealing = Sealing([Secret(base64.b64encode(b"k" * 32).decode())])
+        sealing.install(world)
+        AzureFiles(Containers(own, find=lambda name: known[name]), relays=Relays(sealing)).install(world)
         yield Place(shares, world, known)
 
 
@@ -213,6 +222,60 @@ def test_a_sas_lists_and_does_not_sign(place: Place) -> None:
     ):
         with pytest.raises(Conflict, match="cannot sign"):
             place.world.run(iter(effect))
+
+
+def test_what_only_a_sas_opens_passes_through_the_service(place: Place) -> None:
+    address, far = place.registered("sas"), "https://service.example"
+    signed = place.world.run(iter(SignUpload(container=address, name="a/ü", seconds=60, relay=far)))
+    assert "sig=" not in signed.url
+    assert signed.headers == {"x-ms-type": "file"}
+    ticket = opened(place, signed.url)
+    writing = partial(relay.write, ticket, block="")
+    place.world.run(writing(comp="", headers={"x-ms-content-length": "4"}, body=b""))
+    place.world.run(writing(comp="range", headers={"x-ms-range": "bytes=0-3"}, body=b"data"))
+    assert place.shares.data(SHARE, "a/ü") == b"data"
+    url = place.world.run(iter(SignDownload(container=address, name="a/ü", seconds=60, relay=far)))
+    part, start = place.world.run(relay.read(opened(place, url), "bytes=1-2"))
+    assert (part.data, part.size, start) == (b"at", 4, 1)
+    for wrong in ({"x-ms-content-length": "-1"}, {}, {"x-ms-content-length": "1" * 20}):
+        with pytest.raises(InvalidRequest):
+            place.world.run(writing(comp="", headers=wrong, body=b""))
+    with pytest.raises(InvalidRequest):
+        place.world.run(writing(comp="rename", headers={}, body=b""))
+    for _ in range(2):
+        place.world.run(relay.remove(ticket))
+    assert place.world.run(iter(FileHead(container=address, name="a/ü"))) is None
+    with pytest.raises(UnknownThing):
+        place.world.run(relay.read(opened(place, url), ""))
+
+
+def opened(place: Place, url: str) -> Ticket:
+    """The ticket in a URL of the service."""
+    parts = urlsplit(url)
+    (text,) = parse_qs(parts.query)["ticket"]
+    found = place.world.run(relay.opened(text, parts.path.rpartition("/")[2]))
+    assert found is not None
+    return found
+
+
+def test_a_ticket_ends(place: Place) -> None:
+    address = place.registered("sas")
+    url = place.world.run(iter(SignDownload(container=address, name="x", seconds=-1, relay="http://service")))
+    text = parse_qs(urlsplit(url).query)["ticket"][0]
+    assert place.world.run(relay.opened(text, urlsplit(url).path.rpartition("/")[2])) is None
+
+
+def test_a_sas_that_has_ended_or_allows_too_little_is_said(place: Place) -> None:
+    files = place.shares.files(Transport())
+    past = share_query(files, SHARE, permissions="rcwdl", expiry=datetime.now(UTC) + timedelta(seconds=1))
+    past = re.sub("se=[^&]*", "se=2020-01-01T00%3A00%3A00Z", past)
+    read = share_query(files, SHARE, permissions="rl", expiry=datetime.now(UTC) + timedelta(hours=1))
+    for secret, match in ((past, "expired at 2020"), (read, r"write files \(sp=rl\)")):
+        found, _ = place.described("sas")
+        found = msgspec.structs.replace(found, created_at=float(len(secret)))
+        place.known[found.name] = found, Secret(secret)
+        with pytest.raises(Conflict, match=match):
+            place.world.run(iter(SignUpload(container=address_of(found), name="x", seconds=9, relay="http://service")))
 
 
 def test_what_a_share_cannot_do_is_said(place: Place) -> None:

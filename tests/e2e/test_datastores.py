@@ -17,7 +17,7 @@ from tests.azurite import AzuriteMissing
 from tests.e2e.test_shim_drivers import CONFIG, run_driver
 from tests.postgres import PASSWORD as POSTGRES_PASSWORD
 from tests.postgres import PostgresMissing, running_postgres
-from tests.service import Service, running_service
+from tests.service import Service, fetch, running_service
 
 pytestmark = pytest.mark.azurite
 
@@ -80,7 +80,7 @@ print("downloaded", lake.download("down", prefix="iris", show_progress=False))
 
 SAS_DRIVER = """
 import os
-from azureml.core import Datastore, Experiment, Workspace
+from azureml.core import Dataset, Datastore, Experiment, Workspace
 from azureml.data.data_reference import DataReference
 from azureml.data import OutputFileDatasetConfig
 from azureml.pipeline.core import Pipeline, PipelineData
@@ -92,12 +92,30 @@ lake = Datastore.register_azure_blob_container(
     overwrite=True)
 raw = DataReference(lake, "raw", "iris")
 kept = OutputFileDatasetConfig("kept", destination=(lake, "by-sas"))
+out = PipelineData("out", datastore=lake)
 step = PythonScriptStep("count.py", source_directory="src", compute_target="function", inputs=[raw],
                         arguments=["--raw", raw, "--out", kept])
-run = Experiment(ws, "lake").submit(Pipeline(ws, [step]))
+again = PythonScriptStep("count.py", name="again", source_directory="src", compute_target="function", inputs=[raw],
+                         outputs=[out], arguments=["--raw", raw, "--out", out])
+run = Experiment(ws, "lake").submit(Pipeline(ws, [step, again]))
 print(run.wait_for_completion(show_output=False), run.find_step_run("count.py")[0].get_metrics(), lake.is_sas)
+print("output", run.find_step_run("again")[0].get_output_data("out").download("made", show_progress=False))
+with open("data/large", "wb") as file:
+    file.write(bytes(range(256)) * 80_000)
+lake.upload_files(["data/iris.csv", "data/large"], target_path="up", show_progress=False)
+with open("data/iris.csv", "a") as file:
+    file.write("0.0,none\\n")
+lake.upload_files(["data/iris.csv"], target_path="up")
+print("downloaded", lake.download("down", prefix="up", show_progress=False))
+print("rows", len(Dataset.Tabular.from_delimited_files((lake, "up/*.csv")).to_pandas_dataframe()))
+print("paths", Dataset.File.from_files((lake, "up/**")).to_path())
+print("url", next(iter(ws.api.files("shared", "up/"))).url)
+reader = Datastore.register_azure_blob_container(
+    ws, "reading", "raw", os.environ["ACCOUNT"], sas_token=os.environ["READ_SAS"], endpoint=os.environ["ENDPOINT"],
+    overwrite=True)
+print("read", reader.download("read", prefix="up/iris.csv", show_progress=False))
 try:
-    lake.upload_files(["data/iris.csv"], show_progress=False)
+    reader.upload_files(["data/iris.csv"], target_path="no", show_progress=False)
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -204,7 +222,44 @@ def test_another_account_by_a_sas(service: Service, accounts: Accounts, project:
     shown = run_driver(service, project, SAS_DRIVER)
     assert "Finished {'lines': 2} True" in shown
     assert accounts.blobs.get("raw", "by-sas/count.txt").data == b"2"
-    assert "cannot sign URLs" in shown
+    assert "output 1" in shown
+    assert "Uploaded 0 of 1 files" in shown, "what is there stays"
+    assert accounts.blobs.get("raw", "up/large").data == bytes(range(256)) * 80_000
+    assert "downloaded 2" in shown
+    assert (project / "down/up/large").read_bytes() == bytes(range(256)) * 80_000
+    assert "rows 3" in shown
+    assert "paths ['/iris.csv', '/large']" in shown
+    assert "read 1" in shown
+    assert "does not allow to write files (sp=rl)" in shown
+    assert list(accounts.blobs.list_all("raw", "no/")) == []
+    assert f"url {service.url}/api/relay/" in shown
+
+
+def test_a_ticket_is_good_for_its_file_and_purpose_alone(service: Service, accounts: Accounts, project: Path) -> None:
+    sas = accounts.container_sas("raw")
+    wish = {"type": "AzureBlob", "auth": "sas", "account": OTHER, "container": "raw", "endpoint": accounts.endpoint}
+    service.ask("PUT", "datastores/tickets", {**wish, "secret": sas})
+    files = [{"path": "t/one", "size": 3}, {"path": "t/two", "size": 3}]
+    one, two = (slot["upload"] for slot in service.ask("POST", "datastores/tickets/uploads", {"files": files})["files"])
+    assert "sig=" not in one["url"] + two["url"]
+    assert fetch(one["url"], "PUT", b"one", one["headers"]).status == 201
+    assert fetch(one["url"], "PUT", b"two", one["headers"]).status == 409, "what is there stays, whatever is asked"
+    assert fetch(one["url"], "GET", None, {}).status == 403, "it is for writing"
+    assert fetch(one["url"], "DELETE", None, {}).status == 400
+    crossed = one["url"].partition("?")[0] + "?" + two["url"].partition("?")[2]
+    assert fetch(crossed, "PUT", b"x", {}).status == 403
+    assert fetch(one["url"][:-6] + "AAAA", "PUT", b"x", {}).status == 403
+    assert fetch(one["url"] + "&comp=acl", "PUT", b"x", {}).status == 400
+    assert fetch(one["url"] + "&comp=block&blockid=AAAA", "PUT", bytes(8 * 1024 * 1024 + 1), {}).status == 413
+    (listed,) = service.ask("GET", "datastores/tickets/files?prefix=t/")["files"]
+    whole = fetch(listed["url"], "GET", None, {})
+    assert (whole.status, whole.body, whole.headers["content-type"]) == (200, b"one", "application/octet-stream")
+    assert whole.headers["etag"] == listed["etag"]
+    part = fetch(listed["url"], "GET", None, {"Range": "bytes=1-9"})
+    assert (part.status, part.body, part.headers["content-range"]) == (206, b"ne", "bytes 1-2/3")
+    assert fetch(listed["url"], "GET", None, {"If-Match": '"other"'}).status == 412
+    assert fetch(listed["url"], "PUT", b"x", one["headers"]).status == 403, "it is for reading"
+    assert accounts.blobs.get("raw", "t/one").data == b"one"
 
 
 def test_rows_of_a_database(service: Service, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,10 +323,12 @@ def prepared(project: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch)
     """A project as that of the fixture; the secrets of its driver."""
     write_project(project)
     sas = accounts.container_sas("raw")
-    given = {"ACCOUNT": OTHER, "ACCOUNT_KEY": OTHER_KEY, "ENDPOINT": accounts.endpoint, "SAS": sas}
+    read = accounts.container_sas("raw", "rl")
+    given = {"ACCOUNT": OTHER, "ACCOUNT_KEY": OTHER_KEY, "ENDPOINT": accounts.endpoint, "SAS": sas, "READ_SAS": read}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    return [OTHER_KEY, SECRET_KEYS, "hidden-password", unquote(sas.partition("sig=")[2].partition("&")[0])]
+    signatures = [unquote(token.partition("sig=")[2].partition("&")[0]) for token in (sas, read)]
+    return [OTHER_KEY, SECRET_KEYS, "hidden-password", *signatures]
 
 
 def forms_of(secret: str) -> set[bytes]:

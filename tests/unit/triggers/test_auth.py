@@ -53,8 +53,9 @@ def test_without_a_configured_token_every_call_is_refused() -> None:
         assert api.call("GET", "workspace", token=token).status == 401
 
 
-def test_only_health_the_document_and_discovery_are_open() -> None:
-    assert [route.name for route in ROUTES if route.role is None] == ["health", "openapi", "discover_wire"]
+def test_only_health_the_document_discovery_and_what_has_a_ticket_are_open() -> None:
+    by_ticket = ["read_relayed", "write_relayed", "remove_relayed"]
+    assert [route.name for route in ROUTES if route.role is None] == ["health", "openapi", "discover_wire", *by_ticket]
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.role is not None], ids=lambda route: route.name)
