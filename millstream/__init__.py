@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from millstream.file_dataset import FileDataset as FileDataset
     from millstream.hdfs_output import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
     from millstream.model import Model as Model
+    from millstream.module import Module as Module
+    from millstream.module import ModuleVersion as ModuleVersion
+    from millstream.module import ModuleVersionDescriptor as ModuleVersionDescriptor
+    from millstream.module_step import ModuleStep as ModuleStep
     from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
     from millstream.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
     from millstream.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
@@ -62,6 +66,8 @@ if TYPE_CHECKING:
     from millstream.pipeline_draft import PipelineDraft as PipelineDraft
     from millstream.pipeline_endpoint import PipelineEndpoint as PipelineEndpoint
     from millstream.pipeline_run import PipelineRun as PipelineRun
+    from millstream.port_defs import InputPortDef as InputPortDef
+    from millstream.port_defs import OutputPortDef as OutputPortDef
     from millstream.published import PublishedPipeline as PublishedPipeline
     from millstream.run_configuration import DockerConfiguration as DockerConfiguration
     from millstream.run_configuration import RunConfiguration as RunConfiguration
@@ -139,6 +145,16 @@ _HOMES = {
     "millstream.schedule": ("Schedule",),
     "millstream.schedule_recurrence": ("ScheduleRecurrence",),
     "millstream.script_run_config": ("ScriptRunConfig",),
+    "millstream.module": (
+        "Module",
+        "ModuleVersion",
+        "ModuleVersionDescriptor",
+    ),
+    "millstream.module_step": ("ModuleStep",),
+    "millstream.port_defs": (
+        "InputPortDef",
+        "OutputPortDef",
+    ),
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.sql_steps": ("AdlaStep", "SqlStep"),

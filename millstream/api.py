@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from millstream import schedule_views, views
+from millstream import module_views, schedule_views, views
 from millstream.errors import (
     Conflict,
     InvalidDefinition,
@@ -154,6 +154,36 @@ class Api:
     def pipeline(self, pipeline_id: str, *, definition: bool = False) -> views.PipelineView:
         query = {"definition": "true"} if definition else {}
         return self._get(f"pipelines/{_name(pipeline_id)}", views.PipelineView, query)
+
+    def create_module(self, wish: Mapping[str, Any]) -> module_views.ModuleView:
+        """Made again with the same description, it is the same module."""
+        return self._send("POST", "modules", wish, module_views.ModuleView)
+
+    def modules(self, *, name: str | None = None) -> Iterator[module_views.ModuleView]:
+        """Newest first."""
+        for page in self._pages("modules", module_views.ModulePage, {"name": name}):
+            yield from page.modules
+
+    def module(self, module_id: str) -> module_views.ModuleView:
+        return self._get(f"modules/{_name(module_id)}", module_views.ModuleView)
+
+    def change_module(self, module_id: str, changes: Mapping[str, str]) -> module_views.ModuleView:
+        return self._send("PATCH", f"modules/{_name(module_id)}", changes, module_views.ModuleView)
+
+    def publish_module_version(self, module_id: str, wish: Mapping[str, Any]) -> module_views.ModuleVersionView:
+        """Published again as it is there, it is found."""
+        return self._send("POST", f"modules/{_name(module_id)}/versions", wish, module_views.ModuleVersionView)
+
+    def module_versions(self, module_id: str) -> Iterator[module_views.ModuleVersionView]:
+        """In the order of publication, without what they hold."""
+        for page in self._pages(f"modules/{_name(module_id)}/versions", module_views.ModuleVersionPage, {}):
+            yield from page.versions
+
+    def module_version(self, version_id: str) -> module_views.ModuleVersionView:
+        return self._get(f"module-versions/{_name(version_id)}", module_views.ModuleVersionView)
+
+    def change_module_version(self, version_id: str, changes: Mapping[str, str]) -> module_views.ModuleVersionView:
+        return self._send("PATCH", f"module-versions/{_name(version_id)}", changes, module_views.ModuleVersionView)
 
     def create_draft(self, wish: Mapping[str, Any]) -> views.DraftView:
         """`wish` must hold an id, which makes this repeatable."""

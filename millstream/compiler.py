@@ -50,8 +50,9 @@ def compile_pipeline(
 
 
 def folders_of(graph: Graph, default_folder: Path) -> list[Path]:
-    """The source folders of all steps that run from one, each once."""
-    return list(dict.fromkeys(folder_of(step, default_folder) for step in graph.steps if step.needs_snapshot))
+    """The source folders of all steps that run from one which is not kept yet, each once."""
+    steps = [step for step in graph.steps if step.needs_snapshot and step.kept_snapshot is None]
+    return list(dict.fromkeys(folder_of(step, default_folder) for step in steps))
 
 
 def folder_of(step: PipelineStep, default_folder: Path) -> Path:
@@ -86,7 +87,7 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         name=step.name,
         kind=step.kind,
         compute=step.compute,
-        snapshot=snapshot if step.needs_snapshot else None,
+        snapshot=(step.kept_snapshot or snapshot) if step.needs_snapshot else None,
         settings=step.settings,
         arguments=tuple(step.wiring.arguments),
         environment=step.environment,

@@ -25,6 +25,8 @@ class PipelineStep:
     """What all kinds of step have in common. `kind` is the definition's name for it."""
 
     kind: str
+    kept_snapshot: str | None = None
+    """Its source folder, where the service has it already."""
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class PythonScriptStep(PipelineStep):
             timeout_seconds=timeout_seconds,
             source_files=source_files,
         )
-        self.run_settings = _run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
+        self.run_settings = run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -160,7 +162,7 @@ class PythonScriptStep(PipelineStep):
         return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script.absolute()}.", fix)
 
 
-def _run_settings(given: Mapping[str, Any] | None, wiring: Wiring, what: str) -> dict[str, Any]:
+def run_settings(given: Mapping[str, Any] | None, wiring: Wiring, what: str) -> dict[str, Any]:
     """v1's runconfig_pipeline_params. Raises ValueError for a name that v1 does not have either."""
     unknown = [name for name in given or {} if name not in RUN_SETTINGS]
     if unknown:

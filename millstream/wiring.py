@@ -31,7 +31,20 @@ from orchestrator.core.names import shown, variable_of
 Port = PipelineData | OutputPort
 """What identifies an output."""
 OutputHandle = PipelineData | OutputDatasetConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """Any handle as the input `name`; mode and place are for handles that say nothing of them."""
+
+    name: str
+    item: Any
+    mode: str = "mount"
+    path_on_compute: str | None = None
+
+
 _SINGLE = (
+    Named,
     PipelineData,
     DataReference,
     InputPortBinding,
@@ -195,6 +208,11 @@ class Wiring:
 
     def _plain_port(self, item: Any, place: int) -> InPort:
         match item:
+            case Named():
+                port = self._plain_port(item.item, place)
+                plain = port.mode == "mount" and port.path_on_compute is None
+                mode, path = (item.mode, item.path_on_compute) if plain else (port.mode, port.path_on_compute)
+                return InPort(name=item.name, source=port.source, mode=mode, path_on_compute=path)
             case InputPortBinding():
                 bound = item.bind_object
                 source = Produced(bound) if isinstance(bound, PipelineData) else bound

@@ -7,7 +7,6 @@ from typing import Final
 _SERVING = "Millstream runs pipelines and serves no models: take them out with Model.download()."
 _NO_COMPUTE = "Steps run on the workspace's own computes: use AmlCompute, or name one of ws.compute_targets."
 _SCRIPT = "Write it as a PythonScriptStep; the script may start other programs."
-_NO_MODULES = "Keep the step in a function of your own that returns a PythonScriptStep."
 _TRIALS = "Make a PythonScriptStep for each trial, with its values among the arguments."
 _ONE_SERVICE = "Millstream is one service, and links no others."
 _NETWORKS = "Networks are set up with the Functions app."
@@ -29,10 +28,6 @@ NAMES: Final[dict[str, str]] = {
     "InferenceConfig": _SERVING,
     "KustoStep": _SCRIPT,
     "LinkedService": _ONE_SERVICE,
-    "Module": _NO_MODULES,
-    "ModuleStep": _NO_MODULES,
-    "ModuleVersion": _NO_MODULES,
-    "ModuleVersionDescriptor": _NO_MODULES,
     "MpiStep": "Use a PythonScriptStep: a step runs on one node.",
     "OutputPortBinding": "Use PipelineData among the outputs.",
     "ParallelRunConfig": "Use a PythonScriptStep that goes over its input with concurrent.futures.",

@@ -23,12 +23,21 @@ _VERSIONS = "register another version: Dataset.get_by_name takes one"
 _PROFILE = "use TabularDataset.get_profile, or to_pandas_dataframe().describe()"
 _UNREGISTER = "use unregister_all_versions"
 
+_STEP_PARTS: Reasons = {
+    **dict.fromkeys(("create_node", "create_module_def"), "Pipeline makes the graph of the steps"),
+    **dict.fromkeys(("create_input_output_bindings", "resolve_input_arguments"), "the step does it when it is made"),
+    "validate_arguments": "the step does it when it is made",
+    "get_source_directory": "see source_directory",
+}
+"""What v1's steps are built with, which nobody calls."""
+
 ABSENT: Final[dict[str, Reasons]] = {
     "ScriptRun": IN_STEP,
     "PipelineRun": OUTSIDE,
     "StepRun": OF_STEP,
     "Pipeline": {"load_yaml": "write the pipeline in Python"},
     "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
+    "ModuleStep": _STEP_PARTS,
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
         "start_logging": "log in the script of a step: Run.get_context()",

@@ -48,6 +48,9 @@ _PORT = _at("millstream.step_run", "PortDataReference")
 _SCRIPT_STEP = _at("millstream.steps", "PythonScriptStep")
 _ESTIMATOR_STEP = _at("millstream.estimator_step", "EstimatorStep")
 _ADLA_STEP = _at("millstream.sql_steps", "AdlaStep")
+_MODULE = _at("millstream.module", "Module ModuleVersion ModuleVersionDescriptor")
+_MODULE_STEP = _at("millstream.module_step", "ModuleStep")
+_PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _ESTIMATORS = "millstream.estimator"
 # Of these the package itself says where they are.
 _DATASET = _at("millstream", "Dataset")
@@ -162,9 +165,11 @@ TABLE: dict[str, dict[str, str]] = {
         **_ENDPOINT,
         **_DRAFT,
         **_SEQUENCE,
+        **_MODULE,
     },
     "azureml.pipeline.core.builder": {**_PIPELINE_DATA, **_STEP, **_SEQUENCE, **_PARAMETER},
-    "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT},
+    "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT, **_PORT_DEFS},
+    "azureml.pipeline.core.module": _MODULE,
     "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
     "azureml.pipeline.core.pipeline_draft": _DRAFT,
     "azureml.pipeline.core.pipeline_endpoint": {
@@ -176,9 +181,10 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,
     "azureml.pipeline.core.schedule": _SCHEDULE,
-    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP, **_ADLA_STEP},
+    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP, **_ADLA_STEP, **_MODULE_STEP},
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
+    "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
     "azureml.train": {},
     "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},

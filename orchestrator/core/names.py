@@ -140,9 +140,13 @@ VARIABLE = _matching(
 )
 CHANGES = _matching("list of changes", r"[0-9a-f]{64}|", "Leave it out: schedules give it.")
 SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder and use the id that the service gives.")
+MODULE_VERSION = _matching(
+    "module version", r"[A-Za-z0-9][\w.+-]{0,63}", "Use 1 to 64 letters, digits, -, _, + and ., as 1 or 0.2.1."
+)
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)
 ENDPOINT = _line("pipeline endpoint name", 255)
+MODULE = _line("module name", 255)
 SCHEDULE_NAME = _line("schedule name", 255)
 
 

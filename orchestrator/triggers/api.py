@@ -14,6 +14,7 @@ from orchestrator.triggers import (
     http_experiments,
     http_logging,
     http_models,
+    http_modules,
     http_pipelines,
     http_relay,
     http_repeats,
@@ -46,5 +47,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_datasets.ROUTES,
     *http_experiments.ROUTES,
     *http_models.ROUTES,
+    *http_modules.ROUTES,
     *http_computes.ROUTES,
 )

@@ -42,6 +42,7 @@ GROUPS = {
     "datasets": "Datasets: where data lies and how it is read.",
     "experiments": "Names under which runs are gathered.",
     "models": "Registered models.",
+    "modules": "Modules: steps kept under a name, with versions, for pipelines to be made of.",
     "computes": "Names of computes that steps may ask for.",
 }
 PARAMETERS = {
@@ -52,6 +53,8 @@ PARAMETERS = {
     "schedule_id": "The id of a schedule.",
     "pipeline_id": "The id of a published pipeline.",
     "draft_id": "The id of a draft.",
+    "module_id": "The id of a module.",
+    "module_version_id": "The id of a version of a module.",
     "webhook": "The name of a webhook.",
     "endpoint_id": "The id of a pipeline endpoint.",
     "pipeline_version": "A version of the pipeline endpoint.",

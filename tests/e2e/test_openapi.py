@@ -55,6 +55,9 @@ def things(service: Service) -> dict[str, str]:
     document = {"type": "file", "sources": [{"kind": "datastore", "datastore": "workspaceblobstore", "path": ""}]}
     dataset = service.ask("POST", "datasets", {"document": document, "name": "data"})
     endpoint = service.ask("POST", "endpoints", {"name": "ep", "pipeline_id": published["id"]})
+    module = service.ask("POST", "modules", {"name": "module"})
+    held = {"kind": "python_script", "snapshot": snapshot, "settings": {"script": "step.py"}}
+    version = service.ask("POST", f"modules/{module['id']}/versions", {"document": held})
     workspace = service.ask("GET", "workspace")
     schedule = service.ask("POST", "schedules", scheduled(str(published["id"])))
     wish = {"id": "0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11", "pipeline_id": published["id"], "experiment_name": "e"}
@@ -69,6 +72,8 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-pipeline_id": str(published["id"]),
         "KNOWN-endpoint_id": str(endpoint["id"]),
         "KNOWN-draft_id": str(draft["id"]),
+        "KNOWN-module_id": str(module["id"]),
+        "KNOWN-module_version_id": str(version["id"]),
         "KNOWN-webhook": str(webhook["name"]),
         "KNOWN-pipeline_version": "0",
         "KNOWN-subscription_id": str(workspace["subscription_id"]),
@@ -110,6 +115,7 @@ def simplify_requests(schemas: dict[str, Any]) -> None:
     step, definition = copy.deepcopy(schemas["Step"]), copy.deepcopy(schemas["Definition"])
     argument = {"$ref": "#/components/schemas/FromParameter"}
     step["properties"]["arguments"]["items"] = step["properties"]["environment"]["additionalProperties"] = argument
+    schemas["ModuleDocument"]["properties"]["arguments"]["items"] = argument
     definition["properties"]["steps"]["items"] = {"$ref": "#/components/schemas/SimpleStep"}
     for name in ("DatasetDocument", "DatasetView"):
         dataset = schemas[name]["properties"]
