@@ -41,6 +41,7 @@ worker = StepWorker(
         environment=inherited(os.environ),
         access=service_access(settings.service_url, settings.run_token_key.reveal()),
         python_path=tuple(path for path in sys.path if ".python_packages" in path),
+        spark_python=settings.spark_python or None,
         fork_server=settings.fork_server,
         heartbeat_seconds=settings.heartbeat,
         cancel_check_seconds=settings.cancel_check,

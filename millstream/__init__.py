@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from millstream.data import PipelineData as PipelineData
     from millstream.data_path import DataPath as DataPath
     from millstream.data_path import DataPathComputeBinding as DataPathComputeBinding
+    from millstream.databricks import EggLibrary as EggLibrary
+    from millstream.databricks import JarLibrary as JarLibrary
+    from millstream.databricks import MavenLibrary as MavenLibrary
+    from millstream.databricks import PyPiLibrary as PyPiLibrary
+    from millstream.databricks import RCranLibrary as RCranLibrary
+    from millstream.databricks_step import DatabricksStep as DatabricksStep
     from millstream.dataset import Dataset as Dataset
     from millstream.dataset_consumption import DatasetConsumptionConfig as DatasetConsumptionConfig
     from millstream.dataset_factory import FileDatasetFactory as FileDatasetFactory
@@ -100,6 +106,8 @@ _HOMES = {
     "millstream.conda_dependencies": ("CondaDependencies",),
     "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
     "millstream.data_path": ("DataPath", "DataPathComputeBinding"),
+    "millstream.databricks": ("EggLibrary", "JarLibrary", "MavenLibrary", "PyPiLibrary", "RCranLibrary"),
+    "millstream.databricks_step": ("DatabricksStep",),
     "millstream.dataset": ("Dataset",),
     "millstream.dataset_consumption": ("DatasetConsumptionConfig",),
     "millstream.dataset_factory": ("FileDatasetFactory", "TabularDatasetFactory"),

@@ -219,6 +219,12 @@ class Settings:
     fork_server: bool = _setting(
         "MILLSTREAM_FORK_SERVER", types.flag, "Start scripts by forking a warm interpreter where the system can.", True
     )
+    spark_python: str = _setting(
+        "MILLSTREAM_SPARK_PYTHON",
+        types.text,
+        "The interpreter whose packages include pyspark, for steps on a local Spark. Without it, the worker's own.",
+        "",
+    )
     keep_work_dirs: bool = _setting(
         "MILLSTREAM_KEEP_WORK_DIRS", types.flag, "Leave the working folders of steps behind, to look into.", False
     )

@@ -54,14 +54,18 @@ class StepContext:
 
     def run_python(self, script: str, arguments: tuple[str, ...]) -> None:
         """Run a script of the snapshot with the worker's interpreter. Raises StepFailure, Stopped."""
-        self._run((self.settings.python, script, *arguments), script=script)
+        self._run((self.settings.python, script, *arguments), script=script, variables={})
 
-    def run_command(self, command: tuple[str, ...]) -> None:
-        """Run a command in the working folder. Raises StepFailure, Stopped."""
-        self._run(command, script=None)
+    def run_command(self, command: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
+        """Run a command in the working folder, with `variables` beside its own. Raises StepFailure, Stopped."""
+        self._run(command, script=None, variables=variables or {})
 
-    def _run(self, command: tuple[str, ...], *, script: str | None) -> None:
-        own = environment.of_step(self.job, self.settings.workspace, self.folders, self.inputs, self.outputs)
+    def variables(self) -> dict[str, str]:
+        """The step's own environment variables. Raises InvalidStep."""
+        return environment.of_step(self.job, self.settings.workspace, self.folders, self.inputs, self.outputs)
+
+    def _run(self, command: tuple[str, ...], *, script: str | None, variables: Mapping[str, str]) -> None:
+        own = self.variables() | dict(variables)
         self.folders.info.write_bytes(environment.step_info(self.job, self.inputs, self.outputs))
         timeout = self._timeout()
         if self.settings.access is not None:

@@ -28,7 +28,10 @@ from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity
 from steps.workdir import Folders
 
-INHERITED = ("PATH", "TZ", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+INHERITED = (
+    *("PATH", "JAVA_HOME", "TZ", "LD_LIBRARY_PATH"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
 """The worker's own variables that scripts get, too. None may hold a secret; proxies may, so they are not here."""
 _DEFAULTS = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -15,6 +15,7 @@ from steps.failures import InvalidStep
 
 KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
+    "databricks": "steps.databricks.step",
     "python_script": "steps.python_script",
     "sql": "steps.sql",
 }

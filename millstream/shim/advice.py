@@ -20,7 +20,6 @@ NAMES: Final[dict[str, str]] = {
     "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
     "DatasetRegistration": "Use the register() of what as_dataset() returns.",
     "DataTransferStep": "Use a PythonScriptStep that copies from its input to its output.",
-    "DatabricksStep": "Use a PythonScriptStep that calls the Databricks API.",
     "HyperDriveStep": _TRIALS,
     "HyperDriveStepRun": _TRIALS,
     "Keyvault": "Give what is not secret as parameters; the service keeps no secrets for steps.",
@@ -47,7 +46,7 @@ NAMES: Final[dict[str, str]] = {
 MODULES: Final[dict[str, str]] = {
     "azureml.core.compute": _NO_COMPUTE,
     "azureml.core.compute_target": "Use azureml.core.compute.ComputeTarget.",
-    "azureml.core.databricks": NAMES["DatabricksStep"],
+    "azureml.core.databricks": "Give the DatabricksStep its cluster and libraries as arguments.",
     "azureml.core.image": _SERVING,
     "azureml.core.linked_service": _ONE_SERVICE,
     "azureml.core.model": _SERVING,

@@ -51,6 +51,8 @@ _ADLA_STEP = _at("millstream.sql_steps", "AdlaStep")
 _MODULE = _at("millstream.module", "Module ModuleVersion ModuleVersionDescriptor")
 _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
+_DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
+_LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
 _ESTIMATORS = "millstream.estimator"
 # Of these the package itself says where they are.
 _DATASET = _at("millstream", "Dataset")
@@ -99,6 +101,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.core.compute_target": _COMPUTE_ERROR,
     "azureml.core.conda_dependencies": _CONDA,
     "azureml.core.container_registry": _REGISTRY,
+    "azureml.core.databricks": _LIBRARIES,
     "azureml.core.dataset": _DATASET,
     "azureml.core.datastore": _DATASTORE,
     "azureml.core.environment": {
@@ -118,6 +121,7 @@ TABLE: dict[str, dict[str, str]] = {
         **_DISTRIBUTION,
         **_CONDA,
         **_IMAGES,
+        **_LIBRARIES,
         **_at("millstream.environment", "EnvironmentDefinition=Environment"),
     },
     "azureml.core.script_run": _at("millstream.step_run", "ScriptRun=StepRun"),
@@ -181,8 +185,15 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.core.pipeline_output_dataset": _PIPELINE_DATASETS,
     "azureml.pipeline.core.run": _RUNS,
     "azureml.pipeline.core.schedule": _SCHEDULE,
-    "azureml.pipeline.steps": {**_SCRIPT_STEP, **_ESTIMATOR_STEP, **_ADLA_STEP, **_MODULE_STEP},
+    "azureml.pipeline.steps": {
+        **_SCRIPT_STEP,
+        **_ESTIMATOR_STEP,
+        **_ADLA_STEP,
+        **_MODULE_STEP,
+        **_DATABRICKS_STEP,
+    },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
+    "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,

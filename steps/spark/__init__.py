@@ -1,0 +1,1 @@
+"""Spark on the node itself: pyspark and Java, without a cluster."""

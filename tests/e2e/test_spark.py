@@ -1,0 +1,95 @@
+"""A DatabricksStep without a workspace, end to end: its script runs on a real Spark of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from millstream import (
+    DatabricksStep,
+    DataReference,
+    Pipeline,
+    PipelineData,
+    PipelineParameter,
+    PyPiLibrary,
+    PythonScriptStep,
+    Workspace,
+)
+from tests.azurite import Azurite
+from tests.service import TOKEN, Service, running_service
+from tests.spark import spark_python
+
+pytestmark = [pytest.mark.azurite, pytest.mark.timeout(240)]
+
+COUNT = """
+import argparse, sys
+from azureml.core import Run
+from pyspark.sql import SparkSession, functions as F
+
+parser = argparse.ArgumentParser()
+for name in ("--least", "-people", "-old", "--AZUREML_RUN_ID", "--AZUREML_SCRIPT_DIRECTORY_NAME"):
+    parser.add_argument(name, dest=name.lstrip("-"))
+known, _ = parser.parse_known_args()
+spark = SparkSession.builder.getOrCreate()
+assert spark.conf.get("spark.sql.shuffle.partitions") == "3", "spark_conf"
+assert spark.conf.get("spark.app.note") == "a = b # c", "spark_conf"
+assert sys.path[0] == known.AZUREML_SCRIPT_DIRECTORY_NAME
+people = spark.read.csv(known.people, header=True, inferSchema=True)
+old = people.where(F.col("age") >= int(known.least)).groupBy("town").agg(F.max("age").alias("age"))
+old.write.parquet(known.old)
+run = Run.get_context()
+assert run.id == known.AZUREML_RUN_ID
+run.log("rows", old.count())
+print("Spark", spark.version, spark.sparkContext.master)
+"""
+CHECK = """
+import sys
+import pyarrow.parquet
+rows = {row["town"]: row["age"] for row in pyarrow.parquet.read_table(sys.argv[1]).to_pylist()}
+assert rows == {"Ulm": 44, "Bonn": 70}, rows
+"""
+
+
+@pytest.fixture(scope="module")
+def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings = {"MILLSTREAM_SPARK_PYTHON": spark_python()}
+    with running_service(azurite, tmp_path_factory.mktemp("service"), settings) as service:
+        yield service
+
+
+def test_a_script_for_databricks_runs_on_the_local_spark(service: Service, tmp_path: Path) -> None:
+    workspace = Workspace(url=service.url, token=TOKEN)
+    data, source = tmp_path / "data", tmp_path / "src"
+    data.mkdir()
+    source.mkdir()
+    (data / "people.csv").write_text("id,town,age\n1,Ulm,31\n2,Ulm,44\n3,Bonn,70\n4,Jena,9\n")
+    (source / "count.py").write_text(COUNT)
+    (source / "check.py").write_text(CHECK)
+    store = workspace.get_default_datastore()
+    store.upload(data, "people", show_progress=False)
+    old = PipelineData("old")
+    DatabricksStep(
+        "count",
+        inputs=[DataReference(store, "people", "people")],
+        outputs=[old],
+        python_script_name="count.py",
+        python_script_params=[PipelineParameter("least", 30)],
+        num_workers=1,
+        spark_conf={"spark.sql.shuffle.partitions": 3, "spark.app.note": "a = b # c"},
+        pypi_libraries=[PyPiLibrary("py4j>=0.10")],
+        source_directory=source,
+    )
+    check = PythonScriptStep("check.py", arguments=[old], inputs=[old], source_directory=source)
+    notebook = DatabricksStep("notebook", notebook_path="/Users/me/note", num_workers=1)
+    run = Pipeline(workspace, steps=[check, notebook]).submit("spark", continue_on_step_failure=True)
+    run.wait_for_completion(show_output=False, raise_on_error=False, timeout_seconds=200)
+    counted, checked, refused = (run.find_step_run(name)[0] for name in ("count", "check.py", "notebook"))
+    assert counted.get_status() == "Finished", counted.details.error
+    assert checked.get_status() == "Finished", checked.details.error
+    assert counted.get_metrics() == {"rows": 2}
+    log = service.log(run.id, counted.details.id)
+    assert "Spark 4." in log and "local[*]" in log and "this runs on the local Spark of the node" in log
+    assert refused.details.error is not None and refused.details.error.code == "InvalidStep"
+    assert "attach a workspace with DatabricksCompute" in refused.details.error.message
