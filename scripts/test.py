@@ -24,7 +24,7 @@ _BIN = Path(sys.executable).parent
 LOCAL = ("tests/e2e/devhost", "tests/e2e/local")
 OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL)
 SERVICE = ("tests/e2e", *(f"--ignore={folder}" for folder in LOCAL))
-INSIDE = ("tests/architecture", "tests/simulation", "tests/unit")
+INSIDE = ("tests/architecture", "tests/infra", "tests/simulation", "tests/unit")
 
 
 class Check(NamedTuple):

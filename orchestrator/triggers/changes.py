@@ -7,14 +7,13 @@ hint; all of them end in the one intake, `orchestrator.changes`.
 from __future__ import annotations
 
 import logging
-import re
-from hashlib import sha256
 
 import azure.functions as func
 import msgspec
 
 from orchestrator.changes.runs import Tick
 from orchestrator.changes.sweep import sweep_changes
+from orchestrator.triggers.naming import watcher
 from orchestrator.triggers.outbox import STORAGE
 from orchestrator.triggers.service import Service
 
@@ -38,22 +37,13 @@ def _watch(functions: func.Blueprint, service: Service, container: str, folder: 
     source = func.BlobSource.EVENT_GRID if service.settings.blob_events == "eventgrid" else None
     place = f"{container}/{folder}" if folder else container
 
-    @functions.function_name(function_name(place))
+    @functions.function_name(watcher(place))
     @functions.blob_trigger(arg_name="blob", path=f"{place}/{{name}}", connection=STORAGE, source=source)
     def blob_changed(blob: func.InputStream) -> None:
         # The name begins with the container.
         name = (blob.name or "").partition("/")[2]
         if taken := service.world.run(service.intake.notice(container, name)):
             log.info("%s/%s was a change for %d schedules", container, name, taken)
-
-
-def function_name(place: str) -> str:
-    """The function of a container, or of a folder of one: what an Event Grid subscription names."""
-    plain = re.sub(r"[^A-Za-z0-9]", "_", place)
-    if plain == place:
-        return f"changed_in_{plain}"
-    # Other places could become the same name.
-    return f"changed_in_{plain[:80]}_{sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _batches(functions: func.Blueprint, service: Service) -> None:
