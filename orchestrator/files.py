@@ -72,7 +72,7 @@ class SignUpload(Effect[Signed]):
     """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then.
 
     `relay`: the service's own URL, for a datastore whose credential cannot sign: the bytes go through the service then,
-    by a ticket (`orchestrator.core.relay`). Raises Conflict where neither is possible.
+    by a ticket (`orchestrator.core.relay`). Raises Conflict where neither is possible. `readable`: the URL reads, too.
     """
 
     container: str
@@ -80,6 +80,7 @@ class SignUpload(Effect[Signed]):
     seconds: float
     replace: bool = False
     relay: str = ""
+    readable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

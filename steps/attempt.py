@@ -10,7 +10,7 @@ from itertools import islice
 
 from orchestrator.core.job import Job
 from orchestrator.core.result import DatasetRegistration, File, StepError, StepResult
-from steps import changes, environment, outputs, spool
+from steps import changes, environment, given, outputs, spool
 from steps.context import StepContext
 from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
@@ -152,8 +152,9 @@ class Attempt:
         self._reported = spool.read(folders.spool, limit=settings.spool_bytes)
         for complaint in self._reported.complaints:
             self._log.note(complaint)
+        brought = given.bring(self._job, self._reported.given, folders, self._equipment.store, settings, self._log)
         self._artifacts = outputs.find_artifacts(
-            self._artifact_prefix, settings.container, folders, self._reported.files, self._log
+            self._artifact_prefix, settings.container, folders, [*brought, *self._reported.files], self._log
         )
 
     def _store_all(self) -> None:

@@ -1,7 +1,8 @@
 """What a script reported through its run context: metrics, tags, properties, files, models.
 
 The contract is a JSON object a line: {"op": "metric", "name", "kind", "value", "at", "step", "description"},
-{"op": "tag" or "property", "key", "value"}, {"op": "file", "name", "path"}, {"op": "model", "name", "path", ...},
+{"op": "tag" or "property", "key", "value"}, {"op": "file", "name", "path"}, {"op": "given", "name"}: a
+file that lies in storage already, below the attempt's own prefix, {"op": "model", "name", "path", ...},
 {"op": "link", "name", "dataset"}: the document of the dataset that an output of the mode "link" stands for.
 A line that is not understood is told in the log and harms nothing.
 """
@@ -51,6 +52,10 @@ class NamedFile(msgspec.Struct, frozen=True, tag_field="op", tag="file"):
     path: str
 
 
+class _Given(msgspec.Struct, frozen=True, tag_field="op", tag="given"):
+    name: str
+
+
 class _Model(msgspec.Struct, frozen=True, tag_field="op", tag="model"):
     name: str
     path: str
@@ -66,7 +71,7 @@ class _Link(msgspec.Struct, frozen=True, tag_field="op", tag="link"):
     dataset: DatasetDocument
 
 
-_decode = msgspec.json.Decoder(_Metric | _Tag | _Property | NamedFile | _Model | _Link).decode
+_decode = msgspec.json.Decoder(_Metric | _Tag | _Property | NamedFile | _Given | _Model | _Link).decode
 
 
 @dataclass(slots=True)
@@ -77,6 +82,7 @@ class Reported:
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)
     files: list[NamedFile] = field(default_factory=list)
+    given: list[str] = field(default_factory=list)
     models: list[ModelRegistration] = field(default_factory=list)
     links: dict[str, DatasetDocument] = field(default_factory=dict)
     complaints: list[str] = field(default_factory=list)
@@ -94,6 +100,8 @@ class Reported:
                 self.properties.setdefault(key, value)
             case NamedFile() as file:
                 self.files.append(file)
+            case _Given(name):
+                self.given.append(name)
             case _Link(name, document):
                 self.links[name] = document
             case _Model() as model:

@@ -57,6 +57,7 @@ def stand_in() -> None:
 
     The stand-in lies before the installed packages on the path, since that is where its folder has to be.
     """
+    from importlib import import_module
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
@@ -67,6 +68,7 @@ def stand_in() -> None:
         own.__path__ = [*own.__path__, *_portions(others)]
         activate()
         return
+    import_module("millstream.shim.real_core").install()
     spec = PathFinder.find_spec(ROOT, others)
     assert spec is not None
     module = module_from_spec(spec)

@@ -89,7 +89,7 @@ class AzureFiles:
         if not effect.replace:
             headers["If-None-Match"] = "*"
         # Not "c" alone, with which an upload that is repeated after a lost answer is forbidden instead of in conflict.
-        url = self._url(place, effect.name, "cw", expiry)
+        url = self._url(place, effect.name, "rcw" if effect.readable else "cw", expiry)
         return Signed(url=url, headers=headers, expires_at=expiry.timestamp())
 
     def sign_download(self, effect: SignDownload) -> str:

@@ -25,6 +25,8 @@ from orchestrator.triggers import (
     http_v1,
     http_webhooks,
     http_wire,
+    http_wire_files,
+    http_wire_metrics,
 )
 from orchestrator.triggers.routes import Route
 
@@ -35,6 +37,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_drafts.ROUTES,
     *http_v1.ROUTES,
     *http_wire.ROUTES,
+    *http_wire_files.ROUTES,
+    *http_wire_metrics.ROUTES,
     *http_runs.ROUTES,
     *http_schedules.ROUTES,
     *http_repeats.ROUTES,

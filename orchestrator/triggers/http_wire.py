@@ -7,28 +7,29 @@ step has the id `<run>_<step>`, the run of the pipeline its own. Fields that mea
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from orchestrator.core.errors import Conflict, InvalidRequest
+from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.result import Metric
-from orchestrator.engine import said, script_metrics
+from orchestrator.engine import given, said, script_metrics
 from orchestrator.engine.script_metrics import Logged
-from orchestrator.engine.stepview import Execution, StepView, execution, step_view
+from orchestrator.engine.stepview import Execution, StepView, step_view
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import RunView, run_view
+from orchestrator.triggers.http_wire_metrics import ARTIFACT
 from orchestrator.triggers.routes import PREFIX, Asked, Reply, Role, Service, route
+from orchestrator.triggers.wire_place import WORKSPACE, ids, iso, must_execute
 
-_WORKSPACE = (
-    "subscriptions/{subscription_id}/resourceGroups/{resource_group}/providers/Microsoft.MachineLearningServices"
-    "/workspaces/{workspace}"
-)
-_RUN = f"history/v1.0/{_WORKSPACE}/experimentids/{{experiment_id}}/runs/{{run_id}}"
-_BY_NAME = f"history/v1.0/{_WORKSPACE}/experiments/{{experiment_name}}/runs/{{run_id}}"
-_BATCH = f"metric/v2.0/{_WORKSPACE}/runs/{{run_id}}/batch"
+_LARGEST_DOCUMENT = 1024 * 1024
+"""Bytes of what a chart is drawn from, as far as it is taken in place of its file."""
+_RUN = f"history/v1.0/{WORKSPACE}/experimentids/{{experiment_id}}/runs/{{run_id}}"
+_BY_NAME = f"history/v1.0/{WORKSPACE}/experiments/{{experiment_name}}/runs/{{run_id}}"
+_BATCH = f"metric/v2.0/{WORKSPACE}/runs/{{run_id}}/batch"
 _SERVICES = (
     "api",
     "artifact",
@@ -40,8 +41,8 @@ _SERVICES = (
     "pipelines",
     "studio",
 )
-_KINDS = {"azureml.v1.scalar": "scalar", "azureml.v1.list": "list", "azureml.v1.image": "image"}
-"""The kinds of metrics. Whatever else there is has rows."""
+_KINDS = {"azureml.v1.scalar": "scalar", "azureml.v1.list": "list"}
+"""The kinds of metrics that lie in their values. Whatever else there is has rows, or is a file."""
 
 
 class WireRun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -94,6 +95,24 @@ class WireMetrics(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[WireMetric, ...]
 
 
+class WireDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What is known of a run. Times are ISO 8601."""
+
+    run_id: str
+    target: str
+    status: str
+    start_time_utc: str | None
+    end_time_utc: str | None
+    properties: dict[str, str]
+    tags: dict[str, str]
+    services: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
+    input_datasets: tuple[str, ...] = ()
+    output_datasets: tuple[str, ...] = ()
+    run_definition: dict[str, str] = {}
+    log_files: dict[str, str] = {}
+
+
 class Empty(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing to be said."""
 
@@ -122,11 +141,59 @@ def get_wire_run(service: Service, asked: Asked) -> Reply:
 )
 def patch_wire_run(service: Service, asked: Asked, body: WireRunChange) -> Reply:
     """Tags and properties. Those of a step can be changed while it is being executed."""
+    return _patch(service, asked, body)
+
+
+def _patch(service: Service, asked: Asked, body: WireRunChange) -> Reply:
     tags, properties = body.tags or {}, body.properties or {}
     if "" in tags or "" in properties:
         raise InvalidRequest("A tag and a property have a name.", field="tags" if "" in tags else "properties")
     _label(service, asked, tags, properties)
     return Reply(body=_run(service, asked))
+
+
+@route("GET", _BY_NAME, summary="Get a run (version 1)", role=Role.READER, answers={200: WireRun}, errors=(404,))
+def get_wire_run_by_name(service: Service, asked: Asked) -> Reply:
+    """As by the id of its experiment."""
+    return Reply(body=_run(service, asked))
+
+
+@route(
+    "PATCH",
+    _BY_NAME,
+    summary="Tag a run (version 1)",
+    role=Role.SUBMITTER,
+    answers={200: WireRun},
+    errors=(404, 409),
+    example={"tags": {"quality": "good"}},
+)
+def patch_wire_run_by_name(service: Service, asked: Asked, body: WireRunChange) -> Reply:
+    """As by the id of its experiment."""
+    return _patch(service, asked, body)
+
+
+@route(
+    "GET",
+    f"{_BY_NAME}/details",
+    summary="Get the details of a run (version 1)",
+    role=Role.READER,
+    answers={200: WireDetails},
+    errors=(404,),
+)
+def get_wire_details(service: Service, asked: Asked) -> Reply:
+    """Its status, its times, tags and properties."""
+    run = _run(service, asked)
+    return Reply(
+        body=WireDetails(
+            run_id=run.run_id,
+            target=run.target,
+            status=run.status,
+            start_time_utc=run.start_time_utc,
+            end_time_utc=run.end_time_utc,
+            properties=run.properties,
+            tags=run.tags,
+        )
+    )
 
 
 @route(
@@ -150,8 +217,8 @@ def patch_wire_run(service: Service, asked: Asked, body: WireRunChange) -> Reply
 )
 def log_wire_metrics(service: Service, asked: Asked, body: WireMetrics) -> Reply:
     """Of a step that is being executed. What its script logs on the run of the pipeline is kept with the step."""
-    on = _execution(service, asked)
-    values = [one for metric in body.values for one in _logged(metric)]
+    on = must_execute(service, asked)
+    values = [one for metric in body.values for one in _logged(service, on, metric)]
     service.world.run(script_metrics.keep(on.run, on.position, on.owner, on.prefix, values))
     return Reply(body=Empty())
 
@@ -166,7 +233,7 @@ def log_wire_metrics(service: Service, asked: Asked, body: WireMetrics) -> Reply
 )
 def wait_for_wire_metrics(service: Service, asked: Asked) -> Reply:
     """Answered at once: metrics are in storage when their logging is answered."""
-    run, _ = _ids(asked)
+    run, _ = ids(asked)
     service.world.run(run_view(service.memory, run))
     return Reply(body=Empty())
 
@@ -186,42 +253,19 @@ def remove_wire_tags(service: Service, asked: Asked, body: tuple[str, ...]) -> R
     return Reply(body=_run(service, asked))
 
 
-def _ids(asked: Asked) -> tuple[str, str]:
-    """(run, step) of the run that is meant; "" for the pipeline's."""
-    run_id = asked.path["run_id"]
-    if asked.script is not None:
-        return asked.script.run, asked.script.step if run_id == asked.script.step_run_id else ""
-    run, _, step = run_id.partition("_")
-    return run, step
-
-
 def _label(service: Service, asked: Asked, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> None:
     """Change tags and add properties, of the step while it is being executed, or of the run of the pipeline."""
-    run, step = _ids(asked)
+    run, step = ids(asked)
     most = service.settings.assignment_bytes
     if step:
-        on = _execution(service, asked)
+        on = must_execute(service, asked)
         service.world.run(said.say(run, on.position, on.owner, tags=tags, properties=properties, most_bytes=most))
     else:
         service.world.run(change_tags(service.memory, run, tags, most_bytes=most, properties=properties))
 
 
-def _execution(service: Service, asked: Asked) -> Execution:
-    """The execution that is spoken for. Raises UnknownThing, and Conflict when there is none."""
-    if asked.script is not None:
-        script = asked.script
-        return Execution(
-            run=script.run, step=script.step, position=script.position, attempt=script.attempt, owner=script.owner
-        )
-    run, step = _ids(asked)
-    found = service.world.run(execution(service.memory, run, step))
-    if found is None:
-        raise Conflict("The step is not being executed: its metrics, tags and properties stay as they are.")
-    return found
-
-
 def _run(service: Service, asked: Asked) -> WireRun:
-    run, step = _ids(asked)
+    run, step = ids(asked)
     whole = service.world.run(run_view(service.memory, run))
     experiment = asked.path.get("experiment_id") or asked.path["experiment_name"]
     if not step:
@@ -230,7 +274,7 @@ def _run(service: Service, asked: Asked) -> WireRun:
 
 
 def _of_pipeline(run: RunView, experiment: str) -> WireRun:
-    created = _iso(run.submitted_at)
+    created = iso(run.submitted_at)
     return WireRun(
         run_id=run.id,
         root_run_id=run.id,
@@ -245,7 +289,7 @@ def _of_pipeline(run: RunView, experiment: str) -> WireRun:
         target="",
         created_utc=created,
         start_time_utc=created,
-        end_time_utc=None if run.ended_at is None else _iso(run.ended_at),
+        end_time_utc=None if run.ended_at is None else iso(run.ended_at),
         tags=run.tags,
         properties=run.properties,
     )
@@ -264,17 +308,35 @@ def _of_step(run: RunView, step: StepView, experiment: str) -> WireRun:
         display_name=step.name,
         status=step.status.value,
         target=step.compute,
-        created_utc=_iso(run.submitted_at),
-        start_time_utc=None if step.started_at is None else _iso(step.started_at),
-        end_time_utc=None if step.ended_at is None else _iso(step.ended_at),
+        created_utc=iso(run.submitted_at),
+        start_time_utc=None if step.started_at is None else iso(step.started_at),
+        end_time_utc=None if step.ended_at is None else iso(step.ended_at),
         tags=step.tags,
         properties=step.properties,
     )
 
 
-def _logged(metric: WireMetric) -> list[Logged]:
+def _logged(service: Service, on: Execution, metric: WireMetric) -> list[Logged]:
     kind = _KINDS.get(str((metric.properties or {}).get("uxMetricType", "")), "row")
-    return [Logged(id=one.id, metric=_metric(metric.name, kind, one)) for one in metric.value]
+    return [
+        Logged(id=one.id, metric=_of_file(service, on, metric.name, one) or _metric(metric.name, kind, one))
+        for one in metric.value
+    ]
+
+
+def _of_file(service: Service, on: Execution, name: str, value: WireValue) -> Metric | None:
+    """A value that is the address of a file: an image, or the document of a chart, which is taken in its place."""
+    place = value.data.get(name)
+    if not isinstance(place, str) or not place.startswith(ARTIFACT):
+        return None
+    path = place.removeprefix(ARTIFACT).partition("/")[2]
+    part = service.world.run(given.part(on, path, limit=_LARGEST_DOCUMENT))
+    kind: str = "image"
+    kept: Any = path
+    if part is not None and part.size <= _LARGEST_DOCUMENT and part.data.lstrip().startswith(b"{"):
+        with suppress(msgspec.DecodeError):
+            kind, kept = "table", msgspec.json.decode(part.data)
+    return Metric(name=name, kind=kind, value=kept, at=value.created.timestamp(), step=value.step)
 
 
 def _metric(name: str, kind: str, value: WireValue) -> Metric:
@@ -289,10 +351,6 @@ def _metric(name: str, kind: str, value: WireValue) -> Metric:
     return Metric(name=name, kind=kind, value=kept, at=value.created.timestamp(), step=value.step)
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
-
-
 ROUTES = (
     discover_wire,
     get_wire_run,
@@ -300,4 +358,7 @@ ROUTES = (
     log_wire_metrics,
     wait_for_wire_metrics,
     remove_wire_tags,
+    get_wire_run_by_name,
+    patch_wire_run_by_name,
+    get_wire_details,
 )

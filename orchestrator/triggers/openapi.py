@@ -30,6 +30,8 @@ GROUPS = {
     "drafts": "Pipelines in the making.",
     "v1": "Starting, looking at and cancelling runs in the casing of Azure ML v1.",
     "wire": "What a real azureml-core asks for inside a step.",
+    "wire_files": "Files of runs, as a real azureml-core asks for them inside a step.",
+    "wire_metrics": "Metrics, as a real azureml-core asks for them inside a step.",
     "runs": "Runs: start, find, tag, cancel.",
     "repeats": "Runs once more: all of it, or what failed.",
     "schedules": "Schedules: pipelines that start by themselves.",
@@ -63,6 +65,9 @@ PARAMETERS = {
     "workspace": "The name of the workspace.",
     "snapshot_id": "The id of a source folder: the sha256 of its manifest.",
     "dataset_id": "The id of a dataset: the sha256 of its document.",
+    "origin": 'Version 1 calls the files of runs "ExperimentRun"; any.',
+    "container": "The files of a run: dcid.<run>, or dcid.<run>_<step>.",
+    "path": "The path of a file.",
     "file": "Which file, as the URL that the service gave has it.",
     "name": "The name of the datastore, dataset, experiment, model or compute.",
 }
@@ -102,7 +107,7 @@ def build(routes: Iterable[Route]) -> Json:
     schemas, components = _schemas(routes)
     paths: dict[str, Json] = {}
     for route in routes:
-        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, schemas)
+        paths.setdefault(PREFIX + route.address, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Millstream", "version": VERSION, "description": DESCRIPTION, "license": {"name": "MIT"}},

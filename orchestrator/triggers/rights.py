@@ -11,6 +11,7 @@ from typing import Final
 from orchestrator.core.run_token import RunToken
 from orchestrator.triggers.auth import Forbidden, Principal
 from orchestrator.triggers.routes import Route
+from orchestrator.triggers.wire_place import run_of
 
 CATALOG: Final = frozenset(
     {
@@ -46,6 +47,15 @@ OWN_RUN: Final = frozenset(
         "log_wire_metrics",
         "wait_for_wire_metrics",
         "remove_wire_tags",
+        "get_wire_run_by_name",
+        "patch_wire_run_by_name",
+        "get_wire_details",
+        "list_wire_metrics",
+        "get_wire_metric",
+        "offer_wire_files",
+        "list_wire_files",
+        "get_wire_file",
+        "get_wire_files",
     }
 )
 """Of its own run alone: reading it, its tags and properties, its step's metrics."""
@@ -67,5 +77,5 @@ def _admit_script(script: RunToken, route: Route, path: Mapping[str, str]) -> No
             "A run token does not allow this: it reads the catalog, registers datasets and models, and labels its own "
             "run (docs/in-a-step.md). Data leaves a step by its outputs."
         )
-    if path["run_id"] not in (script.run, script.step_run_id):
+    if (path.get("run_id") or run_of(path["container"])) not in (script.run, script.step_run_id):
         raise Forbidden("A run token is for the run that it was made for, and for no other.", field="run_id")

@@ -57,7 +57,8 @@ Handler = Callable[..., Reply]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`path` is below /api/, with {names}. `role` None: open to all. `answers`: status -> type, bytes for plain text.
+    """`path` is below /api/, with {names}, the last of which may be {*all that follows}. `role` None: open to all.
+    `answers`: status -> type, bytes for plain text, Octets for others.
 
     `large`: the body may hold a definition. `words`: it may hold NaN and Infinity, as Python writes them, which arrive
     as texts. `sends`: replies may carry messages. `errors`: statuses besides those that any route of its kind can
@@ -89,9 +90,14 @@ class Route:
         return self.group == "v1"
 
     @property
+    def address(self) -> str:
+        """`path`, every name written alike."""
+        return self.path.replace("{*", "{")
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The names in the path."""
-        return tuple(re.findall(r"\{(\w+)\}", self.path))
+        return tuple(re.findall(r"\{(\w+)\}", self.address))
 
 
 def route(

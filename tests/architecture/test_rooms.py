@@ -22,6 +22,7 @@ _READERS = {
     "millstream/contexts.py": "inside a step, what the worker set for it",
     "millstream/run_context.py": "inside a step, what the worker set for it",
     "millstream/script_run.py": "inside a step, what the worker set for it",
+    "millstream/shim/real_core.py": "inside a step, where the worker reads what it is told",
     "millstream/workspace.py": "hands it to the functions of millstream.config",
     "steps/environment.py": "the few variables that a step's process inherits",
     "steps/zygote/script.py": "in the step's own process, before the script starts",

@@ -103,6 +103,53 @@ print("tags", run.get_tags(), run.get_properties(), run.get_status())
 print("names", run.experiment.name, run.experiment.workspace.name, run.parent.id)
 """
 
+REAL_FILES = """
+import json, os, time
+from azureml.core import Run
+run = Run.get_context(allow_offline=False)
+class Plot:
+    def savefig(self, file, format):
+        file.write(b"a picture")
+os.makedirs("made/deep", exist_ok=True)
+for name in ("made/one.txt", "made/deep/two words.txt"):
+    open(name, "w").write(name)
+run.upload_file("notes/100%.txt", "made/one.txt")
+run.upload_folder("folder", "made")
+run.upload_files(["more/a", "more/b"], ["made/one.txt", "made/one.txt"])
+run.log_image("loss", plot=Plot())
+matrix = {"schema_type": "confusion_matrix", "schema_version": "v1",
+          "data": {"class_labels": ["a", "b"], "matrix": [[1, 2], [3, 4]]}}
+run.log_confusion_matrix("cm", json.dumps(matrix))
+run.log("rmse", 0.5)
+run.log("rmse", 0.25)
+run.log_list("losses", [3, 2])
+run.log_table("table", {"a": [1, 2], "b": ["x", "y"]})
+run.log_row("row", a=1, b=0.5)
+run.flush()
+names = run.get_file_names()
+print("files", [name for name in names if not name.startswith("loss_")], len(names))
+run.download_file("notes/100%.txt", "back.txt")
+run.download_files(prefix="folder", output_directory="down")
+run.download_files(output_directory="all")
+print("back", open("back.txt").read(), open("down/folder/deep/two words.txt").read(), len(os.listdir("all")))
+try:
+    run.upload_file("notes/100%.txt", "made/one.txt")
+except Exception as error:
+    print("again", type(error).__name__, "file of this name already" in str(error))
+try:
+    run.download_file("none.txt")
+except Exception as error:
+    print("none", type(error).__name__)
+metrics = run.get_metrics()
+print("image", metrics.pop("loss").rpartition("/")[2].startswith("loss_"))
+print("metrics", metrics.pop("cm"), metrics)
+print("one", run.get_metrics(name="rmse"), run.get_metrics(name="nothing"))
+details = run.get_details()
+print("details", details["runId"] == run.id, details["status"], details["logFiles"])
+os.makedirs("outputs", exist_ok=True)
+open("outputs/model.txt", "w").write("m")
+"""
+
 CALLS = """
 import json, os, urllib.request
 variables = os.environ
@@ -226,6 +273,43 @@ def test_a_real_azureml_core_works_unmodified(service: Service) -> None:
         "table": {"a": [1, 2], "b": [0.5, 1.5]},
         "on parent": 5,
     }
+
+
+@pytest.mark.timeout(400)
+def test_files_and_charts_of_a_real_azureml_core(service: Service, tmp_path: Path) -> None:
+    python = interpreter()
+    snapshot = service.upload({"start.py": STARTS_REAL, "real.py": REAL_FILES})
+    run = service.submit([script_step("a", snapshot, "start.py", arguments=arguments(python))])
+    done = service.wait(run, 120)
+    log = service.log(run, "a")
+    assert done["status"] == "Completed", log
+    names = ["cm", "folder/deep/two words.txt", "folder/one.txt", "more/a", "more/b", "notes/100%.txt"]
+    for line in (
+        f"files {names} {len(names) + 1}",
+        "back made/one.txt made/deep/two words.txt 5",
+        "again AzureMLAggregatedException True",
+        "none UserErrorException",
+        "image True",
+        "one {'rmse': [0.5, 0.25]} {}",
+        "details True Running {}",
+    ):
+        assert line in log.splitlines(), log
+    assert "'table': {'a': [1, 2], 'b': ['x', 'y']}" in log
+    assert "'row': {'a': 1, 'b': 0.5}" in log
+    from millstream import Workspace
+
+    left = Workspace(url=service.url, token=TOKEN).get_run(f"{run}_a")
+    kept = left.get_file_names()
+    assert [name for name in kept if not name.startswith("loss_")] == [
+        *names,
+        "outputs/model.txt",
+        "user_logs/std_log.txt",
+    ]
+    left.download_file("folder/deep/two words.txt", str(tmp_path / "two"))
+    assert (tmp_path / "two").read_text() == "made/deep/two words.txt"
+    metrics = left.get_metrics()
+    assert metrics["loss"] in kept
+    assert metrics["cm"]["data"]["matrix"] == [[1, 2], [3, 4]]
 
 
 def test_the_routes_of_version_1_by_hand_and_a_step_that_is_reused(service: Service) -> None:

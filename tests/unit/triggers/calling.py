@@ -99,7 +99,8 @@ class Api:
 def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     """The route that the host would take."""
     for route in ROUTES:
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)
+        whole = re.sub(r"\{\*(\w+)\}", r"(?P<\1>.*)", route.path)
+        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", whole)
         if route.method == method and (match := re.fullmatch(pattern, path)):
             return route, match.groupdict()
     raise AssertionError(f"no route for {method} {path}")

@@ -62,7 +62,7 @@ def test_only_health_the_document_discovery_and_what_has_a_ticket_are_open() -> 
 def test_a_wrong_token_is_refused_before_anything_is_looked_at(route: Route) -> None:
     api = Api()
     path = dict.fromkeys(route.parameters, "x")
-    refused = api.call(route.method, route.path.format(**path), b"{broken", token="wrong")
+    refused = api.call(route.method, route.address.format(**path), b"{broken", token="wrong")
     assert refused.status == 401
     assert refused.headers["WWW-Authenticate"] == "Bearer"
     assert refused.json["error"]["code"] == "Unauthorized"
@@ -84,7 +84,7 @@ def test_each_route_asks_for_its_role(route: Route, role: Role) -> None:
     assert route.role is not None
     api = Api(authorizer=Roles())
     path = dict.fromkeys(route.parameters, "x")
-    made = api.call(route.method, route.path.format(**path), b"{}", headers={"x-role": role.name})
+    made = api.call(route.method, route.address.format(**path), b"{}", headers={"x-role": role.name})
     assert (made.status == 403) == (role < route.role)
 
 

@@ -93,17 +93,23 @@ def test_it_tags_its_own_run_and_no_other(stage: Stage) -> None:
         assert (refused.status, refused.json["error"]["field"]) == (403, "run_id")
 
 
+def test_it_sees_the_files_of_its_own_run_and_no_other(stage: Stage) -> None:
+    place = "subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w/artifacts"
+    for container, status in ((f"dcid.{stage.run}_a", 200), (f"dcid.{stage.run}", 200), (f"dcid.{stage.start()}", 403)):
+        assert stage.call("GET", f"artifact/v2.0/{place}/ExperimentRun/{container}").status == status
+
+
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.role and r.name not in ALLOWED], ids=lambda r: r.name)
 def test_it_may_do_nothing_else(stage: Stage, route: Route) -> None:
     named = dict.fromkeys(route.parameters, "x") | {"run_id": stage.run, "step_id": "a"}
-    refused = stage.call(route.method, route.path.format(**named), b"{}")
+    refused = stage.call(route.method, route.address.format(**named), b"{}")
     assert (refused.status, refused.json["error"]["code"]) == (403, "Forbidden")
 
 
 def test_the_rights_are_routes_that_exist() -> None:
     assert {route.name for route in ROUTES} >= ALLOWED
     named = {route.name: set(route.parameters) for route in ROUTES}
-    assert all("run_id" in named[name] for name in rights.OWN_RUN)
+    assert all({"run_id", "container"} & named[name] for name in rights.OWN_RUN)
     assert not any("run_id" in named[name] for name in rights.CATALOG | rights.REGISTERING)
 
 
