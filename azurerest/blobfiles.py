@@ -21,7 +21,7 @@ def put_block(blobs: Blobs, container: str, name: str, block_id: str, data: byte
 
     block_id: ASCII, of one length within a blob.
     """
-    query = (("comp", "block"), ("blockid", _encoded(block_id)))
+    query = (("comp", "block"), ("blockid", encoded(block_id)))
     blobs.service.call("PUT", blob_path(container, name), query=query, body=data)
 
 
@@ -35,16 +35,15 @@ def put_block_list(
     metadata: dict[str, str] | None = None,
     if_match: str | None = None,
     if_none_match: str | None = None,
+    md5: str = "",
 ) -> Written:
-    """Make the blob of blocks uploaded before, in this order."""
+    """Make the blob of blocks uploaded before, in this order. md5: of the whole, base64, which the service notes."""
     if len(block_ids) > MAX_BLOCKS:
         raise Invalid(f"a blob has at most {MAX_BLOCKS} blocks, not {len(block_ids)}")
     headers = {"x-ms-blob-content-type": content_type, "content-type": "application/xml"} | metadata_headers(metadata)
-    if if_match is not None:
-        headers["if-match"] = if_match
-    if if_none_match is not None:
-        headers["if-none-match"] = if_none_match
-    blocks = "".join(f"<Latest>{_encoded(block_id)}</Latest>" for block_id in block_ids)
+    optional = {"if-match": if_match, "if-none-match": if_none_match, "x-ms-blob-content-md5": md5 or None}
+    headers |= {header: value for header, value in optional.items() if value is not None}
+    blocks = "".join(f"<Latest>{encoded(block_id)}</Latest>" for block_id in block_ids)
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{blocks}</BlockList>'.encode()
     path = blob_path(container, name)
     answer = blobs.service.call("PUT", path, query=(("comp", "blocklist"),), headers=headers, body=body)
@@ -139,7 +138,8 @@ def download(blobs: Blobs, container: str, name: str, sink: BinaryIO, *, chunk: 
     return properties
 
 
-def _encoded(block_id: str) -> str:
+def encoded(block_id: str) -> str:
+    """A block's id as it travels. Raises Invalid."""
     if not 0 < len(block_id) <= 48 or not block_id.isascii():
         raise Invalid(f"not a block id: {block_id!r}")
     return base64.b64encode(block_id.encode("ascii")).decode("ascii")

@@ -181,7 +181,7 @@ class Blobs:
             raise Invalid(f"max_results is 1 to {MAX_PAGE}, not {max_results}")
         query: Query = (("restype", "container"), ("comp", "list"))
         query += _given(prefix=prefix, delimiter=delimiter, marker=marker, maxresults=max_results)
-        query += _given(include="metadata" if metadata else None)
+        query += _given(include="copy,metadata" if metadata else None)
         answer = self.service.call("GET", container_path(container), query=query, repeat=True)
         return page_of(xmltext.parse(answer.body), answer.date)
 
@@ -202,14 +202,18 @@ class Blobs:
         url: str,
         *,
         metadata: dict[str, str] | None = None,
+        if_match: str | None = None,
         if_none_match: str | None = None,
+        source_if_match: str | None = None,
     ) -> Copy:
         """Begin a copy by the service. url: readable by it: of the same account, or with a SAS. metadata: of the copy;
-        None: that of the source.
+        None: that of the source. source_if_match: ETag that the source must have; else PreconditionFailed.
 
         Within an account a copy is as a rule done at once; else `head` tells its copy_status.
         """
-        headers = {"x-ms-copy-source": url} | metadata_headers(metadata) | _conditions(None, if_none_match, None)
+        headers = {"x-ms-copy-source": url} | metadata_headers(metadata) | _conditions(if_match, if_none_match, None)
+        if source_if_match is not None:
+            headers["x-ms-source-if-match"] = source_if_match
         answer = self.service.call("PUT", blob_path(container, name), headers=headers).headers
         return Copy(answer.get("x-ms-copy-id", ""), answer.get("x-ms-copy-status", ""))
 

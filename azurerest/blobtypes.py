@@ -38,7 +38,9 @@ class Blob(NamedTuple):
 
 
 class BlobItem(NamedTuple):
-    """A blob in a listing. metadata is empty unless it was asked for. kind, md5: as in BlobProperties."""
+    """A blob in a listing. metadata is empty unless it was asked for, and so is copy_status. kind, md5, copy_status: as
+    in BlobProperties.
+    """
 
     name: str
     size: int
@@ -48,6 +50,7 @@ class BlobItem(NamedTuple):
     metadata: dict[str, str]
     kind: str = ""
     md5: str = ""
+    copy_status: str = ""
 
 
 class BlobPage(NamedTuple):
@@ -136,4 +139,5 @@ def _item(element: Element) -> BlobItem:
         metadata={child.tag.lower(): child.text or "" for child in meta} if meta is not None else {},
         kind=fields.get("BlobType", ""),
         md5=fields.get("Content-MD5", ""),
+        copy_status=fields.get("CopyStatus", ""),
     )

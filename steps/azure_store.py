@@ -12,6 +12,7 @@ from io import RawIOBase
 from typing import BinaryIO, TypeVar, cast
 
 from azurerest import (
+    BlobItem,
     BlobProperties,
     Blobs,
     Conflict,
@@ -21,10 +22,11 @@ from azurerest import (
     blobfiles,
 )
 from azurerest.auth import SharedAccessSignature
-from orchestrator.core.datachange import COPY_OWNER
+from orchestrator.core.datachange import COPY_OWNER, COPY_SOURCE
+from steps.blob_copies import BlobCopies, BlobOrigin, Signing, failed, no_signing
 from steps.parts import PART, Parts
 from steps.patience import patiently
-from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
+from steps.store import BlobExists, BlobMissing, Listed, Mark, Origin, Preallocating, StoreFailed
 
 T = TypeVar("T")
 
@@ -37,7 +39,8 @@ _LOOK = 0.2
 
 class AzureStore:
     """`steps.store.Store` over `azurerest`. Thread-safe. own: of the service's account, where containers are made by
-    the first write to them; elsewhere they must be there.
+    the first write to them; elsewhere they must be there. signing: how URLs are signed where the account's key is not
+    known.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class AzureStore:
         own: bool = True,
         parts: Parts | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        signing: Signing = no_signing,
     ) -> None:
         self._blobs = blobs
         self._own = own
         self._parts = parts or Parts()
         self._sleep = sleep
+        self._signing = signing
 
     def put(self, container: str, name: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         self._repeat(container, lambda: self._blobs.put(container, name, data, content_type=content_type))
@@ -120,7 +125,7 @@ class AzureStore:
         except PreconditionFailed as fault:
             raise StoreFailed(f"{container}/{name} was replaced while it was read.") from fault
         except StorageError as fault:
-            raise StoreFailed(str(fault)) from fault
+            raise failed(fault, self._blobs) from fault
 
     def find(self, container: str, name: str) -> Listed | None:
         try:
@@ -128,7 +133,7 @@ class AzureStore:
         except NotFound:
             return None
         except StorageError as fault:
-            raise StoreFailed(str(fault)) from fault
+            raise failed(fault, self._blobs) from fault
         return _listed(name, found)
 
     def copy(self, container: str, name: str, target: str, *, owner: str, replace: bool) -> None:
@@ -176,16 +181,30 @@ class AzureStore:
         if status != "success":
             raise StoreFailed(f"The copy to {container}/{target} ended as {status!r}.")
 
+    def origin(self, container: str, found: Listed) -> Origin:
+        return BlobOrigin(blobs=self._blobs, container=container, found=found, sleep=self._sleep, signing=self._signing)
+
+    def take_in(
+        self,
+        container: str,
+        name: str,
+        origin: Origin,
+        *,
+        mark: Mark,
+        before: Listed | None,
+        told: Callable[[int], None],
+    ) -> None:
+        copies = BlobCopies(self._blobs, self._parts, self._sleep, at_home=self._at_home)
+        copies.take_in(container, name, origin, mark=mark, before=before, told=told)
+
     def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         try:
             for item in self._blobs.list_all(container, prefix, metadata=owners):
-                owner = item.metadata.get(OWNER, "")
-                checksum = _checksum(item.kind, item.md5)
-                yield Listed(item.name, item.size, item.etag, item.last_modified.timestamp(), checksum, owner)
+                yield _listed(item.name, item)
         except NotFound as fault:
             raise BlobMissing(str(fault)) from fault
         except StorageError as fault:
-            raise StoreFailed(str(fault)) from fault
+            raise failed(fault, self._blobs) from fault
 
     def _create(self, container: str, name: str) -> None:
         try:
@@ -207,7 +226,7 @@ class AzureStore:
         try:
             return self._patiently(lambda: self._at_home(container, write))
         except StorageError as fault:
-            raise _failed(fault) from fault
+            raise failed(fault, self._blobs) from fault
 
     def _patiently(self, do: Callable[[], T]) -> T:
         return patiently(do, self._sleep)
@@ -250,16 +269,20 @@ def _read_into(source: BinaryIO, buffer: memoryview) -> int:
     return count
 
 
-def _listed(name: str, found: BlobProperties) -> Listed:
-    checksum = _checksum(found.kind, found.md5)
-    owner = found.metadata.get(OWNER, "")
-    return Listed(name, found.size, found.etag, found.last_modified.timestamp(), checksum, owner)
+def _listed(name: str, found: BlobProperties | BlobItem) -> Listed:
+    return Listed(
+        name,
+        found.size,
+        found.etag,
+        found.last_modified.timestamp(),
+        _checksum(found.kind, found.md5),
+        found.metadata.get(OWNER, ""),
+        # A copy that is under way, or has failed, has its metadata already.
+        found.metadata.get(COPY_SOURCE, "") if found.copy_status in ("", "success") else "",
+        found.content_type,
+    )
 
 
 def _checksum(kind: str, md5: str) -> str:
     """Each write of a block blob sets its MD5 or takes it away; other kinds keep one that is no longer true."""
     return f"md5:{md5}" if kind == "BlockBlob" and md5 else ""
-
-
-def _failed(fault: StorageError) -> StoreFailed:
-    return BlobMissing(str(fault)) if isinstance(fault, NotFound) else StoreFailed(str(fault))

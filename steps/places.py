@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Protocol
 
 from azurerest import Blobs, Files
+from azurerest.sas import DelegationKey
 from steps.azure_store import AzureStore
 from steps.parts import Parts
 from steps.routed_store import RoutedStore
@@ -14,7 +16,9 @@ from steps.store import Store
 
 
 class Place(Protocol):
-    """A container or share, and the client of its account: that of files, if it is a share."""
+    """A container or share, and the client of its account: that of files, if it is a share. `signing_key`: what signs
+    URLs of blobs from now until then where the account's key is not known; raises StorageError.
+    """
 
     @property
     def client(self) -> Blobs | Files: ...
@@ -24,6 +28,8 @@ class Place(Protocol):
 
     @property
     def own(self) -> bool: ...
+
+    def signing_key(self, now: datetime, until: datetime) -> DelegationKey | None: ...
 
 
 def routed(at: Callable[[str], Place]) -> RoutedStore:
@@ -36,6 +42,6 @@ def routed(at: Callable[[str], Place]) -> RoutedStore:
         place = at(address)
         if isinstance(place.client, Files):
             return ShareStore(place.client, parts=parts), place.name
-        return AzureStore(place.client, own=place.own, parts=parts), place.name
+        return AzureStore(place.client, own=place.own, parts=parts, signing=place.signing_key), place.name
 
     return RoutedStore(lead)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from orchestrator.core.errors import MillstreamError
-from steps.store import Listed, Store, StoreFailed
+from steps.store import Listed, Mark, Origin, Store, StoreFailed
 
 
 class RoutedStore:
@@ -38,6 +38,23 @@ class RoutedStore:
     def copy(self, container: str, name: str, target: str, *, owner: str, replace: bool) -> None:
         store, there = self._at(container)
         store.copy(there, name, target, owner=owner, replace=replace)
+
+    def origin(self, container: str, found: Listed) -> Origin:
+        store, there = self._at(container)
+        return store.origin(there, found)
+
+    def take_in(
+        self,
+        container: str,
+        name: str,
+        origin: Origin,
+        *,
+        mark: Mark,
+        before: Listed | None,
+        told: Callable[[int], None],
+    ) -> None:
+        store, there = self._at(container)
+        store.take_in(there, name, origin, mark=mark, before=before, told=told)
 
     def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         store, there = self._at(container)

@@ -13,14 +13,25 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, TypeVar
 
-from azurerest import Conflict, FileProperties, Files, NotFound, StorageError
+from azurerest import Conflict, FileProperties, Files, Forbidden, NotFound, StorageError
 from azurerest.auth import SharedAccessSignature
 from azurerest.files import MAX_RANGE
 from azurerest.sharefiles import UPLOAD, Draft, draft, finish, make_parents, walk
 from orchestrator.core.datachange import COPY_OWNER as OWNER
+from orchestrator.core.datachange import COPY_SOURCE
 from steps.parts import Parts
 from steps.patience import patiently
-from steps.store import BlobExists, BlobMissing, Listed, Preallocating, StoreFailed
+from steps.store import (
+    BlobExists,
+    BlobMissing,
+    Listed,
+    Mark,
+    Origin,
+    Preallocating,
+    Refused,
+    Replaced,
+    StoreFailed,
+)
 
 T = TypeVar("T")
 
@@ -94,7 +105,7 @@ class ShareStore:
         """A share takes no conditions: what came is looked at."""
         got, properties = self._do(partial(self._files.get_into, container, name, buffer, start=start))
         if etag not in (None, properties.etag):
-            raise StoreFailed(f"{container}/{name} was replaced while it was read.")
+            raise Replaced(f"{container}/{name} was replaced while it was read.")
         if etag is not None and got != len(buffer):
             raise StoreFailed(f"{container}/{name}: of the bytes from {start} on only {got} came.")
         return got, properties
@@ -148,13 +159,49 @@ class ShareStore:
 
         self._parts.run(partial(part, start) for start in range(0, found.size, MAX_RANGE))
 
+    def origin(self, container: str, found: Listed) -> Origin:
+        return _ShareOrigin(self, container, found)
+
+    def take_in(
+        self,
+        container: str,
+        name: str,
+        origin: Origin,
+        *,
+        mark: Mark,
+        before: Listed | None,
+        told: Callable[[int], None],
+    ) -> None:
+        def carry(start: int) -> None:
+            buffer = memoryview(bytearray(min(MAX_RANGE, origin.size - start)))
+            origin.read(start, buffer)
+            self._do(partial(self._files.put_range, made.share, made.name, buffer, start))
+            told(len(buffer))
+
+        with self._drafted(container, name) as made:
+            self._create(made, origin.size, {OWNER: mark.owner, COPY_SOURCE: mark.source})
+            self._parts.run(partial(carry, start) for start in range(0, origin.size, MAX_RANGE))
+            try:
+                self._finish(made, replace=before is not None)
+            except BlobExists:
+                if self._head(container, name).metadata.get(COPY_SOURCE) != mark.source:
+                    raise
+                self._finish(made, replace=True)
+
+    def read_part(self, container: str, found: Listed, start: int, buffer: memoryview) -> None:
+        """Fill the buffer with the bytes of a file from `start` on, as it was found."""
+        try:
+            self._read(container, found.name, buffer, start, found.etag)
+        except BlobMissing as fault:
+            raise Replaced(f"{container}/{found.name} is gone since it was looked at.") from fault
+
     def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         try:
             for entry in walk(self._files, container, prefix):
                 assert entry.last_modified is not None
                 metadata = self._files.head(container, entry.name).metadata if owners else {}
                 modified = entry.last_modified.timestamp()
-                yield Listed(entry.name, entry.size, entry.etag, modified, "", metadata.get(OWNER, ""))
+                yield Listed(entry.name, entry.size, entry.etag, modified, "", *_marks(metadata))
         except StorageError as fault:
             raise _failed(fault) from fault
 
@@ -202,6 +249,22 @@ class ShareStore:
             raise _failed(fault) from fault
 
 
+class _ShareOrigin:
+    """A file of a share, as it was found."""
+
+    content_type = ""
+    md5 = ""
+
+    def __init__(self, store: ShareStore, container: str, found: Listed) -> None:
+        self._store = store
+        self._container = container
+        self._found = found
+        self.size = found.size
+
+    def read(self, start: int, buffer: memoryview) -> None:
+        self._store.read_part(self._container, self._found, start, buffer)
+
+
 def _read_full(source: BinaryIO) -> bytes:
     """A range, less only at the end, also from a source that gives less at a time."""
     data = source.read(MAX_RANGE)
@@ -212,8 +275,14 @@ def _read_full(source: BinaryIO) -> bytes:
 
 def _listed(name: str, found: FileProperties) -> Listed:
     modified = found.last_modified.timestamp()
-    return Listed(name, found.size, found.etag, modified, "", found.metadata.get(OWNER, ""))
+    return Listed(name, found.size, found.etag, modified, "", *_marks(found.metadata))
+
+
+def _marks(metadata: dict[str, str]) -> tuple[str, str]:
+    return metadata.get(OWNER, ""), metadata.get(COPY_SOURCE, "")
 
 
 def _failed(fault: StorageError) -> StoreFailed:
-    return BlobMissing(str(fault)) if isinstance(fault, NotFound) else StoreFailed(str(fault))
+    if isinstance(fault, NotFound):
+        return BlobMissing(str(fault))
+    return Refused(str(fault)) if isinstance(fault, Forbidden) else StoreFailed(str(fault))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 
@@ -18,11 +18,19 @@ class BlobExists(StoreFailed):
     """There is a blob, and it may not be replaced."""
 
 
+class Refused(StoreFailed):
+    """Storage does not let us: the credential is wrong, has expired, or may not do this."""
+
+
+class Replaced(StoreFailed):
+    """What was to be copied has changed, or is gone, since it was looked at."""
+
+
 class Listed(NamedTuple):
     """A blob in a listing; `size` in bytes, `modified` in epoch seconds. The etag changes with each write.
 
     `checksum` is equal for equal bytes, "" where storage has none that it keeps true. `owner`: the step run that made
-    this copy, where `copy` did and the owner was asked for.
+    this copy, where `copy` or `take_in` did and the owner was asked for; `source`: the Mark's, in the same way.
     """
 
     name: str
@@ -31,6 +39,34 @@ class Listed(NamedTuple):
     modified: float | None = None
     checksum: str = ""
     owner: str = ""
+    source: str = ""
+    content_type: str = ""
+
+
+class Mark(NamedTuple):
+    """What is noted on a copy: the step run that made it, and a text that stands for what it is a copy of, in which
+    version.
+    """
+
+    owner: str
+    source: str
+
+
+class Origin(Protocol):
+    """Bytes to be copied, all of one version. `md5`: of the whole, base64; "": not known."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def md5(self) -> str: ...
+
+    def read(self, start: int, buffer: memoryview) -> None:
+        """Fill the buffer with the bytes from `start` on. Raises StoreFailed, Replaced."""
+        ...
 
 
 @runtime_checkable
@@ -84,9 +120,32 @@ class Store(Protocol):
         """
         ...
 
+    def origin(self, container: str, found: Listed) -> Origin:
+        """The blob, as it was found, for the `take_in` of any store. Nothing is asked of storage."""
+        ...
+
+    def take_in(
+        self,
+        container: str,
+        name: str,
+        origin: Origin,
+        *,
+        mark: Mark,
+        before: Listed | None,
+        told: Callable[[int], None],
+    ) -> None:
+        """A copy of `origin`, which appears whole, with the mark. From blob to blob no byte comes through this process,
+        and from anywhere to a blob, what was copied of a large one by an attempt that was broken off stays copied.
+
+        before: what is there, and is to be replaced. told: called with the number of bytes whenever some more have been
+        copied; what it raises breaks off. Raises BlobExists when somebody else has written there since, Replaced,
+        Refused.
+        """
+        ...
+
     def list(self, container: str, prefix: str, *, owners: bool = False) -> Iterator[Listed]:
         """All blobs whose name begins with `prefix`, in name order, lazily. An unknown container is BlobMissing.
 
-        owners: tell who made each copy.
+        owners: tell who made each copy, and of what.
         """
         ...

@@ -84,6 +84,10 @@ class Share:
     def credential(self) -> Credential:
         return self.files.service.account.credential
 
+    def signing_key(self, now: datetime, until: datetime) -> None:
+        """None: URLs of files are signed by the account's key alone."""
+        del now, until
+
 
 Place = Container | Share
 

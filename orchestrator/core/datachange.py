@@ -23,6 +23,8 @@ MOST_POLLING: Final = 24 * 60
 LONGEST_PATTERN: Final = 1024
 COPY_OWNER: Final = "millstreamowner"
 """The metadata of a blob that says which step copied it to its destination."""
+COPY_SOURCE: Final = "millstreamsource"
+"""The metadata of a blob that says of what, in which version, a transfer made it."""
 OWN_FOLDERS: Final = ("runs", "azureml")
 """Folders at the root of a datastore where runs keep what they make: nothing there is ever a change."""
 
