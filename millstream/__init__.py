@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from millstream.data import PipelineData as PipelineData
     from millstream.data_path import DataPath as DataPath
     from millstream.data_path import DataPathComputeBinding as DataPathComputeBinding
+    from millstream.data_transfer import DataTransferStep as DataTransferStep
     from millstream.databricks import EggLibrary as EggLibrary
     from millstream.databricks import JarLibrary as JarLibrary
     from millstream.databricks import MavenLibrary as MavenLibrary
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from millstream.schedule_recurrence import ScheduleRecurrence as ScheduleRecurrence
     from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
+    from millstream.sql_data_reference import SqlDataReference as SqlDataReference
     from millstream.sql_steps import AdlaStep as AdlaStep
     from millstream.sql_steps import SqlStep as SqlStep
     from millstream.step_run import PortDataReference as PortDataReference
@@ -108,6 +110,7 @@ _HOMES = {
     "millstream.data_path": ("DataPath", "DataPathComputeBinding"),
     "millstream.databricks": ("EggLibrary", "JarLibrary", "MavenLibrary", "PyPiLibrary", "RCranLibrary"),
     "millstream.databricks_step": ("DatabricksStep",),
+    "millstream.data_transfer": ("DataTransferStep",),
     "millstream.dataset": ("Dataset",),
     "millstream.dataset_consumption": ("DatasetConsumptionConfig",),
     "millstream.dataset_factory": ("FileDatasetFactory", "TabularDatasetFactory"),
@@ -165,6 +168,7 @@ _HOMES = {
     ),
     "millstream.sequence": ("StepSequence",),
     "millstream.step_run": ("PortDataReference", "StepRun"),
+    "millstream.sql_data_reference": ("SqlDataReference",),
     "millstream.sql_steps": ("AdlaStep", "SqlStep"),
     "millstream.steps": ("PythonScriptStep",),
     "millstream.tabular_dataset": ("TabularDataset",),

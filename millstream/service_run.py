@@ -272,7 +272,7 @@ class ServiceRun(MetricLog, Run):
 
 def fetch_of(stored: Stored, target: Path) -> Fetch:
     file = stored.file
-    return Fetch(url=file.url, size=file.size, sha256=file.sha256, target=target, renew=stored.renew)
+    return Fetch(url=file.url, size=file.size, sha256=file.sha256 or None, target=target, renew=stored.renew)
 
 
 def whole_log(api: Api, run_id: str, step_id: str) -> bytes:

@@ -15,7 +15,7 @@ from steps.context import StepContext
 from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
 from steps.inputs import Bringer
-from steps.kinds import kind
+from steps.kinds import IN_STORAGE, kind
 from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.outputs import Found
@@ -118,8 +118,9 @@ class Attempt:
         if step.snapshot is not None:
             own.snapshots.copy_to(step.snapshot, folders.code)
         changes.bring(self._job, folders, own.store, own.settings.container)
-        inputs = own.bringer.bring(self._job, folders, self._log, self._stop)
-        paths = {port.name: outputs.place(port, folders) for port in step.outputs}
+        stays = step.kind in IN_STORAGE
+        inputs = {} if stays else own.bringer.bring(self._job, folders, self._log, self._stop)
+        paths = {} if stays else {port.name: outputs.place(port, folders) for port in step.outputs}
         for name in outputs.ARTIFACT_FOLDERS:
             (folders.code / name).mkdir(exist_ok=True)
         self._context = StepContext(
@@ -139,9 +140,14 @@ class Attempt:
             stop=self._stop,
             inputs=inputs,
             outputs=paths,
+            store=own.store,
+            pool=own.pool,
             begun=self._begun,
         )
         kind(step.kind).run(self._context)
+        if stays:
+            self._found = self._context.found
+            return
         linked = any(port.mode == environment.LINK for port in step.outputs)
         links = spool.read(folders.spool, limit=own.settings.spool_bytes).links if linked else {}
         self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log, links)

@@ -16,8 +16,11 @@ from steps.failures import DiskFull, ScriptFailed, ScriptKilled, TimedOut
 from steps.fork_server import Command, ForkServer
 from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
+from steps.outputs import Found
 from steps.settings import WorkerSettings
 from steps.stop import Stop
+from steps.store import Store
+from steps.transfer import Pool
 from steps.workdir import Folders
 
 FULL_BYTES = 1024 * 1024
@@ -28,7 +31,8 @@ RESERVE_SECONDS = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class StepContext:
-    """One attempt, prepared: sources and inputs are in place, `inputs` and `outputs` say where.
+    """One attempt, prepared: sources and inputs are in place, `inputs` and `outputs` say where. A kind that leaves data
+    in storage finds neither, and sets `inputs` and `found` when it has done its work.
 
     `server` starts processes, Python ones by the worker's own interpreter. A kind returns when the step has done its
     work, and raises StepFailure when it has not. `exit_code` and `bare_seconds` are of the last process run.
@@ -44,6 +48,9 @@ class StepContext:
     stop: Stop
     inputs: Mapping[str, Brought]
     outputs: Mapping[str, Path]
+    store: Store
+    pool: Pool
+    found: list[Found] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None
     bare_seconds: float = 0.0
@@ -67,7 +74,7 @@ class StepContext:
     def _run(self, command: tuple[str, ...], *, script: str | None, variables: Mapping[str, str]) -> None:
         own = self.variables() | dict(variables)
         self.folders.info.write_bytes(environment.step_info(self.job, self.inputs, self.outputs))
-        timeout = self._timeout()
+        timeout = self.time_left()
         if self.settings.access is not None:
             own |= self.settings.access.variables(self.job, timeout)
         order = Command(
@@ -87,8 +94,8 @@ class StepContext:
             raise failure if shutil.disk_usage(self.folders.root).free >= FULL_BYTES else _full(failure) from None
         self.exit_code = 0
 
-    def _timeout(self) -> float | None:
-        """Seconds the process may run: the step's own limit, and what is left of the host's."""
+    def time_left(self) -> float | None:
+        """Seconds that the step's work may take: the step's own limit, and what is left of the host's."""
         own, host = resolve_timeout(self.job.step, self.job.parameters), self.settings.function_timeout_seconds
         if host is None:
             return own

@@ -177,10 +177,22 @@ class Present:
 
     def _gone(self, made: Made, sizes: Mapping[tuple[str, str], int]) -> Iterator[str]:
         for port, output in made.outputs.items():
+            if output.in_place:
+                yield from self._in_place(port, output)
+                continue
             for name, size in _names(output, output.prefix):
                 if sizes.get((output.datastore, name)) != size:
                     yield f"{output.datastore}/{name}"
             yield from self._copies(port, made.owner, output)
+
+    def _in_place(self, port: str, output: OutputData) -> Iterator[str]:
+        """What lies at a place of a user's may be another's by now, or may have changed."""
+        wanted = {f"{output.prefix}/{it.path}" if it.path else output.prefix: it for it in output.files}
+        there = {blob.name: blob for blob in self._list(output.datastore, output.prefix, owners=True)}
+        for name, file in wanted.items():
+            blob = there.get(name)
+            if blob is None or (blob.size, blob.source) != (file.size, file.version):
+                yield f"{output.datastore}/{name}, to which output {port} was copied"
 
     def _copies(self, port: str, owner: str, output: OutputData) -> Iterator[str]:
         """Copies at a destination may have been replaced by another run since."""
@@ -196,7 +208,7 @@ class Present:
         """(datastore, blob name) -> size, of all that is found where the outputs lie."""
         groups: dict[tuple[str, str], list[OutputData]] = defaultdict(list)
         for output in outputs:
-            if output.files:
+            if output.files and not output.in_place:
                 groups[output.datastore, "/".join(output.prefix.split("/")[:2])].append(output)
         sizes: dict[tuple[str, str], int] = {}
         for (datastore, run), members in groups.items():

@@ -166,7 +166,7 @@ def _plan_committed(
             plan.fetches.append(Fetch(container=container, name=name, target=target, expected=item))
     for item in files:
         # Its place is another in each run, its content is what counts.
-        plan.tally.add(item.path, item.size, item.sha256)
+        plan.tally.add(item.path, item.size, item.sha256 or item.version)
     return plan
 
 

@@ -16,9 +16,13 @@ from steps.failures import InvalidStep
 KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
     "databricks": "steps.databricks.step",
+    "data_transfer": "steps.data_transfer",
     "python_script": "steps.python_script",
     "sql": "steps.sql",
 }
+
+IN_STORAGE = frozenset({"data_transfer"})
+"""Kinds that leave the data of a step where it lies: nothing is brought for them, and what they put out they say."""
 
 
 class Kind(Protocol):

@@ -39,7 +39,8 @@ _NOT_FILES = ("/proc/", "/sys/", "/dev/")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """An output as the script left it: what to store, and under which prefix of its datastore; what else is to be done
-    with it says its port. A link has the `dataset` instead.
+    with it says its port. A link has the `dataset` instead; what lies in storage already, `stored`, perhaps `in_place`
+    (see OutputData).
     """
 
     port: Output
@@ -48,6 +49,8 @@ class Found:
     pushes: tuple[Push, ...] = ()
     destination: str = ""
     dataset: DatasetDocument | None = None
+    stored: tuple[File, ...] | None = None
+    in_place: bool = False
 
     @property
     def name(self) -> str:
@@ -59,9 +62,10 @@ class Found:
             datastore=self.port.datastore,
             prefix=self.prefix,
             is_file=self.is_file,
-            files=tuple(files),
+            files=tuple(files) if self.stored is None else self.stored,
             destination=self.destination,
             dataset="" if self.dataset is None else address(self.dataset),
+            in_place=self.in_place,
         )
 
     def document(self) -> DatasetDocument:
@@ -120,7 +124,8 @@ def _find_link(job: Job, port: Output, links: Mapping[str, DatasetDocument]) -> 
     return Found(port=port, prefix=f"{job.prefix}/{port.name}", dataset=document)
 
 
-def _destination(job: Job, port: Output) -> str:
+def destination_of(job: Job, port: Output) -> str:
+    """The path in its datastore where the step wants the output; "" if it does not say. Raises InvalidStep."""
     if not port.destination:
         return ""
     template = "".join(environment.resolved(part, job, {}, {}) for part in port.destination)
@@ -133,7 +138,7 @@ def _destination(job: Job, port: Output) -> str:
 
 def _find_output(job: Job, port: Output, path: Path, folders: Folders, datastores: Datastores, log: StepLog) -> Found:
     prefix = f"{job.prefix}/{port.name}"
-    destination = _destination(job, port)
+    destination = destination_of(job, port)
     container = container_of(datastores, port.datastore)
     if not path.exists():
         raise OutputNotWritten(

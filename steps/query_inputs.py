@@ -42,7 +42,7 @@ def queried(document: ds.DatasetDocument, source: ds.SqlQuery, access: Access, r
     lacks.
     """
     try:
-        files = _write(access.query(source), root / _FOLDER)
+        files = write_parquet(access.query(source), root / _FOLDER)
     except ModuleNotFoundError as error:
         raise InvalidStep(
             f"SQL queries are run where the service runs, which does not have the package {error.name!r}. Install it "
@@ -58,8 +58,8 @@ def queried(document: ds.DatasetDocument, source: ds.SqlQuery, access: Access, r
     return Queried(document=made, datastore=source.datastore, root=root, tally=tally)
 
 
-def _write(tables: Iterable[Any], folder: Path) -> list[Path]:
-    """A file for all rows, and another one whenever a column turns out to have another type."""
+def write_parquet(tables: Iterable[Any], folder: Path) -> list[Path]:
+    """A Parquet file for all rows, and another one whenever a column turns out to have another type."""
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True)

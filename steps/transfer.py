@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetch:
-    """A blob that is to become a file. With `expected`, it must have that size and hash."""
+    """A blob that is to become a file. With `expected`, it must have that size and, if that is known, hash."""
 
     container: str
     name: str
@@ -140,8 +140,12 @@ class _Hashing:
         self._reset()
         return self._file.seek(0)
 
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
     def file(self, path: str) -> File:
-        return File(path=path, size=self.size, sha256=self._hash.hexdigest())
+        return File(path=path, size=self.size, sha256=self.sha256)
 
 
 def fetch(
@@ -163,6 +167,8 @@ def fetch(
 
 def _fetch(store: Store, item: Fetch, stop: Stop, objects: Objects | None, progress: Progress | None) -> Listed:
     expected = item.expected
+    if expected is not None and not expected.sha256:
+        objects = None
     with _local_errors(item.target):
         item.target.parent.mkdir(parents=True, exist_ok=True)
         if expected is not None and objects is not None and objects.copy_to(item.target, expected, stop.check):
@@ -193,10 +199,12 @@ def _download(store: Store, item: Fetch, stop: Stop, progress: Progress | None) 
 
 def _verify(item: Fetch, sink: _Hashing) -> None:
     expected = item.expected
-    if expected is not None and sink.file(expected.path) != expected:
+    if expected is None:
+        return
+    if (sink.size, sink.sha256 if expected.sha256 else "") != (expected.size, expected.sha256):
         raise InputDamaged(
             f"The blob {item.container}/{item.name} is not what its step committed: {sink.size} bytes with sha256 "
-            f"{sink.file('').sha256}, not {expected.size} with {expected.sha256}."
+            f"{sink.sha256}, not {expected.size} with {expected.sha256 or 'another version'}."
         )
 
 

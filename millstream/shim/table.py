@@ -53,6 +53,7 @@ _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
+_TRANSFER_STEP = _at("millstream.data_transfer", "DataTransferStep")
 _ESTIMATORS = "millstream.estimator"
 # Of these the package itself says where they are.
 _DATASET = _at("millstream", "Dataset")
@@ -147,6 +148,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "azureml.data.file_dataset": _FILE_DATASET,
     "azureml.data.output_dataset_config": {**_OUTPUTS, **_at("millstream", "OutputTabularDatasetConfig")},
+    "azureml.data.sql_data_reference": _at("millstream.sql_data_reference", "SqlDataReference"),
     "azureml.data.tabular_dataset": _TABULAR_DATASET,
     "azureml.exceptions": _at(
         "millstream.exceptions",
@@ -191,9 +193,11 @@ TABLE: dict[str, dict[str, str]] = {
         **_ADLA_STEP,
         **_MODULE_STEP,
         **_DATABRICKS_STEP,
+        **_TRANSFER_STEP,
     },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
+    "azureml.pipeline.steps.data_transfer_step": _TRANSFER_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,

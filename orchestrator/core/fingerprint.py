@@ -132,7 +132,7 @@ def ingredients_of(
 
 def committed_content(files: Iterable[File], *, file_name: str | None, view: DatasetView | None) -> Content:
     """The content of an upstream output: its files. `file_name`: what it is called, if it is a file and no folder."""
-    sums = {file.path: file.sha256 for file in files}
+    sums = {file.path: file.sha256 or file.version for file in files}
     sizes = {file.path: file.size for file in files}
     identity = [file_name, view, sorted((path, sizes[path], sha256) for path, sha256 in sums.items())]
     return Content(digest=digest_of(identity), names=few(sums))

@@ -15,11 +15,16 @@ class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class File(_Value, frozen=True, kw_only=True):
-    """A committed file. `path` is relative, with `/`; `size` in bytes; `sha256` in hex."""
+    """A committed file. `path` is relative, with `/`; `size` in bytes; `sha256` in hex.
+
+    Of a file that storage has copied by itself nobody knows the sha256: it is "", and `version` is a text that changes
+    with the content.
+    """
 
     path: str
     size: int
     sha256: str
+    version: str = ""
 
 
 class OutputData(_Value, frozen=True, kw_only=True):
@@ -29,6 +34,9 @@ class OutputData(_Value, frozen=True, kw_only=True):
     (`is_file`), there is one blob, `prefix`, and one entry whose path is "". `destination` is where in the datastore
     copies of them were put, if that was asked for. `dataset` is the id of the saved dataset that a link stands for; it
     has no files.
+
+    `in_place`: the files were put at no path of their own, but right at `prefix`, a place that a user has named, and
+    whoever reads the output reads what he finds there.
     """
 
     datastore: str
@@ -37,6 +45,7 @@ class OutputData(_Value, frozen=True, kw_only=True):
     files: tuple[File, ...] = ()
     destination: str = ""
     dataset: str = ""
+    in_place: bool = False
 
 
 class ReadData(_Value, frozen=True, kw_only=True):

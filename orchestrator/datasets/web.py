@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
@@ -53,6 +54,93 @@ def version_of(url: str) -> str:
         headers = answer.headers
         date, size = headers.get("Last-Modified", ""), headers.get("Content-Length", "")
         return headers.get("ETag") or (f"{date} {size}" if date else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a server tells of a file without sending it. `size`: bytes, None if it does not say. `version`: changes when
+    the file does, "" if it tells none. `in_pieces`: it sends parts of it.
+    """
+
+    size: int | None
+    version: str
+    in_pieces: bool
+    content_type: str
+
+
+def describe(url: str) -> Described:
+    """Raises FileMissing, Unavailable."""
+    return _retried(url, lambda: _describe(url))
+
+
+def _describe(url: str) -> Described:
+    try:
+        with _ask(url, {}, "HEAD") as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        if error.code not in (403, 405, 501):  # of servers that know no HEAD, and of URLs signed for GET
+            raise
+        error.close()
+        return Described(size=None, version="", in_pieces=False, content_type="")
+    size = headers.get("Content-Length", "")
+    return Described(
+        size=int(size) if size.isdigit() else None,
+        version=_version(headers),
+        in_pieces=headers.get("Accept-Ranges") == "bytes",
+        content_type=headers.get("Content-Type", ""),
+    )
+
+
+def _version(headers: Any) -> str:
+    date: str = headers.get("Last-Modified", "")
+    return headers.get("ETag") or date
+
+
+def read_into(url: str, start: int, buffer: memoryview, version: str) -> bool:
+    """Fill the buffer with the bytes of the file from `start` on; where one connection breaks, the next goes on.
+
+    False: the file has another version by now. Raises FileMissing, Unavailable.
+    """
+    got = 0
+
+    def more() -> bool:
+        nonlocal got
+        asked = f"bytes={start + got}-{start + len(buffer) - 1}"
+        with _ask(url, {"Range": asked}) as answer:
+            if version and _version(answer.headers) != version:
+                return False
+            if answer.status != 206:
+                raise http.client.IncompleteRead(b"", len(buffer) - got)
+            while got < len(buffer) and (count := answer.readinto(buffer[got:])):
+                got += count
+        if got < len(buffer):
+            raise http.client.IncompleteRead(b"", len(buffer) - got)
+        return True
+
+    before = -1
+    while True:
+        try:
+            return _retried(url, more)
+        except Unavailable:
+            # As long as something comes, it is worth to go on.
+            if got == before:
+                raise
+            before = got
+
+
+def save(url: str, sink: BinaryIO) -> None:
+    """The whole file, from its beginning at each try. Raises FileMissing, Unavailable."""
+
+    def fetch() -> None:
+        sink.seek(0)
+        sink.truncate()
+        with _ask(url, {}) as answer:
+            while chunk := answer.read(1 << 20):
+                sink.write(chunk)
+            if answer.length:
+                raise http.client.IncompleteRead(b"", answer.length)
+
+    _retried(url, fetch)
 
 
 def path_of(url: str) -> str:

@@ -95,6 +95,8 @@ def _committed(
         raise Broken(f"Step {source.step} of run {run} committed no output named {source.output}.")
     if output.dataset:
         return (yield from _saved(memory, output.dataset))
+    if output.in_place:
+        return InputData(datastore=output.datastore, path=output.prefix, is_file=output.is_file, view=source.view)
     return InputData(
         datastore=output.datastore,
         path=output.prefix,

@@ -59,7 +59,8 @@ def test_the_functions_library_stays_in_the_triggers_and_the_local_host() -> Non
 
 def test_of_the_worker_only_its_stores_speak_to_storage() -> None:
     users = [source.name for source in _room("steps") if any(_is(name, "azurerest") for name in imports(source))]
-    assert sorted(users) == [f"steps/{name}.py" for name in ("azure_store", "patience", "places", "share_store")]
+    stores = ("azure_store", "blob_copies", "patience", "places", "share_store")
+    assert sorted(users) == [f"steps/{name}.py" for name in stores]
 
 
 def test_the_worker_needs_of_the_engine_what_it_does_for_it() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.settings import Settings
@@ -26,6 +27,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
+    "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
 }
