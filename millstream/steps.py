@@ -89,6 +89,10 @@ class PipelineStep:
         """What `folder` lacks for this step to run from it."""
         raise NotImplementedError
 
+    def refusal(self) -> Problem | None:
+        """Why no workspace here can run it, if none can."""
+        return None
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 

@@ -65,6 +65,9 @@ def missing_sources(draft: Draft) -> list[Problem]:
 
 def check_structure(draft: Draft) -> None:
     """What can be known of a draft without the service. Raises InvalidDefinition with every problem."""
+    refused = [problem for step in draft.graph.steps if (problem := step.refusal()) is not None]
+    if refused:
+        raise InvalidDefinition(refused)
     store = draft.default_datastore or "default"
     snapshots = dict.fromkeys(folders_of(draft.graph, draft.default_folder), "0" * 64)
     definition = _compiled(draft, store, snapshots)

@@ -12,9 +12,7 @@ _ONE_SERVICE = "Millstream is one service, and links no others."
 _NETWORKS = "Networks are set up with the Functions app."
 
 NAMES: Final[dict[str, str]] = {
-    "AutoMLStep": f"{_SCRIPT} It can train with any library that is installed.",
     "AutoMLStepRun": "Look at the run of the step itself: pipeline_run.find_step_run(name).",
-    "AzureBatchStep": _SCRIPT,
     "AzureMLTokenAuthentication": "Use InteractiveLoginAuthentication, which gives the service's token.",
     "ArmTokenAuthentication": "Use TokenAuthentication.",
     "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
@@ -24,7 +22,6 @@ NAMES: Final[dict[str, str]] = {
     "Keyvault": "Give what is not secret as parameters; the service keeps no secrets for steps.",
     "Image": _SERVING,
     "InferenceConfig": _SERVING,
-    "KustoStep": _SCRIPT,
     "LinkedService": _ONE_SERVICE,
     "MpiStep": "Use a PythonScriptStep: a step runs on one node.",
     "OutputPortBinding": "Use PipelineData among the outputs.",

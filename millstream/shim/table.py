@@ -50,6 +50,9 @@ _ESTIMATOR_STEP = _at("millstream.estimator_step", "EstimatorStep")
 _ADLA_STEP = _at("millstream.sql_steps", "AdlaStep")
 _MODULE = _at("millstream.module", "Module ModuleVersion ModuleVersionDescriptor")
 _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
+_AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
+_BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
+_KUSTO_STEP = _at("millstream.service_steps", "KustoStep")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
@@ -194,11 +197,17 @@ TABLE: dict[str, dict[str, str]] = {
         **_MODULE_STEP,
         **_DATABRICKS_STEP,
         **_TRANSFER_STEP,
+        **_AUTOML_STEP,
+        **_BATCH_STEP,
+        **_KUSTO_STEP,
     },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
     "azureml.pipeline.steps.data_transfer_step": _TRANSFER_STEP,
+    "azureml.pipeline.steps.automl_step": _AUTOML_STEP,
+    "azureml.pipeline.steps.azurebatch_step": _BATCH_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
+    "azureml.pipeline.steps.kusto_step": _KUSTO_STEP,
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
     "azureml.train": {},
