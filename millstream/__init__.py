@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from millstream.module import ModuleVersion as ModuleVersion
     from millstream.module import ModuleVersionDescriptor as ModuleVersionDescriptor
     from millstream.module_step import ModuleStep as ModuleStep
+    from millstream.notebook_step import NotebookRunConfig as NotebookRunConfig
+    from millstream.notebook_step import NotebookRunnerStep as NotebookRunnerStep
     from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
     from millstream.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
     from millstream.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
@@ -169,6 +171,7 @@ _HOMES = {
         "InputPortDef",
         "OutputPortDef",
     ),
+    "millstream.notebook_step": ("NotebookRunConfig", "NotebookRunnerStep"),
     "millstream.sequence": ("StepSequence",),
     "millstream.service_steps": ("AutoMLStep", "AzureBatchStep", "KustoStep"),
     "millstream.step_run": ("PortDataReference", "StepRun"),

@@ -17,6 +17,7 @@ KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
     "databricks": "steps.databricks.step",
     "data_transfer": "steps.data_transfer",
+    "notebook": "steps.notebook",
     "python_script": "steps.python_script",
     "sql": "steps.sql",
 }

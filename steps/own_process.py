@@ -11,8 +11,9 @@ import steps
 from steps.context import StepContext
 from steps.failures import InvalidStep
 
+# In the place of the working folder on the path: a file of the user's that is named as a module would be that module.
 _BOOT: Final = (
-    "import importlib, json, sys; sys.path.insert(0, sys.argv[1]); "
+    "import sys; sys.path[0] = sys.argv[1]; import importlib, json; "
     "importlib.import_module(sys.argv[2]).main(json.load(open(sys.argv[3], encoding='utf-8')))"
 )
 

@@ -16,6 +16,7 @@ NAMES: Final[dict[str, str]] = {
     "AzureMLTokenAuthentication": "Use InteractiveLoginAuthentication, which gives the service's token.",
     "ArmTokenAuthentication": "Use TokenAuthentication.",
     "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
+    "AzureMLNotebookHandler": "Leave the handler out: notebooks are run by nbclient.",
     "DatasetRegistration": "Use the register() of what as_dataset() returns.",
     "HyperDriveStep": _TRIALS,
     "HyperDriveStepRun": _TRIALS,

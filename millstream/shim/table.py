@@ -53,6 +53,7 @@ _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
 _AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
 _BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
 _KUSTO_STEP = _at("millstream.service_steps", "KustoStep")
+_NOTEBOOK = _at("millstream.notebook_step", "NotebookRunConfig NotebookRunnerStep")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
@@ -76,6 +77,8 @@ _PIPELINE_DATASETS = _at(
 
 TABLE: dict[str, dict[str, str]] = {
     "azureml": {},
+    "azureml.contrib": {},
+    "azureml.contrib.notebook": _NOTEBOOK,
     "azureml.core": {
         **_WORKSPACE,
         **_EXPERIMENT,

@@ -10,6 +10,7 @@ import msgspec
 
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
+from orchestrator.core.kinds.notebook import NotebookRun
 from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.settings import Settings
 from orchestrator.core.kinds.sql import SqlQuery
@@ -28,6 +29,7 @@ KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
+    "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
 }

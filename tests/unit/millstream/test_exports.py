@@ -60,6 +60,8 @@ PUBLIC = [
     "ModuleVersion",
     "ModuleVersionDescriptor",
     "MsiAuthentication",
+    "NotebookRunConfig",
+    "NotebookRunnerStep",
     "OutputFileDatasetConfig",
     "OutputPortDef",
     "OutputTabularDatasetConfig",
