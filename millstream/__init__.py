@@ -86,10 +86,10 @@ if TYPE_CHECKING:
     from millstream.schedule_recurrence import ScheduleRecurrence as ScheduleRecurrence
     from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
-    from millstream.sql_data_reference import SqlDataReference as SqlDataReference
     from millstream.service_steps import AutoMLStep as AutoMLStep
     from millstream.service_steps import AzureBatchStep as AzureBatchStep
     from millstream.service_steps import KustoStep as KustoStep
+    from millstream.sql_data_reference import SqlDataReference as SqlDataReference
     from millstream.sql_steps import AdlaStep as AdlaStep
     from millstream.sql_steps import SqlStep as SqlStep
     from millstream.step_run import PortDataReference as PortDataReference
