@@ -1,4 +1,4 @@
-"""v1's CondaDependencies: packages that a step asks for. Until environments are built, they are recorded."""
+"""v1's CondaDependencies: packages that a step asks for, as a conda environment file has them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from millstream.errors import ConfigurationError, InvalidRequest
 
 DEFAULT_PYTHON = "3.10"
 CHANNELS = ("anaconda", "conda-forge")
+SDK = "azureml-defaults"
 FILE_NAME = "conda_dependencies.yml"
 
 
@@ -41,7 +42,7 @@ class CondaDependencies:
         python_version: str = DEFAULT_PYTHON,
         pin_sdk_version: bool = True,
     ) -> CondaDependencies:
-        """From lists of packages. v1 adds azureml-defaults to some; here no step needs that."""
+        """From lists of packages. As in v1, azureml-defaults is one of them where no `pip_packages` are given."""
         del pin_sdk_version
         made = CondaDependencies()
         made.set_python_version(python_version)
@@ -49,7 +50,7 @@ class CondaDependencies:
             made.set_pip_index_url(pip_indexurl)
         for package in conda_packages or ():
             made.add_conda_package(package)
-        for package in pip_packages or ():
+        for package in (SDK,) if pip_packages is None else pip_packages:
             made.add_pip_package(package)
         return made
 

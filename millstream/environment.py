@@ -1,7 +1,4 @@
-"""v1's Environment: what a step asks to find installed. Until environments are built, that is recorded with the step.
-
-What works already are its environment variables.
-"""
+"""v1's Environment: the packages, the image and the variables that a step asks for (docs/environments.md)."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ class DockerSection:
 
 @dataclass(slots=True)
 class PythonSection:
-    """The Python packages that were asked for."""
+    """The Python packages that were asked for. With `user_managed_dependencies` they are taken to be there already."""
 
     user_managed_dependencies: bool = False
     interpreter_path: str = "python"
@@ -75,7 +72,7 @@ class Environment:
     def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> Environment:
         """An environment of this name, which stands for that of the service, whatever the name: none are kept yet."""
         del workspace, label
-        say(f"Environment {name}: steps run in the environment of the service; the name is recorded.")
+        say(f"Environment {name}: the service keeps none by name; steps run in its own, and the name is recorded.")
         made = Environment(name)
         made.version = version
         return made
@@ -159,8 +156,11 @@ class Environment:
     def wishes(self) -> dict[str, Any]:
         """What of this is more than the service's environment: the record of a step. {}: nothing."""
         packages = self.python.conda_dependencies
+        if packages is None and self.python.conda_dependencies_file:
+            packages = CondaDependencies(self.python.conda_dependencies_file)
+        is_wanted = packages is not None and not self.python.user_managed_dependencies
         asked: dict[str, Any] = {
-            "conda": packages.as_dict() if packages is not None else None,
+            "conda": packages.as_dict() if packages is not None and is_wanted else None,
             "image": self.docker.base_image,
             "dockerfile": self.docker.base_dockerfile,
         }

@@ -160,8 +160,8 @@ class ServiceRun(MetricLog, Run):
         raise NotImplementedError
 
     def get_environment(self) -> Environment:
-        """The environment that was asked for, with its packages and variables; steps run in that of the service. Of a
-        pipeline run, that of its first step.
+        """The environment that was asked for, with its packages and variables. Of a pipeline run, that of its first
+        step.
         """
         from millstream.environment import Environment
 

@@ -101,7 +101,7 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
     definition = _definition(draft, workspace, {folder: snapshot.id for folder, snapshot in taken.items()})
     computes, datastores = _names(workspace)
     warnings = check(definition, computes=computes, datastores=datastores)
-    _say_recorded(definition)
+    _say_environments(definition)
     for step in draft.graph.steps:
         for output in step.wiring.outputs:
             if isinstance(output, OutputDatasetConfig):
@@ -228,12 +228,13 @@ def say_warnings(warnings: Iterable[object]) -> None:
         say(f"Warning: {warning}")
 
 
-def _say_recorded(definition: Definition) -> None:
-    """That the packages and images which steps ask for are not seen to yet."""
-    names = [step.name for step in definition.steps if step.settings.get("environment")]
+def _say_environments(definition: Definition) -> None:
+    """Which steps will not run in the service's own environment."""
+    specs = {step.name: step.settings.get("environment") or {} for step in definition.steps}
+    names = [name for name, spec in specs.items() if "conda" in spec]
     if names:
         who = f"Step {names[0]} asks" if len(names) == 1 else f"{len(names)} steps ask"
-        say(f"Note: {who} for packages or an image. That is recorded; steps run with what is installed in the service.")
+        say(f"Note: {who} for packages: made into an environment when it first runs, and kept (docs/environments.md).")
 
 
 def _definition(draft: Draft, workspace: Workspace, snapshots: Mapping[Path, str]) -> Definition:

@@ -228,6 +228,28 @@ class Settings:
     keep_work_dirs: bool = _setting(
         "MILLSTREAM_KEEP_WORK_DIRS", types.flag, "Leave the working folders of steps behind, to look into.", False
     )
+    environments_dir: Path | None = _setting(
+        "MILLSTREAM_ENVIRONMENTS_DIR",
+        lambda value: Path(types.text(value)),
+        "Local folder for the environments of steps; without it, `environments` in MILLSTREAM_CACHE_DIR.",
+        None,
+    )
+    environments_bytes: int = _setting(
+        "MILLSTREAM_ENVIRONMENTS_BYTES",
+        types.count,
+        "The most that the environments of steps take there, with the packages they are made from. What was not used "
+        "for longest goes first; what is in use stays.",
+        20_000_000_000,
+    )
+    environments_timeout: float = _setting(
+        "MILLSTREAM_ENVIRONMENTS_TIMEOUT_SECONDS", types.seconds, "How long one environment may take to be made.", 900.0
+    )
+    environments_sources: bool = _setting(
+        "MILLSTREAM_ENVIRONMENTS_SOURCES",
+        types.flag,
+        "Packages without a wheel may be built from their sources, which runs their code with uv's configuration.",
+        False,
+    )
     definition_bytes: int = _setting(
         "MILLSTREAM_DEFINITION_BYTES",
         types.count,

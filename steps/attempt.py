@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -23,9 +23,11 @@ from steps.progress import Progress
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
 from steps.spool import Reported
+from steps.step_environment import Environments
 from steps.stop import Stop
 from steps.store import Store
 from steps.transfer import Pool, Push, push
+from steps.venvs import Venv
 from steps.workdir import Folders, WorkFolder
 
 
@@ -41,6 +43,7 @@ class Equipment:
     bringer: Bringer
     server: ForkServer
     environment: Mapping[str, str]
+    environments: Environments
 
     def close(self) -> None:
         self.server.close()
@@ -72,8 +75,8 @@ class Attempt:
     def perform(self) -> StepResult:
         """Raises Stopped."""
         with self._failing(), self._folders() as folders:
-            with self._failing():
-                self._work(folders)
+            with self._failing(), self._environment() as venv:
+                self._work(folders, venv)
             with self._failing():
                 self._collect(folders)
             with self._failing():
@@ -111,7 +114,10 @@ class Attempt:
         for item, file in zip(outputs, self._stored or (), strict=False):
             own.pool.objects.take(item.source, file)
 
-    def _work(self, folders: Folders) -> None:
+    def _environment(self) -> AbstractContextManager[Venv | None]:
+        return self._equipment.environments.entered(self._job.step, self._log, self._stop)
+
+    def _work(self, folders: Folders, venv: Venv | None) -> None:
         """Raises StepFailure, Stopped, OSError."""
         own = self._equipment
         step = self._job.step
@@ -142,6 +148,7 @@ class Attempt:
             outputs=paths,
             store=own.store,
             pool=own.pool,
+            venv=venv,
             begun=self._begun,
         )
         kind(step.kind).run(self._context)

@@ -21,6 +21,7 @@ from steps.settings import WorkerSettings
 from steps.stop import Stop
 from steps.store import Store
 from steps.transfer import Pool
+from steps.venvs import Venv
 from steps.workdir import Folders
 
 FULL_BYTES = 1024 * 1024
@@ -34,7 +35,8 @@ class StepContext:
     """One attempt, prepared: sources and inputs are in place, `inputs` and `outputs` say where. A kind that leaves data
     in storage finds neither, and sets `inputs` and `found` when it has done its work.
 
-    `server` starts processes, Python ones by the worker's own interpreter. A kind returns when the step has done its
+    `server` starts processes, Python ones by the worker's own interpreter. `venv`: the environment that the step has
+    asked for; None: it runs in the worker's own. A kind returns when the step has done its
     work, and raises StepFailure when it has not. `exit_code` and `bare_seconds` are of the last process run.
     """
 
@@ -51,6 +53,7 @@ class StepContext:
     store: Store
     pool: Pool
     found: list[Found] = field(default_factory=list)
+    venv: Venv | None = None
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None
     bare_seconds: float = 0.0
@@ -59,9 +62,15 @@ class StepContext:
         """The step's arguments, resolved. Raises InvalidStep."""
         return environment.arguments(self.job, self.inputs, self.outputs)
 
+    @property
+    def python(self) -> str:
+        """The interpreter of the step's scripts."""
+        return self.settings.python if self.venv is None else self.venv.python
+
     def run_python(self, script: str, arguments: tuple[str, ...]) -> None:
-        """Run a script of the snapshot with the worker's interpreter. Raises StepFailure, Stopped."""
-        self._run((self.settings.python, script, *arguments), script=script, variables={})
+        """Run a script of the snapshot. Raises StepFailure, Stopped."""
+        # Only the worker's own interpreter has a process waiting that can become the script.
+        self._run((self.python, script, *arguments), script=script if self.venv is None else None, variables={})
 
     def run_command(self, command: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
         """Run a command in the working folder, with `variables` beside its own. Raises StepFailure, Stopped."""
@@ -80,7 +89,7 @@ class StepContext:
         order = Command(
             command=command,
             folder=self.folders.code,
-            environment=environment.combined(self.common_environment, own),
+            environment=environment.combined(environment.inside(self.venv, self.common_environment), own),
             timeout=timeout,
             grace=self.settings.grace_seconds,
             script=script,

@@ -26,6 +26,7 @@ from steps import changes
 from steps.brought import Brought, DatasetOnDisk
 from steps.failures import InvalidStep
 from steps.settings import WorkerSettings, WorkspaceIdentity
+from steps.venvs import Venv
 from steps.workdir import Folders
 
 INHERITED = (
@@ -120,6 +121,20 @@ def _on_disk(dataset: DatasetOnDisk) -> dict[str, object]:
         "document": dataset.document,
         "roots": {name: str(path) for name, path in dataset.roots.items()},
         "web": {url: str(path) for url, path in dataset.web.items()},
+    }
+
+
+def inside(venv: Venv | None, common: Mapping[str, str]) -> Mapping[str, str]:
+    """What scripts have in common, for those that run in an environment of their own: its programs come first, and of
+    the worker's packages there is only the service's own client.
+    """
+    if venv is None:
+        return common
+    return {
+        **common,
+        "PATH": f"{venv.programs}:{common['PATH']}",
+        "PYTHONPATH": common["PYTHONPATH"].partition(":")[0],
+        "VIRTUAL_ENV": str(venv.folder),
     }
 
 

@@ -9,11 +9,10 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Protocol
 
 from steps.failures import ScriptFailed, ScriptKilled, TimedOut
 from steps.fork_server import Child, Command, End, ForkServer
-from steps.live_metrics import LiveMetrics
-from steps.log import StepLog
 from steps.stop import Stop
 
 PIPE_BYTES = 1024 * 1024
@@ -25,7 +24,24 @@ _AWAY_SECONDS = 30.0
 _F_SETPIPE_SZ = 1031
 
 
-def run(server: ForkServer, command: Command, log: StepLog, live: LiveMetrics, stop: Stop) -> End:
+class Listener(Protocol):
+    """Where output goes: `steps.log.StepLog`, or what stands for one."""
+
+    def write(self, data: bytes) -> None: ...
+    def note(self, text: str) -> None: ...
+    def wait(self) -> float | None: ...
+    def full(self) -> bool: ...
+    def flush(self) -> bool: ...
+
+
+class Onlooker(Protocol):
+    """What looks at the process now and then: `steps.live_metrics.LiveMetrics`, or what stands for them."""
+
+    def wait(self) -> float: ...
+    def look(self) -> None: ...
+
+
+def run(server: ForkServer, command: Command, log: Listener, live: Onlooker, stop: Stop) -> End:
     """Run the command to the end of its whole process tree. Raises StartFailed, ScriptKilled, Stopped."""
     stop.check()
     with _pipe() as (source, sink):
@@ -83,7 +99,7 @@ def _pipe() -> Iterator[tuple[int, int]]:
         os.close(source)
 
 
-def _follow(child: Child, source: int, log: StepLog, live: LiveMetrics) -> End:
+def _follow(child: Child, source: int, log: Listener, live: Onlooker) -> End:
     """Move output to the log until the tree has ended and its output is read. Raises EOFError: the keeper is dead."""
     poller = select.poll()
     poller.register(child, select.POLLIN)
@@ -113,12 +129,12 @@ def _follow(child: Child, source: int, log: StepLog, live: LiveMetrics) -> End:
     return end
 
 
-def _wait(log: StepLog, live: LiveMetrics) -> float:
+def _wait(log: Listener, live: Onlooker) -> float:
     wait = log.wait()
     return live.wait() if wait is None else min(wait, live.wait())
 
 
-def _move(source: int, log: StepLog) -> bool:
+def _move(source: int, log: Listener) -> bool:
     """Read what is there, or some of it. False: nothing more will come."""
     try:
         data = os.read(source, READ_BYTES)

@@ -10,6 +10,8 @@ StepFailure
 ├── InputUnusable      an input cannot be laid out as files
 ├── DiskFull           no room on the node for sources, inputs, or what the script writes
 ├── NodeFailed         the node's disk or processes failed otherwise
+├── EnvironmentImpossible  the packages that the step asks for do not exist, or not together
+├── EnvironmentFailed  they could not be installed this time
 ├── StartFailed        the process could not be started
 ├── ScriptFailed       it ended with an exit code other than 0
 ├── ScriptKilled       a signal ended it
@@ -76,6 +78,15 @@ class DiskFull(StepFailure):
 
 class NodeFailed(StepFailure):
     code = "NodeFailed"
+
+
+class EnvironmentImpossible(StepFailure):
+    code = "EnvironmentImpossible"
+    retryable = False
+
+
+class EnvironmentFailed(StepFailure):
+    code = "EnvironmentFailed"
 
 
 class StartFailed(StepFailure):

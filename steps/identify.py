@@ -32,6 +32,7 @@ from steps.datastores import Datastores, container_of
 from steps.failures import InvalidStep, StepFailure, StorageFailed
 from steps.installed import environment_name
 from steps.settings import WorkerSettings
+from steps.step_environment import identity
 from steps.stop import Stop
 from steps.store import BlobMissing, Listed, Store, StoreFailed
 from steps.transfer import Pool
@@ -68,7 +69,12 @@ class Identifier:
         """Never fails: what cannot be reached is unknown, and the step finds out why."""
         ports = {port.name: port for port in effect.step.inputs}
         contents = {name: self._content(ports[name], data) for name, data in effect.inputs.items()}
-        return Identified(contents=contents, environment=self._environment)
+        try:
+            environment, packages = identity(effect.step, self._environment)
+        except InvalidStep:
+            # The attempt says what is wrong with it.
+            environment, packages = self._environment, ()
+        return Identified(contents=contents, environment=environment, packages=packages)
 
     def absent(self, effect: Absent) -> tuple[str, ...]:
         """Raises Unavailable."""
@@ -79,7 +85,7 @@ class Identifier:
 
     @cached_property
     def _environment(self) -> str:
-        # Scripts run with the worker's own interpreter.
+        # Scripts run with the worker's own interpreter, unless they ask for another environment.
         return environment_name([*sys.path, *self.settings.python_path])
 
     def _content(self, port: Input, data: InputData) -> Content:

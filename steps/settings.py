@@ -23,6 +23,20 @@ class WorkspaceIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VenvSettings:
+    """folder: where environments are kept; None: in the worker's cache_dir. most_bytes: with what they are made from.
+    timeout: seconds for one. sources: packages may be built from their sources, which runs their code. configuration:
+    the variables with which uv finds its indexes; they may hold secrets, and go to nobody else.
+    """
+
+    folder: Path | None = None
+    most_bytes: int = 20_000_000_000
+    timeout: float = 900.0
+    sources: bool = False
+    configuration: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """Times in seconds, sizes in bytes.
 
@@ -35,7 +49,8 @@ class WorkerSettings:
     fresh interpreters. function_timeout_seconds: when the host would kill this whole process; None: never. access: how
     scripts reach the service; None: not at all. grace_seconds: between SIGTERM and SIGKILL. data_cache_bytes: what is
     kept of data that steps read and wrote. threads_per_step: cap for numeric libraries in a script; None: theirs.
-    web_bytes: the most that one file of the web may have, as the input of a step.
+    web_bytes: the most that one file of the web may have, as the input of a step. venvs: where and how the
+    environments of steps are made.
     """
 
     cache_dir: Path
@@ -63,3 +78,4 @@ class WorkerSettings:
     data_cache_bytes: int = 10_000_000_000
     web_bytes: int = 50_000 * MEBIBYTE
     keep_work_dirs: bool = False
+    venvs: VenvSettings = VenvSettings()

@@ -23,9 +23,11 @@ from steps.inputs import Bringer
 from steps.objects import Objects
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
+from steps.step_environment import Environments
 from steps.stop import Stop
 from steps.store import Store
 from steps.transfer import Pool
+from steps.venvs import Venvs
 from steps.workdir import WorkFolder
 
 
@@ -51,6 +53,8 @@ class StepWorker:
         cache = settings.cache_dir
         common = environment.base(settings, settings.runtime_path or runtime_path.prepare(cache / "runtime"))
         pool = Pool(settings.transfer_threads, Objects(cache / "objects", limit=settings.data_cache_bytes))
+        server = ForkServer(settings.python, common)
+        venvs = Venvs(settings.venvs.folder or cache / "environments", most_bytes=settings.venvs.most_bytes)
         self._equipment = Equipment(
             settings=settings,
             store=storage,
@@ -65,8 +69,9 @@ class StepWorker:
                 most_files=settings.snapshot_files,
             ),
             bringer=Bringer(store=storage, pool=pool, datastores=settings.datastores, web_bytes=settings.web_bytes),
-            server=ForkServer(settings.python, common),
+            server=server,
             environment=common,
+            environments=Environments(settings=settings, server=server, venvs=venvs),
         )
 
     def serve(self, world: Registry) -> None:

@@ -98,7 +98,7 @@ def _differences(
     if before.settings != now.settings:
         yield Reason(code="setting", text="its settings changed")
     if before.environment != now.environment:
-        yield Reason(code="environment", text="the environment that it runs in changed")
+        yield _environment(before.packages, now.packages)
     for name in _changed(before.outputs, now.outputs):
         yield Reason(code="output", text=f"output {name} is asked for differently")
 
@@ -113,6 +113,13 @@ def _changed_parameters(before: Ingredients, now: Ingredients) -> Iterator[Reaso
             _shown(text_of(side[name])) if name in side else "none" for side in (before.parameters, now.parameters)
         )
         yield Reason(code="parameter", text=f"parameter {name} {old} -> {new}")
+
+
+def _environment(before: tuple[str, ...], now: tuple[str, ...]) -> Reason:
+    """By the packages it asks for, if these are others."""
+    gone, come = (", ".join(sorted(set(one) - set(other))) for one, other in ((before, now), (now, before)))
+    change = f": {_shown(gone or 'nothing')} -> {_shown(come or 'nothing')}" if gone or come else ""
+    return Reason(code="environment", text=f"the environment that it runs in changed{change}")
 
 
 def _changed_files(files: tuple[Mapping[str, str], Mapping[str, str]] | None) -> Iterator[Reason]:

@@ -15,6 +15,7 @@ import msgspec
 from orchestrator.core import definition as document
 from orchestrator.core.dataset import DatasetView
 from orchestrator.core.descriptions import tidied
+from orchestrator.core.environments.spec import CondaFile, EnvironmentSpec, RPackages
 from orchestrator.core.kinds import KINDS
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.validation import RULES
@@ -38,6 +39,9 @@ OBJECTS: tuple[type[msgspec.Struct], ...] = (
     document.FromOutput,
     document.Text,
     DatasetView,
+    EnvironmentSpec,
+    CondaFile,
+    RPackages,
     RetryPolicy,
 )
 

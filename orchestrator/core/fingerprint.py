@@ -55,7 +55,7 @@ class Ingredients(_Value, frozen=True, kw_only=True):
 
     `code` stands for the source files that count, `snapshot` is the whole folder. Settings, arguments, variables and
     outputs are JSON texts in which ports and parameters are named, not filled in; `parameters` are the values of those
-    it uses.
+    it uses. `environment` is the name of what it runs in; `packages`, those it asks for, only tell people of it.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Ingredients(_Value, frozen=True, kw_only=True):
     environment: str
     inputs: dict[str, InputPart]
     outputs: dict[str, str]
+    packages: tuple[str, ...] = ()
     rules: int = RULES
 
     @property
@@ -77,6 +78,7 @@ class Ingredients(_Value, frozen=True, kw_only=True):
         """sha256 in hex."""
         inputs = {name: [part.shape, part.digest] for name, part in self.inputs.items()}
         counted = msgspec.structs.asdict(self) | {"inputs": inputs, "snapshot": ""}
+        del counted["packages"]
         return digest_of(counted)
 
     @property
@@ -103,6 +105,7 @@ def ingredients_of(
     code: str,
     environment: str,
     contents: Mapping[str, Content],
+    packages: tuple[str, ...] = (),
 ) -> Ingredients:
     """The ingredients of a step. `contents` has an entry for each of its input ports."""
     used = parameters_used(msgspec.structs.replace(step, timeout_seconds=None))
@@ -112,7 +115,8 @@ def ingredients_of(
         version=step.version or "",
         code=code,
         snapshot=step.snapshot or "",
-        settings=_text(step.settings),
+        # What these say of the environment is in its name, however it is said.
+        settings=_text({name: value for name, value in step.settings.items() if name != "environment"}),
         arguments=tuple(_text(argument) for argument in step.arguments),
         variables={name: _text(value) for name, value in sorted(step.environment.items())},
         parameters={name: parameters[name] for name in sorted(used) if name in parameters},
@@ -127,6 +131,7 @@ def ingredients_of(
             for port in step.inputs
         },
         outputs={port.name: _text(port) for port in step.outputs},
+        packages=packages,
     )
 
 

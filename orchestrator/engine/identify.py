@@ -17,10 +17,13 @@ from orchestrator.ports import Effect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identified:
-    """`contents`: port -> what lies there now. `environment`: the name of what the step would run in."""
+    """`contents`: port -> what lies there now. `environment`: the name of what the step would run in; `packages`: those
+    it asks for there, for people.
+    """
 
     contents: Mapping[str, Content]
     environment: str
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

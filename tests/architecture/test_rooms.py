@@ -87,7 +87,7 @@ def test_the_environment_is_read_in_few_places() -> None:
 
 def test_the_composition_root_has_no_logic() -> None:
     root = product()[0]
-    assert root.lines < 64
+    assert root.lines < 80
     logic = (ast.FunctionDef, ast.ClassDef, ast.If, ast.For, ast.While, ast.Try)
     assert [type(node).__name__ for node in ast.walk(root.tree) if isinstance(node, logic)] == []
 

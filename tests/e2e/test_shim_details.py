@@ -85,7 +85,7 @@ from azureml.core.conda_dependencies import CondaDependencies
 from azureml.core.runconfig import RunConfiguration
 config = RunConfiguration()
 config.environment = Environment("training")
-config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["lightgbm"])
+config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["iniconfig"])
 config.environment.environment_variables = {"MODE": "fast"}
 steps = [PythonScriptStep("nothing.py", name=name, source_directory="src", compute_target="function", runconfig=config)
          for name in "ab"]
@@ -179,7 +179,7 @@ def test_sources_come_back_and_runs_have_children(service: Service, project: Pat
     assert [line for line in lines if not line.startswith(("Submitted", "Note:"))] == [
         "True True",
         "True True",
-        "training ['lightgbm'] {'MODE': 'fast'}",
+        "training ['iniconfig'] {'MODE': 'fast'}",
         "True {'kind': 'child'}",
         "True",
         "True",

@@ -239,7 +239,7 @@ def test_the_iris_pipeline(service: Service, project: Path) -> None:
     shown = run_driver(service, project, IRIS)
     assert "w\tg\ts\n" in shown
     assert "Creating a new compute target" in shown
-    assert "Note: Step train.py asks for packages or an image" in shown
+    assert "Note: Step train.py asks for packages" in shown
     assert "train.py Finished {'rows': 3}" in shown
     model = service.ask("GET", "models/iris-of-the-shim")
     assert (model["version"], model["tags"]) == (1, {"area": "iris"})

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from orchestrator.core.errors import Problem
-from orchestrator.core.kinds.settings import Settings
+from orchestrator.core.kinds.settings import RunsPrograms
 from orchestrator.core.names import SCRIPT, shown, suggestion
 
 RUN_SETTINGS = ("NodeCount", "MpiProcessCountPerNode", "TensorflowWorkerCount", "TensorflowParameterServerCount")
 MOST_NODES = 100_000
 
 
-class PythonScript(Settings, frozen=True, kw_only=True):
+class PythonScript(RunsPrograms, frozen=True, kw_only=True):
     """Runs `python <script> <arguments>` in the unpacked source folder. `script` is relative to that folder.
 
-    `environment` records what its author asked to find installed, `run_settings` on how many nodes and processes it was
-    to run (azureml-v1: runconfig_pipeline_params); they are kept, and decide nothing yet: a step runs on one node.
+    `run_settings` records on how many nodes and processes it was to run (azureml-v1: runconfig_pipeline_params), which
+    decides nothing: a step runs on one node.
     """
 
     script: str
-    environment: dict[str, Any] = {}
     run_settings: dict[str, int] = {}
 
     def problems(self, field: str) -> Iterator[Problem]:
+        yield from super().problems(field)
         if problem := SCRIPT.problem(self.script, f"{field}.script"):
             yield problem
         for name, value in self.run_settings.items():

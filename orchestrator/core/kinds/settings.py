@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from orchestrator.core.environments.spec import EnvironmentSpec
 from orchestrator.core.errors import Problem
 
 
@@ -16,3 +17,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What is wrong with these settings, which lie at `field`."""
         del field
         yield from ()
+
+
+class RunsPrograms(Settings, frozen=True, kw_only=True):
+    """Settings of a kind whose programs may have an environment of their own."""
+
+    environment: EnvironmentSpec = EnvironmentSpec()
+
+    def problems(self, field: str) -> Iterator[Problem]:
+        yield from self.environment.problems(f"{field}.environment")

@@ -66,19 +66,21 @@ def gather(
         return Gathered(inputs=inputs, work=None, untold=Reason(code="never", text="it does not allow reuse"))
     contents = {port: _content(data) for port, data in inputs.items() if data.files is not None}
     outside = {port: data for port, data in inputs.items() if port not in contents}
-    identified = yield from Identify(step=step, inputs=outside)
+    resolved = resolve_step(step, info.parameters)
+    identified = yield from Identify(step=resolved, inputs=outside)
     contents |= identified.contents
     for port, content in contents.items():
         if content.unknown:
             return Gathered(
                 inputs=inputs, work=None, untold=Reason(code="unknown", text=f"input {port}: {content.unknown}")
             )
-    code = yield from _code(memory, resolve_step(step, info.parameters))
+    code = yield from _code(memory, resolved)
     ingredients = ingredients_of(
         step,
         parameters=info.parameters,
         code=code,
         environment=identified.environment,
+        packages=identified.packages,
         contents=contents,
     )
     work = Work(

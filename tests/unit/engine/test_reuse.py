@@ -189,7 +189,7 @@ RERUN: dict[str, tuple[Change, str]] = {
         "environment variable MODE changed",
     ),
     "the settings": (
-        lambda it: it.train_with(settings=it.train.settings | {"environment": {"pip": ["pandas==3.1"]}}),
+        lambda it: it.train_with(settings=it.train.settings | {"run_settings": {"NodeCount": 2}}),
         "its settings changed",
     ),
     "the version": (lambda it: it.train_with(version="2"), "version 1 -> 2"),
