@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 
 from orchestrator.core.job import Job
-from orchestrator.core.result import DatasetRegistration, File, StepError, StepResult
-from steps import changes, environment, given, outputs, spool
+from orchestrator.core.result import DatasetRegistration, Expansion, File, ReadData, StepError, StepResult
+from steps import changes, environment, given, kinds, outputs, spool
+from steps.composite import Composite, CompositeContext
 from steps.context import StepContext
+from steps.datastores import container_of
 from steps.failures import StepFailure, node_failure
 from steps.fork_server import ForkServer
 from steps.inputs import Bringer
-from steps.kinds import IN_STORAGE, kind
+from steps.kinds import IN_STORAGE
 from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.outputs import Found
@@ -25,7 +28,7 @@ from steps.snapshots import Snapshots
 from steps.spool import Reported
 from steps.step_environment import Environments
 from steps.stop import Stop
-from steps.store import Store
+from steps.store import Store, StoreFailed
 from steps.transfer import Pool, Push, push
 from steps.venvs import Venv
 from steps.workdir import Folders, WorkFolder
@@ -71,6 +74,9 @@ class Attempt:
         self._artifacts: list[Push] = []
         self._stored: list[File] | None = None
         self._registrations: tuple[DatasetRegistration, ...] = ()
+        self._composed: CompositeContext | None = None
+        self._inputs_seen: dict[str, ReadData] = {}
+        self._expansion: Expansion | None = None
 
     def perform(self) -> StepResult:
         """Raises Stopped."""
@@ -121,6 +127,9 @@ class Attempt:
         """Raises StepFailure, Stopped, OSError."""
         own = self._equipment
         step = self._job.step
+        if (composite := kinds.composite(step.kind)) is not None:
+            self._compose(composite, folders)
+            return
         if step.snapshot is not None:
             own.snapshots.copy_to(step.snapshot, folders.code)
         changes.bring(self._job, folders, own.store, own.settings.container)
@@ -151,13 +160,52 @@ class Attempt:
             venv=venv,
             begun=self._begun,
         )
-        kind(step.kind).run(self._context)
+        kinds.kind(step.kind).run(self._context)
         if stays:
             self._found = self._context.found
             return
         linked = any(port.mode == environment.LINK for port in step.outputs)
         links = spool.read(folders.spool, limit=own.settings.spool_bytes).links if linked else {}
         self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log, links)
+
+    def _compose(self, composite: Composite, folders: Folders) -> None:
+        """Expand a step that becomes many, or join its children. Raises StepFailure, Stopped, OSError."""
+        own, children = self._equipment, self._job.children
+        if children is not None and children.expanded.log is not None:
+            self._repeat_log(children.expanded.log)
+        paths = {port.name: outputs.place(port, folders) for port in self._job.step.outputs}
+        context = CompositeContext(
+            job=self._job,
+            settings=own.settings,
+            log=self._log,
+            stop=self._stop,
+            store=own.store,
+            pool=own.pool,
+            outputs=paths,
+            scratch=folders.root / "datasets",
+        )
+        self._composed = context
+        expansion = composite.expand(context) if children is None else composite.join(context, children)
+        self._inputs_seen = context.was_read()
+        self._stop.check()
+        if expansion is not None:
+            self._expansion = context.stored(expansion)
+            return
+        datastores = own.settings.datastores
+        found = outputs.of_children(self._job, paths, folders, datastores, self._log, context.adopted, context.replaced)
+        for output in found:
+            container = container_of(datastores, output.port.datastore)
+            self._found.append(outputs.owned(self._job, output, container, own.store, own.pool, self._stop))
+
+    def _repeat_log(self, name: str) -> None:
+        """What was logged when the step was expanded comes first."""
+        sink = io.BytesIO()
+        try:
+            self._equipment.store.download(self._equipment.settings.container, name, sink)
+        except StoreFailed as error:
+            self._log.note(f"The log of the step's first part could not be read: {error}")
+        else:
+            self._log.write(sink.getvalue())
 
     def _collect(self, folders: Folders) -> None:
         """Read what the script reported, and find its artifacts, however it ended."""
@@ -187,7 +235,9 @@ class Attempt:
         self._stored = [file for file in files if file is not None]
         if self._failure is None:
             own = self._equipment
-            outputs.copy_to_destinations(self._job, self._found, own.store, own.pool, self._stop)
+            outputs.copy_to_destinations(
+                self._job, self._found, own.settings.datastores, own.store, own.pool, self._stop
+            )
             self._registrations = outputs.save_datasets(self._found, own.store, own.settings.container)
 
     @property
@@ -198,16 +248,16 @@ class Attempt:
         files = iter(self._stored or ())
         produced = {found.name: found.data(list(islice(files, len(found.pushes)))) for found in self._found}
         artifacts = tuple(files)
-        failure, context = self._failure, self._context
+        failure, context, composed = self._failure, self._context, self._composed
         log, log_bytes = self._log.stored
         return StepResult(
             outputs=produced if failure is None else {},
-            read={name: it.read for name, it in context.inputs.items()} if context else {},
+            read=self._read(),
             artifacts=artifacts,
             artifact_prefix=self._artifact_prefix if artifacts else "",
-            metrics=tuple(self._reported.metrics),
-            tags=self._reported.tags,
-            properties=self._reported.properties,
+            metrics=(*self._reported.metrics, *(composed.metrics if composed else ())),
+            tags=self._reported.tags | (composed.tags if composed else {}),
+            properties=self._reported.properties | (composed.properties if composed else {}),
             models=tuple(self._reported.models),
             datasets=self._registrations if failure is None else (),
             error=self._error(),
@@ -218,7 +268,13 @@ class Attempt:
             started_at=self._started_at,
             ended_at=time.time(),
             bare_seconds=context.bare_seconds if context else 0.0,
+            expansion=self._expansion if failure is None else None,
         )
+
+    def _read(self) -> dict[str, ReadData]:
+        if self._composed is not None:
+            return self._inputs_seen
+        return {name: it.read for name, it in self._context.inputs.items()} if self._context else {}
 
     def _error(self) -> StepError | None:
         failure = self._failure

@@ -48,7 +48,9 @@ class DatasetBringer:
         with self._failing():
             if (query := query_of(document)) is not None:
                 return self._queried(data.dataset_id, queried(document, query, self.access, self.place / "queried"))
-            return self._direct(data.dataset_id, document) if self.port.mode == "direct" else self._folder(document)
+            if self.port.mode == "direct":
+                return self._direct(data.dataset_id, document)
+            return self._folder(document, frozenset(data.only))
 
     def _queried(self, id_: str, rows: Queried) -> Brought:
         """The rows of a query, which are on this node."""
@@ -77,10 +79,10 @@ class DatasetBringer:
             bring(files(document, reading), target, reading)
         return Brought(value=target, read=brought.read, as_dataset=True)
 
-    def _folder(self, document: ds.DatasetDocument) -> Brought:
+    def _folder(self, document: ds.DatasetDocument, only: frozenset[str]) -> Brought:
         target = self.chosen or self.place
         with Reading(self.access) as reading:
-            found = list(files(document, reading))
+            found = [leaf for leaf in files(document, reading) if not only or leaf.path in only]
             made = any(isinstance(operation, ds.AsFiles) for operation in document.operations)
             tally = _tally(blobs_of(document, self.access) if made else (leaf.blob for leaf in found))
             if _is_one_file(document, found):

@@ -16,6 +16,7 @@ StepFailure
 ├── ScriptFailed       it ended with an exit code other than 0
 ├── ScriptKilled       a signal ended it
 ├── TimedOut           it ran longer than it may
+├── ChildFailed        the run that it became did not end well
 ├── OutputNotWritten   it ended well without writing an output
 ├── OutputUnusable     an output cannot be stored under its name
 └── StorageFailed      storage did not take or give something
@@ -103,6 +104,11 @@ class ScriptKilled(StepFailure):
 
 class TimedOut(StepFailure):
     code = "TimedOut"
+
+
+class ChildFailed(StepFailure):
+    code = "ChildFailed"
+    retryable = False
 
 
 class OutputNotWritten(StepFailure):

@@ -105,6 +105,9 @@ class Identifier:
         can_be_file = bool(name) and not data.path.endswith("/")
         found = self.store.find(container, data.path) if can_be_file else None
         blobs: Iterable[Listed] = [found] if found is not None else self._below(container, name)
+        if data.only and found is None:
+            wanted = {f"{name}/{only}" if name else only for only in data.only}
+            blobs = [blob for blob in blobs if blob.name in wanted]
         return _identified(
             [data.datastore, data.path, found is not None], ((f"{data.datastore}/{blob.name}", blob) for blob in blobs)
         )
@@ -135,7 +138,7 @@ class Identifier:
         )
         blobs = list(dict.fromkeys(blobs_of(document, access)))
         listed = ((f"{blob.datastore or ''}/{blob.path}", _listed(blob)) for blob in blobs)
-        content = _identified([data.dataset_id], listed, dated=_asks_for_dates(document))
+        content = _identified([data.dataset_id, *data.only], listed, dated=_asks_for_dates(document))
         told = port.mode == "direct" and all(blob.datastore for blob in blobs)
         # What an attempt reads of the dataset is otherwise not told in the same terms: it is looked at again then.
         return content if told else Content(digest=content.digest, names=content.names, volatile=True)
@@ -186,8 +189,9 @@ class Present:
             if output.in_place:
                 yield from self._in_place(port, output)
                 continue
-            for name, size in _names(output, output.prefix):
-                if sizes.get((output.datastore, name)) != size:
+            for file in output.files:
+                name = file.name_below(output.prefix)
+                if sizes.get((output.datastore, name)) != file.size:
                     yield f"{output.datastore}/{name}"
             yield from self._copies(port, made.owner, output)
 
@@ -206,17 +210,26 @@ class Present:
             return
         listed = self._list(output.datastore, output.destination, owners=True)
         owners = {blob.name: (blob.size, blob.owner) for blob in listed}
-        for name, size in _names(output, output.destination):
-            if owners.get(name) != (size, owner):
+        for file in output.files:
+            name = f"{output.destination}/{file.path}" if file.path else output.destination
+            if owners.get(name) != (file.size, owner):
                 yield f"{output.datastore}/{name}, the copy of output {port}"
 
     def _sizes(self, outputs: list[OutputData]) -> dict[tuple[str, str], int]:
         """(datastore, blob name) -> size, of all that is found where the outputs lie."""
         groups: dict[tuple[str, str], list[OutputData]] = defaultdict(list)
+        adopted: dict[tuple[str, str], None] = {}
         for output in outputs:
-            if output.files and not output.in_place:
+            if output.in_place:
+                continue
+            for file in output.files:
+                if file.blob:
+                    adopted[output.datastore, "/".join(file.blob.split("/")[:2])] = None
+            if any(not file.blob for file in output.files):
                 groups[output.datastore, "/".join(output.prefix.split("/")[:2])].append(output)
         sizes: dict[tuple[str, str], int] = {}
+        for datastore, run in adopted:
+            sizes.update({(datastore, blob.name): blob.size for blob in self._list(datastore, f"{run}/")})
         for (datastore, run), members in groups.items():
             prefixes = [f"{run}/"] if len(members) > 1 else [members[0].prefix]
             wanted = sum(len(output.files) for output in members)
@@ -236,8 +249,3 @@ class Present:
             yield from self.store.list(container_of(self.datastores, datastore), prefix, owners=owners)
         except (BlobMissing, InvalidStep):
             return
-
-
-def _names(output: OutputData, place: str) -> Iterator[tuple[str, int]]:
-    for file in output.files:
-        yield (f"{place}/{file.path}" if file.path else place), file.size

@@ -110,6 +110,9 @@ class Bringer:
         prefix = f"{name}/" if name else ""
         try:
             found = [blob for blob in self.store.list(container, prefix) if not blob.name.endswith("/")]
+            if data.only:
+                wanted = {f"{prefix}{name}" for name in data.only}
+                found = [blob for blob in found if blob.name in wanted]
         except BlobMissing as error:
             raise InputMissing(f"The container {container!r} of datastore {data.datastore!r} is missing.") from error
         except StoreFailed as error:
@@ -157,12 +160,14 @@ def _plan_committed(
     if data.is_file:
         if file is None or len(files) != 1:
             raise InputUnusable(f"The upstream output {data.path!r} is said to be a file, and is none.")
-        plan = _Planned(file, [Fetch(container=container, name=data.path, target=file, expected=files[0])])
+        plan = _Planned(
+            file, [Fetch(container=container, name=files[0].name_below(data.path), target=file, expected=files[0])]
+        )
     else:
         folder.mkdir(parents=True, exist_ok=True)
         plan = _Planned(folder)
         for item in files:
-            name, target = f"{data.path}/{item.path}", _below(folder, item.path)
+            name, target = item.name_below(data.path), _below(folder, item.path)
             plan.fetches.append(Fetch(container=container, name=name, target=target, expected=item))
     for item in files:
         # Its place is another in each run, its content is what counts.

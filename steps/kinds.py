@@ -1,15 +1,17 @@
 """The kinds of steps. To add one, add its line here.
 
-A kind is a module with `run(context: StepContext) -> None`. It is imported when first needed, so that a worker pays
-only for the kinds it runs.
+A kind is a module with `run(context: StepContext) -> None`, or, of a step that becomes many, with `expand` and `join`
+(see `steps.composite`). It is imported when first needed, so that a worker pays only for the kinds it runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Protocol, cast
 
+from steps.composite import Composite
 from steps.context import StepContext
 from steps.failures import InvalidStep
 
@@ -18,6 +20,7 @@ KINDS: Mapping[str, str] = {
     "databricks": "steps.databricks.step",
     "data_transfer": "steps.data_transfer",
     "notebook": "steps.notebook",
+    "pipeline": "steps.pipeline",
     "python_script": "steps.python_script",
     "sql": "steps.sql",
 }
@@ -36,7 +39,17 @@ class Kind(Protocol):
 
 def kind(name: str) -> Kind:
     """Raises InvalidStep."""
+    return cast(Kind, _module(name))
+
+
+def composite(name: str) -> Composite | None:
+    """A kind whose steps become many; None: the kind is not of that sort. Raises InvalidStep."""
+    found = _module(name)
+    return cast(Composite, found) if hasattr(found, "expand") else None
+
+
+def _module(name: str) -> ModuleType:
     try:
-        return cast(Kind, import_module(KINDS[name]))
+        return import_module(KINDS[name])
     except KeyError:
         raise InvalidStep(f"There is no kind of step {name!r}; there are: {', '.join(sorted(KINDS))}.") from None

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from orchestrator.core.dataset import DatasetDocument, DatasetView, address, encode
 from orchestrator.core.dataset_rules import validate
@@ -40,7 +42,8 @@ _NOT_FILES = ("/proc/", "/sys/", "/dev/")
 class Found:
     """An output as the script left it: what to store, and under which prefix of its datastore; what else is to be done
     with it says its port. A link has the `dataset` instead; what lies in storage already, `stored`, perhaps `in_place`
-    (see OutputData).
+    (see OutputData). `adopted` are files of other steps that belong to it, too; `replaced`: it is, as it is, this
+    output of another step.
     """
 
     port: Output
@@ -51,6 +54,8 @@ class Found:
     dataset: DatasetDocument | None = None
     stored: tuple[File, ...] | None = None
     in_place: bool = False
+    adopted: tuple[File, ...] = ()
+    replaced: OutputData | None = None
 
     @property
     def name(self) -> str:
@@ -58,11 +63,13 @@ class Found:
 
     def data(self, files: Sequence[File]) -> OutputData:
         """The manifest, once its files are stored."""
+        if self.replaced is not None:
+            return msgspec.structs.replace(self.replaced, destination=self.destination)
         return OutputData(
             datastore=self.port.datastore,
             prefix=self.prefix,
             is_file=self.is_file,
-            files=tuple(files) if self.stored is None else self.stored,
+            files=(*(files if self.stored is None else self.stored), *self.adopted),
             destination=self.destination,
             dataset="" if self.dataset is None else address(self.dataset),
             in_place=self.in_place,
@@ -161,22 +168,77 @@ def _find_output(job: Job, port: Output, path: Path, folders: Folders, datastore
     return Found(port=port, prefix=prefix, pushes=tuple(pushes), destination=destination)
 
 
-def copy_to_destinations(job: Job, found: Sequence[Found], store: Store, pool: Pool, stop: Stop) -> None:
+def of_children(
+    job: Job,
+    paths: Mapping[str, Path],
+    folders: Folders,
+    datastores: Datastores,
+    log: StepLog,
+    adopted: Mapping[str, Sequence[File]],
+    replaced: Mapping[str, OutputData],
+) -> list[Found]:
+    """The outputs of a step whose children have made files for it, beside what it has written itself.
+
+    Raises as `find_outputs` does.
+    """
+    found = []
+    for port in job.step.outputs:
+        prefix, files = f"{job.prefix}/{port.name}", tuple(adopted.get(port.name, ()))
+        if port.name in replaced:
+            found.append(Found(port=port, prefix=prefix, replaced=replaced[port.name]))
+        elif port.name in adopted and not paths[port.name].exists():
+            found.append(Found(port=port, prefix=prefix, adopted=files, destination=destination_of(job, port)))
+        else:
+            own = _find_output(job, port, paths[port.name], folders, datastores, log)
+            found.append(replace(own, adopted=files))
+    return found
+
+
+def owned(job: Job, output: Found, container: str, store: Store, pool: Pool, stop: Stop) -> Found:
+    """The output with copies of its own of what it has adopted, if somebody may look for its files below its prefix.
+
+    Raises StorageFailed, Stopped.
+    """
+    if not output.adopted or not (output.port.create or output.port.register):
+        return output
+
+    def copy(file: File) -> File:
+        stop.check()
+        try:
+            name = f"{output.prefix}/{file.path}"
+            store.copy(container, file.blob, name, owner=environment.run_id(job), replace=True)
+        except StoreFailed as error:
+            raise StorageFailed(f"Output {output.name!r}: {file.path} could not be copied: {error}") from error
+        return msgspec.structs.replace(file, blob="")
+
+    return replace(output, adopted=tuple(pool.map(copy, output.adopted)))
+
+
+def copy_to_destinations(
+    job: Job, found: Sequence[Found], datastores: Datastores, store: Store, pool: Pool, stop: Stop
+) -> None:
     """Put copies of what is stored where the step wants them. Raises OutputUnusable, StorageFailed, Stopped."""
 
-    def copy(item: tuple[Found, Push]) -> None:
+    def copy(item: tuple[Found, str, str, str]) -> None:
         stop.check()
-        output, push = item
-        target = f"{output.destination}/{push.path}" if push.path else output.destination
+        output, container, name, path = item
+        target = f"{output.destination}/{path}" if path else output.destination
         owner = environment.run_id(job)
         try:
-            store.copy(push.container, push.name, target, owner=owner, replace=output.port.overwrite)
+            store.copy(container, name, target, owner=owner, replace=output.port.overwrite)
         except BlobExists as error:
             raise OutputUnusable(f"Output {output.name!r}: {error} It may not be replaced (overwrite).") from error
         except StoreFailed as error:
             raise StorageFailed(f"Output {output.name!r}: {target} could not be written: {error}") from error
 
-    pool.map(copy, [(output, push) for output in found if output.destination for push in output.pushes])
+    wanted = [output for output in found if output.destination]
+    items = [(output, push.container, push.name, push.path) for output in wanted for push in output.pushes]
+    items += [
+        (output, container_of(datastores, output.port.datastore), file.name_below(output.prefix), file.path)
+        for output in wanted
+        for file in output.adopted
+    ]
+    pool.map(copy, items)
 
 
 def save_datasets(found: Sequence[Found], store: Store, container: str) -> tuple[DatasetRegistration, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.core.definition import DatasetSource, DatasetValue, Definition, ParameterValue
+from orchestrator.core.definition import DatasetSource, DatasetValue, Definition, ParameterValue, all_steps
 from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
 from orchestrator.core.names import shown
 from orchestrator.engine.memory import ProcessMemory
@@ -17,8 +17,8 @@ FIX = "Save it first: POST /api/datasets."
 def check_saved(memory: ProcessMemory, definition: Definition) -> Task[None]:
     """Raises InvalidDefinition naming every input, and every default, whose dataset is not saved."""
     wanted = [
-        (f"steps[{position}].inputs[{index}].source.id", port.source.id)
-        for position, step in enumerate(definition.steps)
+        (f"{place}.inputs[{index}].source.id", port.source.id)
+        for place, step in all_steps(definition)
         for index, port in enumerate(step.inputs)
         if isinstance(port.source, DatasetSource)
     ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from orchestrator.core.definition import Definition
+from orchestrator.core.definition import Definition, Step, all_steps
 from orchestrator.core.errors import Conflict, InvalidDefinition, InvalidRequest, Problem, TooLarge, UnknownThing
 from orchestrator.core.names import PATH, SNAPSHOT, shown
 from orchestrator.engine.memory import Recent
@@ -103,10 +103,10 @@ def complete(wanted: str, limits: SnapshotLimits) -> Task[None]:
 
 def check_uploaded(definition: Definition, seen: Seen) -> Task[None]:
     """Raises InvalidDefinition naming every step whose source folder is not stored."""
-    missing: dict[str, list[int]] = {}
-    for position, step in enumerate(definition.steps):
+    missing: dict[str, list[tuple[str, Step]]] = {}
+    for place, step in all_steps(definition):
         if step.snapshot and not seen.get(step.snapshot):
-            missing.setdefault(step.snapshot, []).append(position)
+            missing.setdefault(step.snapshot, []).append((place, step))
     for snapshot in tuple(missing):
         if (yield from FileSize(container=SYSTEM, name=zip_name(snapshot))):
             seen.put(snapshot, True)
@@ -116,12 +116,12 @@ def check_uploaded(definition: Definition, seen: Seen) -> Task[None]:
             [
                 Problem(
                     "SnapshotNotUploaded",
-                    f"steps[{position}].snapshot",
-                    f"The source folder of step {shown(definition.steps[position].name)} is not stored.",
+                    f"{place}.snapshot",
+                    f"The source folder of step {shown(step.name)} is not stored.",
                     "Upload it first: POST /api/snapshots.",
                 )
-                for positions in missing.values()
-                for position in positions
+                for places in missing.values()
+                for place, step in places
             ]
         )
 

@@ -127,7 +127,7 @@ class Submitter:
 
     def check(self, definition: Definition) -> Task[tuple[Problem, ...]]:
         """The warnings. Raises InvalidDefinition with every problem."""
-        unknown = {step.compute for step in definition.steps} - set(self._computes)
+        unknown = {step.compute for _, step in definitions.all_steps(definition)} - set(self._computes)
         made = yield from computes.known(sorted(unknown))
         stores = yield from registered_datastores.known(self._datastores, definitions.datastores_of(definition))
         warnings = validation.check(definition, computes={*self._computes, *made}, datastores=stores)

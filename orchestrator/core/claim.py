@@ -21,7 +21,8 @@ class ClaimRow:
     `attempt` counts every execution from 1; `retries` those granted by the retry policy, `crashes` those made
     necessary by a death. `delay` is, while retrying, the seconds after the row's last write when the retry is due.
     `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`). `decision` is the encoded
-    Decision: why the step is executed, or whose result it has.
+    Decision: why the step is executed, or whose result it has. `child` is the run that does the work of a step that
+    became many: while it is given and the claim not final, `result` is what expanding the step has left.
     """
 
     state: ClaimState
@@ -36,6 +37,7 @@ class ClaimRow:
     result: str = ""
     result_blob: str = ""
     decision: str = ""
+    child: str = ""
 
 
 def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "") -> ClaimRow:
@@ -74,6 +76,7 @@ class Standing(StrEnum):
 
     SETTLED = "settled"  # the step has its final result
     HELD = "held"  # somebody else has it, and is or may be alive
+    PARKED = "parked"  # a child run does its work; take it when that has ended
     FREE = "free"  # take it: the next attempt is ours
     EXHAUSTED = "exhausted"  # take it only to fail the step: its process has died too often
 
@@ -86,6 +89,8 @@ def standing(row: ClaimRow, *, age: float, delivery: Delivery, ttl: float) -> St
     """
     if row.state.final:
         return Standing.SETTLED
+    if row.state is ClaimState.WAITING:
+        return Standing.PARKED
     if row.state is ClaimState.RETRYING:
         # Too early by the clock's resolution is better than dropping the only message of the retry.
         return Standing.FREE if age + AGE_RESOLUTION >= row.delay else Standing.HELD
@@ -99,7 +104,7 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> 
     """The claim after a worker takes a FREE or EXHAUSTED one."""
     crashed = row.state is ClaimState.RUNNING
     event = ClaimEvent.TAKE_OVER if crashed else ClaimEvent.CLAIM
-    return replace(
+    taken = replace(
         row,
         state=move(CLAIM_TRANSITIONS, row.state, event),
         attempt=row.attempt + 1,
@@ -109,14 +114,31 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> 
         crashes=row.crashes + crashed,
         delay=0.0,
         started_at=now,
-        result="",
+    )
+    return taken if taken.child else replace(taken, result="", result_blob="")
+
+
+def waiting(row: ClaimRow, *, child: str, result: str, result_blob: str) -> ClaimRow:
+    """The claim of a step that became the run `child`; `result` is what expanding it has left."""
+    state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.EXPAND)
+    return replace(row, state=state, child=child, result=result, result_blob=result_blob)
+
+
+def joining(row: ClaimRow, *, owner: str, delivery: Delivery) -> ClaimRow:
+    """The claim after a worker takes a PARKED one: the same attempt, by another owner."""
+    return replace(
+        row,
+        state=move(CLAIM_TRANSITIONS, row.state, ClaimEvent.JOIN),
+        owner=owner,
+        message_id=delivery.message_id,
+        dequeue_count=delivery.count,
     )
 
 
 def retrying(row: ClaimRow, *, delay: float, result: str) -> ClaimRow:
     """The claim of a step that failed, as `result` tells, and will be tried again after `delay` seconds."""
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RETRY)
-    return replace(row, state=state, retries=row.retries + 1, delay=delay, result=result)
+    return replace(row, state=state, retries=row.retries + 1, delay=delay, result=result, result_blob="", child="")
 
 
 def settled(row: ClaimRow, *, failed: bool, result: str, result_blob: str) -> ClaimRow:

@@ -8,6 +8,7 @@ one. Decoding is strict: an unknown field is an error that names its place.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -107,7 +108,17 @@ class ParameterSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag=
     name: str
 
 
-Source = StepSource | DatastoreSource | DatasetSource | ParameterSource
+class ParentSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="parent"):
+    """In a `template`: what stands behind the input port `input` of the step that has the template.
+
+    With `files`, only these of it: paths relative to what stands there.
+    """
+
+    input: str
+    files: tuple[str, ...] = ()
+
+
+Source = StepSource | DatastoreSource | DatasetSource | ParameterSource | ParentSource
 
 
 class Input(_Strict, frozen=True, kw_only=True):
@@ -170,6 +181,8 @@ class Step(_Strict, frozen=True, kw_only=True):
 
     `allow_reuse`: when nothing that decides what the step makes has changed, what it made before is taken instead of
     running it. `source_files`: names, folders or patterns of the source files that count in that; without, all do.
+
+    `template`: of a step that becomes a run of its own, the pipeline that this runs, or is made of.
     """
 
     id: str
@@ -188,6 +201,7 @@ class Step(_Strict, frozen=True, kw_only=True):
     version: str | None = None
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | FromParameter | None = None
+    template: Definition | None = None
 
 
 def parts_of(argument: Argument) -> tuple[Literal | FromParameter | FromInput | FromOutput, ...]:
@@ -204,12 +218,31 @@ class Definition(_Strict, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
 
 
+def nested(definition: Definition) -> Iterator[Definition]:
+    """The definition, and every template in it, at any depth."""
+    yield definition
+    for step in definition.steps:
+        if step.template is not None:
+            yield from nested(step.template)
+
+
+def all_steps(definition: Definition, place: str = "") -> Iterator[tuple[str, Step]]:
+    """Every step of the definition and of the templates in it, with the place where it stands, as `steps[3]`."""
+    for position, step in enumerate(definition.steps):
+        here = f"{place}steps[{position}]"
+        yield here, step
+        if step.template is not None:
+            yield from all_steps(step.template, f"{here}.template.")
+
+
 def datastores_of(definition: Definition) -> frozenset[str]:
     """The datastores that the pipeline names by itself: those of datasets are not among them."""
-    sources = [port.source for step in definition.steps for port in step.inputs]
+    definitions = list(nested(definition))
+    steps = [step for _, step in all_steps(definition)]
+    sources = [port.source for step in steps for port in step.inputs]
     read = [source.datastore for source in sources if isinstance(source, DatastoreSource)]
-    written = [port.datastore for step in definition.steps for port in step.outputs]
-    values = [parameter.default for parameter in definition.parameters]
+    written = [port.datastore for step in steps for port in step.outputs]
+    values = [parameter.default for each in definitions for parameter in each.parameters]
     return frozenset(read + written + [value.datastore for value in values if isinstance(value, DataPathValue)])
 
 

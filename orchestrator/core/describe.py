@@ -31,6 +31,7 @@ OBJECTS: tuple[type[msgspec.Struct], ...] = (
     document.DatastoreSource,
     document.DatasetSource,
     document.ParameterSource,
+    document.ParentSource,
     document.DataPathValue,
     document.DatasetValue,
     document.Literal,

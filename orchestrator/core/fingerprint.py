@@ -115,8 +115,7 @@ def ingredients_of(
         version=step.version or "",
         code=code,
         snapshot=step.snapshot or "",
-        # What these say of the environment is in its name, however it is said.
-        settings=_text({name: value for name, value in step.settings.items() if name != "environment"}),
+        settings=_settings(step),
         arguments=tuple(_text(argument) for argument in step.arguments),
         variables={name: _text(value) for name, value in sorted(step.environment.items())},
         parameters={name: parameters[name] for name in sorted(used) if name in parameters},
@@ -133,6 +132,12 @@ def ingredients_of(
         outputs={port.name: _text(port) for port in step.outputs},
         packages=packages,
     )
+
+
+def _settings(step: Step) -> str:
+    # What settings say of the environment is in its name, however it is said.
+    plain = {name: value for name, value in step.settings.items() if name != "environment"}
+    return _text(plain) if step.template is None else _text([plain, step.template])
 
 
 def committed_content(files: Iterable[File], *, file_name: str | None, view: DatasetView | None) -> Content:
@@ -163,6 +168,8 @@ def _source(source: Any, parameters: Mapping[str, ParameterValue]) -> str:
             return f"output {source.output} of step {source.step}"
         case _ if hasattr(source, "datastore"):
             return f"{source.datastore}/{resolve_path(source.path, parameters)}"
+        case _ if hasattr(source, "input"):
+            return f"input {source.input} of the step above"
         case _ if hasattr(source, "name"):
             return f"parameter {source.name}"
         case _:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.states import RUN_TRANSITIONS, RunEvent, RunStatus, move
@@ -34,6 +35,7 @@ class Head:
     """`done`, `failed` and `skipped` are disjoint sets of steps; `attempts` holds winners that are not attempt 1.
 
     `keep_going` is v1's continue_on_step_failure: on a failure, steps that do not depend on it still run.
+    `window`: of the ready steps only so many, the first by position, are sent; 0: all of them.
     """
 
     status: RunStatus = RunStatus.RUNNING
@@ -42,6 +44,7 @@ class Head:
     skipped: int = 0
     attempts: Mapping[int, int] = field(default_factory=dict)
     keep_going: bool = False
+    window: int = 0
 
     @property
     def ended(self) -> int:
@@ -57,7 +60,8 @@ def fold(plan: Plan, head: Head, outcomes: Iterable[Outcome]) -> tuple[Head, tup
     """Enter outcomes into the head. Returns the new head and the steps that became ready by it, ascending.
 
     Outcomes of steps that have already ended change nothing. A terminal head never changes. A step becomes ready in
-    exactly the fold that completes its last parent, so it is announced exactly once.
+    exactly the fold that completes its last parent, so it is announced exactly once. In a run with a window, it is
+    announced when it comes to be in it: the end of any step may move the window on.
     """
     if head.status.terminal:
         return head, ()
@@ -75,6 +79,9 @@ def fold(plan: Plan, head: Head, outcomes: Iterable[Outcome]) -> tuple[Head, tup
     moved = replace(head, done=head.done | done, failed=head.failed | failed, attempts=attempts)
     moved = replace(moved, skipped=moved.skipped | _given_up(plan, moved, failed))
     moved = replace(moved, status=_status(plan, moved))
+    if moved.window:
+        sent = set(ready(plan, head))
+        return moved, tuple(step for step in ready(plan, moved) if step not in sent)
     return moved, _newly_ready(plan, moved, done)
 
 
@@ -84,12 +91,28 @@ def cancel(head: Head) -> Head:
 
 
 def ready(plan: Plan, head: Head) -> tuple[int, ...]:
-    """Every step whose parents are done and which has not ended: what may be running or waiting now."""
+    """Every step whose parents are done and which has not ended: what may be running or waiting now.
+
+    In a run with a window, the first of them. The first of all is always among them, so every step's turn comes.
+    """
     if head.status.terminal:
         return ()
     missing = ~head.done
     open_steps = plan.everything & ~head.ended
-    return tuple(step for step in bits(open_steps) if not plan.parents[step] & missing)
+    found = (step for step in bits(open_steps) if not plan.parents[step] & missing)
+    return tuple(islice(found, head.window or None))
+
+
+def follows(plan: Plan, head: Head, ended: Iterable[int]) -> tuple[int, ...]:
+    """What the end of these steps may have made ready: to be sent again by whoever does not know whether it was sent.
+
+    With a window, the last step in it may have come there by the end of any; others are left to the sweep.
+    """
+    open_now = ready(plan, head)
+    children = {child for step in ended for child in plan.children[step]}
+    if head.window and open_now:
+        children.add(open_now[-1])
+    return tuple(step for step in open_now if step in children)
 
 
 def _given_up(plan: Plan, head: Head, failed: int) -> int:

@@ -6,6 +6,7 @@ import msgspec
 
 from orchestrator.core.dataset import DatasetDocument, DatasetView
 from orchestrator.core.definition import ParameterValue, Step
+from orchestrator.core.nesting import Children
 from orchestrator.core.result import File
 
 
@@ -13,7 +14,8 @@ class InputData(msgspec.Struct, frozen=True, kw_only=True):
     """What stands behind an input port: a dataset, if `dataset_id` is given, else files.
 
     With `files` given, exactly these blobs (an upstream output, verified by size and sha256), named as in OutputData.
-    With `files` None, whatever is now at `path` in the datastore: a blob of that name, else all blobs below `path/`.
+    With `files` None, whatever is now at `path` in the datastore: a blob of that name, else all blobs below `path/`;
+    with `only`, of those, or of the files of the dataset, the ones of these relative names.
     `view`: how a script that gets the files as a dataset reads them.
 
     `dataset` is the document with the id `dataset_id`; None: there is none.
@@ -23,6 +25,7 @@ class InputData(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     is_file: bool = False
     files: tuple[File, ...] | None = None
+    only: tuple[str, ...] = ()
     view: DatasetView | None = None
     dataset_id: str = ""
     dataset: DatasetDocument | None = None
@@ -32,7 +35,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a step of a run.
 
     `attempt` counts from 1; `owner` is this execution's nonce; both name its blobs (`prefix`). `inputs` has an entry
-    for each input port of the step. `parameters` are the run's values for all pipeline parameters.
+    for each input port of the step. `parameters` are the run's values for all pipeline parameters. `children`: the step
+    became a run, which has ended with these; they are to be joined.
     """
 
     run: str
@@ -43,6 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     parameters: dict[str, ParameterValue]
     inputs: dict[str, InputData]
+    children: Children | None = None
 
     @property
     def prefix(self) -> str:

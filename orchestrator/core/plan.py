@@ -12,6 +12,7 @@ from functools import cached_property
 
 from orchestrator.core.definition import Definition, Step, StepSource
 from orchestrator.core.fitting import has_places
+from orchestrator.core.kinds import KINDS
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -69,6 +70,11 @@ class Plan:
         return tuple(position for position, parents in enumerate(self.parents) if not parents)
 
     @cached_property
+    def composites(self) -> int:
+        """The steps that become runs of their own."""
+        return mask_of([position for position, step in enumerate(self.definition.steps) if _is_composite(step)])
+
+    @cached_property
     def particular(self) -> tuple[Step, ...]:
         """The steps that put values of parameters where not every value may stand."""
         return tuple(step for step in self.definition.steps if has_places(step))
@@ -85,6 +91,10 @@ class Plan:
 
     def step(self, position: int) -> Step:
         return self.definition.steps[position]
+
+
+def _is_composite(step: Step) -> bool:
+    return step.kind in KINDS and KINDS[step.kind].composite
 
 
 def waits_for(step: Step) -> set[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.definition import ParameterValue
+
 LIVE_METRICS = "metrics.jsonl"
 """The blob below an attempt's prefix that has the metrics of its script so far, a `Metric` a line."""
 
@@ -18,22 +20,27 @@ class File(_Value, frozen=True, kw_only=True):
     """A committed file. `path` is relative, with `/`; `size` in bytes; `sha256` in hex.
 
     Of a file that storage has copied by itself nobody knows the sha256: it is "", and `version` is a text that changes
-    with the content.
+    with the content. `blob`: where it lies, if another step made it and it is named here without a copy.
     """
 
     path: str
     size: int
     sha256: str
     version: str = ""
+    blob: str = ""
+
+    def name_below(self, prefix: str) -> str:
+        """The name of its blob, in an output or below a folder at `prefix`."""
+        return self.blob or (f"{prefix}/{self.path}" if self.path else prefix)
 
 
 class OutputData(_Value, frozen=True, kw_only=True):
     """What a step wrote under one output port.
 
-    The blobs are `prefix + "/" + file.path` in the datastore; when the script wrote a file rather than a folder
-    (`is_file`), there is one blob, `prefix`, and one entry whose path is "". `destination` is where in the datastore
-    copies of them were put, if that was asked for. `dataset` is the id of the saved dataset that a link stands for; it
-    has no files.
+    The blobs are `prefix + "/" + file.path` in the datastore, unless a file says otherwise; when the script wrote a
+    file rather than a folder (`is_file`), there is one blob, `prefix`, and one entry whose path is "". `destination` is
+    where in the datastore copies of them were put, if that was asked for. `dataset` is the id of the saved dataset that
+    a link stands for; it has no files.
 
     `in_place`: the files were put at no path of their own, but right at `prefix`, a place that a user has named, and
     whoever reads the output reads what he finds there.
@@ -91,6 +98,23 @@ class ModelRegistration(_Value, frozen=True, kw_only=True):
     framework_version: str | None = None
 
 
+class Expansion(_Value, frozen=True, kw_only=True):
+    """What a step becomes: a run of the definition at content address `definition`, which has `steps` steps.
+
+    `window`: the most of its steps that are sent at a time (0: no limit). `keep_going`: a step's failure stops only
+    what depends on it. `seconds`: how long the run may take. `join`: what its author wants to know when the results are
+    joined.
+    """
+
+    definition: str
+    steps: int
+    parameters: dict[str, ParameterValue] = {}
+    window: int = 0
+    keep_going: bool = True
+    seconds: float | None = None
+    join: dict[str, Any] = {}
+
+
 class StepError(_Value, frozen=True, kw_only=True):
     """Why a step failed. `code` is one of the codes in docs/errors.md; `log_tail` is the end of the script's log."""
 
@@ -105,7 +129,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     `error` None means success. `retryable` False keeps the retry policy from trying again (a missing script will be
     missing next time). Times are seconds since the epoch; `log` is the blob of the attempt's log, None if the script
     printed nothing. `artifacts` are the files of `./outputs`, below `artifact_prefix` of the system container.
-    `bare_seconds` is how long the script's own process lived.
+    `bare_seconds` is how long the script's own process lived. `expansion`: the step is not over, but becomes many.
     """
 
     outputs: dict[str, OutputData] = {}
@@ -125,6 +149,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     started_at: float = 0.0
     ended_at: float = 0.0
     bare_seconds: float = 0.0
+    expansion: Expansion | None = None
 
 
 decode_metrics = msgspec.json.Decoder(Metric).decode_lines

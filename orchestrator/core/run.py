@@ -14,6 +14,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `rerun_of`: the ended run of the same definition whose finished steps are kept. `parent_run`: the run of which this
     one is a child. `regenerate`: names or ids of the steps that run even if nothing has changed; "*" stands for all.
     `notify`: who is told of its end, beside the registered webhooks.
+    `parent_step`: the position of the step of `parent_run` whose work this run does; -1: it was not started by a step.
+    `window`: the most of its steps that are sent at a time; 0: there is no limit. `limit_seconds`: after so long the
+    sweep cancels it; 0: never.
     """
 
     id: str
@@ -32,6 +35,14 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rerun_of: str = ""
     parent_run: str = ""
     notify: tuple[Notify, ...] = ()
+    parent_step: int = -1
+    window: int = 0
+    limit_seconds: float = 0.0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the run does the work of a step of another run."""
+        return self.parent_step >= 0
 
 
 def encode(info: RunInfo) -> str:

@@ -35,6 +35,7 @@ class ClaimState(StrEnum):
     """What the row of a step says about its execution."""
 
     RUNNING = "running"
+    WAITING = "waiting"
     RETRYING = "retrying"
     DONE = "done"
     FAILED = "failed"
@@ -43,11 +44,18 @@ class ClaimState(StrEnum):
     def final(self) -> bool:
         return self in (ClaimState.DONE, ClaimState.FAILED)
 
+    @property
+    def under_way(self) -> bool:
+        """Somebody executes the step, or a child run does its work."""
+        return self in (ClaimState.RUNNING, ClaimState.WAITING)
+
 
 class ClaimEvent(StrEnum):
     CLAIM = "claim"
     ADOPT = "adopt"
     TAKE_OVER = "take over"
+    EXPAND = "expand"
+    JOIN = "join"
     RETRY = "retry"
     SUCCEED = "succeed"
     FAIL = "fail"
@@ -81,6 +89,8 @@ CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (None, ClaimEvent.ADOPT): ClaimState.DONE,
     (ClaimState.RETRYING, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
+    (ClaimState.RUNNING, ClaimEvent.EXPAND): ClaimState.WAITING,
+    (ClaimState.WAITING, ClaimEvent.JOIN): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.RETRY): ClaimState.RETRYING,
     (ClaimState.RUNNING, ClaimEvent.SUCCEED): ClaimState.DONE,
     (ClaimState.RUNNING, ClaimEvent.FAIL): ClaimState.FAILED,

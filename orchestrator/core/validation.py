@@ -6,10 +6,11 @@ names of what exists. A definition of the right shape (see `definition.decode`) 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 
-from orchestrator.core.definition import Definition
+from orchestrator.core.definition import Definition, Step
 from orchestrator.core.errors import InvalidDefinition, Problem
 from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.rules import links, shape
@@ -29,6 +30,7 @@ RULES: tuple[Rule, ...] = (
     shape.port_modes,
     shape.outputs,
     shape.kinds,
+    shape.templates,
     shape.limits,
     shape.parameters,
     links.unused_parameters,
@@ -44,12 +46,25 @@ RULES: tuple[Rule, ...] = (
 """All rules, in the order in which they speak."""
 
 
-def validate(definition: Definition, *, computes: Collection[str], datastores: Collection[str]) -> list[Problem]:
-    """The problems of the definition, errors and warnings, in the order of the rules; the first hundred if more."""
-    scene = Scene(definition, frozenset(computes), frozenset(datastores))
+def validate(
+    definition: Definition, *, computes: Collection[str], datastores: Collection[str], parent: Step | None = None
+) -> list[Problem]:
+    """The problems of the definition, errors and warnings, in the order of the rules; the first hundred if more.
+
+    After its own come those of the templates of its steps. `parent`: the step that it is the template of.
+    """
+    scene = Scene(definition, frozenset(computes), frozenset(datastores), parent)
     if len(definition.steps) > MOST_STEPS:
         return list(shape.number_of_steps(scene))
-    return list(islice(chain.from_iterable(rule(scene) for rule in RULES), MOST_PROBLEMS))
+    own = chain.from_iterable(rule(scene) for rule in RULES)
+    return list(islice(chain(own, _in_templates(scene)), MOST_PROBLEMS))
+
+
+def _in_templates(scene: Scene) -> Iterator[Problem]:
+    for place, step in scene.placed():
+        if step.template is not None:
+            for problem in validate(step.template, computes=scene.computes, datastores=scene.datastores, parent=step):
+                yield replace(problem, field=f"{place}.template.{problem.field}")
 
 
 def check(definition: Definition, *, computes: Collection[str], datastores: Collection[str]) -> tuple[Problem, ...]:

@@ -7,9 +7,9 @@ that also deletes them. A lost race costs a query, never a verdict.
 from __future__ import annotations
 
 from orchestrator.core.errors import Unavailable
-from orchestrator.core.head import fold, ready
+from orchestrator.core.head import fold, follows
 from orchestrator.core.plan import Plan
-from orchestrator.engine import index
+from orchestrator.engine import ending
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import note_head
 from orchestrator.engine.rows import HEAD, HEAD_AND_INBOX, RUNS, head_props, read_inbox
@@ -42,7 +42,7 @@ def combine(memory: ProcessMemory, plan: Plan, run: str, mine: frozenset[int] | 
         ours_left = mine is None or any(read_inbox(row).step in mine for row in inbox)
         if not inbox or not ours_left:
             # After a lost answer it may have been our write that emptied the inbox: then nobody else sends.
-            doubtful = _children(plan, mine or frozenset(), ready(plan, known.head)) if in_doubt else ()
+            doubtful = follows(plan, known.head, mine or ()) if in_doubt else ()
             return tuple(sorted({*ready_now, *doubtful}))
         head, newly = fold(plan, known.head, [read_inbox(row) for row in inbox])
         writes: list[Write] = [Merge(rk=HEAD, props=head_props(head), etag=known.etag)]
@@ -59,16 +59,11 @@ def combine(memory: ProcessMemory, plan: Plan, run: str, mine: frozenset[int] | 
         memory.remember(run, head, etags[0], now)
         ready_now += newly
         if head.status.terminal:
-            yield from index.finish(memory, run, head.status)
+            yield from ending.finish(memory, run, head.status)
             return ()
         if len(rows) <= 1 + _MOST_ROWS:
             return ready_now
     raise Unavailable(f"Run {run} is written by too many at once. The message will come back.")
-
-
-def _children(plan: Plan, steps: frozenset[int], among: tuple[int, ...]) -> tuple[int, ...]:
-    wanted = {child for step in steps for child in plan.children[step]}
-    return tuple(step for step in among if step in wanted)
 
 
 def _discard(run: str, inbox: tuple[Row, ...]) -> Task[bool]:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.head import Outcome, Verdict, fold, ready
+from orchestrator.core.head import Outcome, Verdict, fold, follows
 from orchestrator.core.plan import Plan, mask_of
 from orchestrator.core.states import ClaimState
-from orchestrator.engine import index
+from orchestrator.engine import ending
 from orchestrator.engine.combine import combine
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, Known, ProcessMemory
@@ -166,7 +166,7 @@ def _to_head(
     memory.remember(run, head, etags[0], now)
     _close(batch, Fate.COMMITTED)
     if head.status.terminal:
-        yield from index.finish(memory, run, head.status)
+        yield from ending.finish(memory, run, head.status)
     return steps
 
 
@@ -209,10 +209,9 @@ def _clarify(
     if known is None:
         return ()
     if known.head.status.terminal:
-        yield from index.finish(memory, run, known.head.status)
+        yield from ending.finish(memory, run, known.head.status)
     committed = [completion for completion in batch if completion.fate is Fate.COMMITTED]
-    children = {child for step in _steps(committed) for child in plan.children[step]}
-    return tuple(sorted({*steps, *(step for step in ready(plan, known.head) if step in children)}))
+    return tuple(sorted({*steps, *follows(plan, known.head, _steps(committed))}))
 
 
 def _recheck(completion: Completion) -> Task[None]:

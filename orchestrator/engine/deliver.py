@@ -12,12 +12,12 @@ from orchestrator.core import decision as decisions
 from orchestrator.core.claim import Standing
 from orchestrator.core.errors import Broken
 from orchestrator.core.fingerprint import lineage_of
-from orchestrator.core.head import ready
+from orchestrator.core.head import follows
 from orchestrator.core.message import Delivery, Messages, StepMessage
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.result import StepError
 from orchestrator.core.run import RunInfo
-from orchestrator.engine import index
+from orchestrator.engine import children, ending
 from orchestrator.engine.combine import combine
 from orchestrator.engine.execute import adopt, died_too_often, execute, fail, give_up
 from orchestrator.engine.memory import ProcessMemory
@@ -48,13 +48,18 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     info = yield from read_info(memory, run)
     if info is None:
         return ()
+    held = (yield from children.parked(memory, run, position)) if plan.composites >> position & 1 else None
+    if held is not None and not held.ended:
+        # Whoever parked the claim may have died before the child was started, or listed.
+        return (yield from children.launch(memory, plan, info, position, held.claim))
     choice = yield from _choose(memory, plan, info, position, message)
     if isinstance(choice, Waiting):
         return ()
     if isinstance(choice, Walked):
         return messages_for(memory, plan, run, choice.steps)
     decision = decisions.encode(choice.decision) if isinstance(choice, ToRun) else ""
-    taken = yield from take(memory, run, position, delivery, decision)
+    child = held.claim.child if held is not None else ""
+    taken = yield from take(memory, run, position, delivery, decision, child)
     if taken.lease is None:
         settled_before = taken.standing is Standing.SETTLED
         return (yield from recover(memory, plan, run, position)) if settled_before and came_back else ()
@@ -100,11 +105,9 @@ def recover(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[
     if known is None:
         return ()
     if known.head.status.terminal:
-        yield from index.finish(memory, run, known.head.status)
+        yield from ending.finish(memory, run, known.head.status)
         return woken
-    open_now = set(ready(plan, known.head))
-    children = tuple(child for child in plan.children[position] if child in open_now)
-    still = yield from standing_still(memory, run, children)
+    still = yield from standing_still(memory, run, follows(plan, known.head, (position,)))
     return (*messages_for(memory, plan, run, tuple(sorted({*ready_now, *bits(still)}))), *woken)
 
 

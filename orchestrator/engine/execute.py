@@ -6,19 +6,21 @@ from dataclasses import replace
 
 from orchestrator.core import decision as decisions
 from orchestrator.core import result as results
-from orchestrator.core.claim import ClaimRow, retrying, settled
-from orchestrator.core.errors import Broken
+from orchestrator.core.claim import ClaimRow, retrying, settled, waiting
+from orchestrator.core.errors import Broken, InvalidRequest
 from orchestrator.core.message import Messages, StepMessage, encode
+from orchestrator.core.nesting import child_id
 from orchestrator.core.plan import Plan
-from orchestrator.core.result import StepError, StepResult
+from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState
+from orchestrator.engine.children import launch, results_of
 from orchestrator.engine.complete import complete
 from orchestrator.engine.inputs import job_of
 from orchestrator.engine.lease import Lease, Perform
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import fresh_head, messages_for
+from orchestrator.engine.reading import fresh_head, load_plan, messages_for
 from orchestrator.engine.reuse import entries
 from orchestrator.engine.reuse.consult import Adoption, ToRun
 from orchestrator.engine.reuse.ingredients import Work, gather
@@ -54,8 +56,9 @@ def execute(
     memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, message: StepMessage, choice: ToRun
 ) -> Task[Messages]:
     """Perform one attempt, commit what came of it, and publish it for whoever needs the same."""
+    children = (yield from results_of(memory, lease.claim)) if lease.claim.child else None
     try:
-        job = job_of(plan, info, lease, choice.inputs)
+        job = job_of(plan, info, lease, choice.inputs, children)
     except Broken as error:
         return (yield from fail(memory, plan, lease, StepError(code="InputMissing", message=error.message)))
     result = yield from Perform(job=job, lease=lease)
@@ -65,10 +68,16 @@ def execute(
         delay = retry_delay(job.step.retry, lease.claim.retries)
         if delay is not None:
             return (yield from _retry(lease, message, result, delay))
+    if result.error is None and result.expansion is not None:
+        return (yield from _park(memory, plan, info, lease, result, result.expansion))
     claim, committed, messages = yield from _finish(memory, plan, lease, result)
     if not committed or choice.work is None:
         return messages
-    if result.error is None and (yield from _is_what_was_seen(memory, plan, info, lease, choice.work, result)):
+    if (
+        result.error is None
+        and _is_still_the_work(lease, choice.work)
+        and (yield from _is_what_was_seen(memory, plan, info, lease, choice.work, result))
+    ):
         woken = yield from entries.publish(choice.work, info, lease.position, job.step.id, claim, choice.fence)
     else:
         woken = yield from give_up(choice, lease)
@@ -85,6 +94,29 @@ def _is_what_was_seen(
         return True
     again = yield from gather(memory, plan, info, lease.position)
     return again.work is not None and again.work.fingerprint == work.fingerprint
+
+
+def _is_still_the_work(lease: Lease, work: Work) -> bool:
+    """Whether a step that became many was expanded on what is there now, when its results are joined."""
+    if not lease.claim.child:
+        return True
+    return bool(lease.claim.decision) and decisions.decode(lease.claim.decision).fingerprint == work.fingerprint
+
+
+def _park(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, result: StepResult, expansion: Expansion
+) -> Task[Messages]:
+    """Give the claim to the run that the step becomes, and start that."""
+    try:
+        yield from load_plan(memory, expansion.definition)
+    except (Broken, InvalidRequest) as error:
+        return (yield from fail(memory, plan, lease, StepError(code="InvalidStep", message=error.message)))
+    document, blob = yield from _stored(plan, lease, result)
+    child = child_id(lease.run, lease.position, lease.claim.owner)
+    claim = waiting(lease.claim, child=child, result=document, result_blob=blob)
+    if not (yield from _give_back(lease, claim)):
+        return ()
+    return (yield from launch(memory, plan, info, lease.position, claim))
 
 
 def _abandon(memory: ProcessMemory, choice: ToRun, lease: Lease) -> Task[Messages]:
@@ -116,14 +148,19 @@ def _finish(
 
 
 def _with_result(plan: Plan, lease: Lease, result: StepResult) -> Task[ClaimRow]:
-    """The settled claim: a small result lies in the row, a large one in a blob of this attempt."""
-    document, failed = results.encode(result), result.error is not None
+    document, blob = yield from _stored(plan, lease, result)
+    return settled(lease.claim, failed=result.error is not None, result=document, result_blob=blob)
+
+
+def _stored(plan: Plan, lease: Lease, result: StepResult) -> Task[tuple[str, str]]:
+    """The result as a claim holds it: a small one lies in the row, a large one in a blob of this execution."""
+    document = results.encode(result)
     if len(document) <= _INLINE_CHARACTERS:
-        return settled(lease.claim, failed=failed, result=document.decode(), result_blob="")
+        return document.decode(), ""
     step, claim = plan.step(lease.position), lease.claim
     name = f"runs/{lease.run}/{step.id}/{claim.attempt}-{claim.owner}/result.json"
     yield from WriteBlob(name=name, data=document)
-    return settled(claim, failed=failed, result="", result_blob=name)
+    return "", name
 
 
 def _retry(lease: Lease, message: StepMessage, result: StepResult, delay: float) -> Task[Messages]:
@@ -139,7 +176,7 @@ def _retry(lease: Lease, message: StepMessage, result: StepResult, delay: float)
 
 
 def _give_back(lease: Lease, claim: ClaimRow) -> Task[bool]:
-    """Write the retry; False when the claim is no longer ours to give back."""
+    """Write the claim, which we hold no more then; False when it is no longer ours to give back."""
     key = claim_key(lease.position)
     for _ in range(_TRIES):
         try:

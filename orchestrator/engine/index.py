@@ -17,7 +17,6 @@ from orchestrator.core.errors import Unavailable
 from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
-from orchestrator.engine import outbox
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import INFO, RUNS, pack, unpack
 from orchestrator.ports import (
@@ -33,6 +32,7 @@ from orchestrator.ports import (
     Task,
     Unanswered,
     Upsert,
+    Value,
     Write,
 )
 
@@ -62,24 +62,32 @@ def enter(info: RunInfo) -> Task[None]:
 
     lines are only inserted, never overwritten, and the sweep removes an active row of a terminal run.
     """
-    yield from _ensure(ACTIVE, Upsert(rk=info.id, props={"definition": info.definition}))
+    yield from _ensure(ACTIVE, Upsert(rk=info.id, props=_active(info)))
     for pk in _lists(info):
         yield from _ensure(pk, Insert(rk=newest_first(info), props=_props(info, RunStatus.RUNNING, 0.0)))
 
 
-def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
-    """Put the notices for webhooks in the outbox, note the end of a run in the lists, then take it off the unfinished
-    ones: the sweep repeats what a crash cuts off."""
-    info = memory.infos.get(run) or (yield from _fresh_info(memory, run))
-    if info is not None and not (yield from _noted(info)):
-        yield from outbox.announce(memory, info, status)
-        end: Props = {"status": status.value, "ended_at": (yield from Now())}
-        for pk in reversed(_lists(info)):  # the list of all last: it says that the end is noted
-            if not (yield from _ensure(pk, Merge(rk=newest_first(info), props=end, etag="*"))):
-                # Whoever started it died before it was listed.
-                info = (yield from _fresh_info(memory, run)) or info
-                yield from _ensure(pk, Upsert(rk=newest_first(info), props={**_props(info, status, 0.0), **end}))
-    yield from leave(run)
+def note_end(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[None]:
+    """Note the end of a run in the lists. Safe to repeat."""
+    end: Props = {"status": status.value, "ended_at": (yield from Now())}
+    for pk in reversed(_lists(info)):  # the list of all last: it says that the end is noted
+        if not (yield from _ensure(pk, Merge(rk=newest_first(info), props=end, etag="*"))):
+            # Whoever started it died before it was listed.
+            info = (yield from fresh_info(memory, info.id)) or info
+            yield from _ensure(pk, Upsert(rk=newest_first(info), props={**_props(info, status, 0.0), **end}))
+
+
+def _active(info: RunInfo) -> Props:
+    """What the sweep has to know of an unfinished run."""
+    props: dict[str, Value] = {"definition": info.definition}
+    if info.is_part:
+        props |= {"parent": info.parent_run, "limit": info.limit_seconds}
+    return props
+
+
+def is_unfinished(run: str) -> Task[bool]:
+    """Whether the sweep looks after the run."""
+    return (yield from Get(table=INDEX, pk=ACTIVE, rk=run)) is not None
 
 
 def relabel(memory: ProcessMemory, info: RunInfo) -> Task[None]:
@@ -91,7 +99,7 @@ def relabel(memory: ProcessMemory, info: RunInfo) -> Task[None]:
     for _ in range(_TRIES):
         for pk in _lists(info):
             yield from _ensure(pk, Merge(rk=newest_first(info), props=_labels(info), etag="*"))
-        now = yield from _fresh_info(memory, info.id)
+        now = yield from fresh_info(memory, info.id)
         if now is None or _labels(now) == _labels(info):
             return
         info = now
@@ -101,7 +109,8 @@ def _lists(info: RunInfo) -> tuple[str, ...]:
     return (ALL_RUNS, of_experiment(info.experiment))
 
 
-def _fresh_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
+def fresh_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
+    """What the run was asked to do, as it is in storage now."""
     row = yield from Get(table=RUNS, pk=run, rk=INFO)
     if row is None:
         return None
@@ -110,7 +119,7 @@ def _fresh_info(memory: ProcessMemory, run: str) -> Task[RunInfo | None]:
     return info
 
 
-def _noted(info: RunInfo) -> Task[bool]:
+def is_noted(info: RunInfo) -> Task[bool]:
     """Whether the list says already that the run has ended: its end is when that was first said."""
     row = yield from Get(table=INDEX, pk=ALL_RUNS, rk=newest_first(info))
     return row is not None and RunStatus(str(row.props["status"])).terminal

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import msgspec
+
 from orchestrator.core.definition import (
     DataPathValue,
     DatasetSource,
@@ -12,17 +14,19 @@ from orchestrator.core.definition import (
     DatastoreSource,
     Input,
     ParameterSource,
+    ParentSource,
     StepSource,
 )
 from orchestrator.core.errors import Broken
 from orchestrator.core.job import InputData, Job
+from orchestrator.core.nesting import Children
 from orchestrator.core.plan import Plan
 from orchestrator.core.resolving import resolve_path, resolve_step
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import load_dataset, load_results, step_result
+from orchestrator.engine.reading import load_dataset, load_plan, load_results, read_info, step_result
 from orchestrator.ports import Task
 
 
@@ -46,7 +50,9 @@ def resolve(
     return inputs
 
 
-def job_of(plan: Plan, info: RunInfo, lease: Lease, inputs: dict[str, InputData]) -> Job:
+def job_of(
+    plan: Plan, info: RunInfo, lease: Lease, inputs: dict[str, InputData], children: Children | None = None
+) -> Job:
     """The job of this attempt. Raises Broken for a parameter without a value."""
     return Job(
         run=info.id,
@@ -57,6 +63,7 @@ def job_of(plan: Plan, info: RunInfo, lease: Lease, inputs: dict[str, InputData]
         owner=lease.claim.owner,
         parameters=info.parameters,
         inputs=inputs,
+        children=children,
     )
 
 
@@ -78,6 +85,34 @@ def _resolve(
                     raise Broken(f"The parameter {name} of run {info.id} is {value!r}, and is no data.")
         case StepSource() as source:
             return (yield from _committed(memory, plan, info.id, source, adopted))
+        case ParentSource() as source:
+            return (yield from _of_parent(memory, info, source))
+
+
+def _of_parent(memory: ProcessMemory, info: RunInfo, source: ParentSource) -> Task[InputData]:
+    """What the step has that became this run."""
+    parent = (yield from read_info(memory, info.parent_run)) if info.is_part else None
+    if parent is None:
+        raise Broken(f"Run {info.id} is not part of another run, whose input {source.input} it could take.")
+    plan = yield from load_plan(memory, parent.definition)
+    ports = {port.name: port for port in plan.step(info.parent_step).inputs}
+    if source.input not in ports:
+        raise Broken(f"The step that became run {info.id} has no input {source.input}.")
+    data = yield from _resolve(memory, plan, parent, ports[source.input], {})
+    return _narrowed(data, source.files)
+
+
+def _narrowed(data: InputData, names: tuple[str, ...]) -> InputData:
+    """Only these files of it. Raises Broken when an upstream output has no such file."""
+    if not names:
+        return data
+    if data.files is None:
+        return msgspec.structs.replace(data, only=names)
+    there = {file.path: file for file in data.files}
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise Broken(f"The output at {data.path} has no file {missing[0]!r}.")
+    return msgspec.structs.replace(data, files=tuple(there[name] for name in names))
 
 
 def _saved(memory: ProcessMemory, id_: str) -> Task[InputData]:

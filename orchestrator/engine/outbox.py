@@ -55,7 +55,7 @@ def announce(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[No
 
     Repeating it is harmless: a notice that has been settled is not sent to its webhook again.
     """
-    if not memory.settings.webhook_queue:
+    if not memory.settings.webhook_queue or info.is_part:
         return
     event = EVENTS[status]
     registered = yield from webhooks()

@@ -160,7 +160,7 @@ def sign_files(
     """Files below `prefix` with URLs to read them."""
     signed: list[SignedFile] = []
     for file in files:
-        name = f"{prefix}/{file.path}" if file.path else prefix
+        name = file.name_below(prefix)
         url = yield from SignDownload(container=container, name=name, seconds=seconds, relay=relay)
         signed.append(SignedFile(path=file.path, size=file.size, sha256=file.sha256, url=url))
     return tuple(signed)

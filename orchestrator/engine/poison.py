@@ -40,7 +40,7 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
     verdict = Standing.FREE if row is None else _verdict(memory, read_claim(row), row.age, delivery)
     if verdict is Standing.SETTLED:
         return (yield from recover(memory, plan, run, position))
-    if verdict is Standing.HELD:
+    if verdict in (Standing.HELD, Standing.PARKED):
         return ()
     if verdict is Standing.FREE and message.poisoned < MOST_POISONINGS:
         again = msgspec.structs.replace(message, poisoned=message.poisoned + 1)

@@ -64,6 +64,7 @@ def head_props(head: Head) -> Props:
         "skipped": pack(head.skipped),
         "attempts": msgspec.json.encode({str(k): v for k, v in head.attempts.items()}).decode(),
         "keep_going": head.keep_going,
+        "window": head.window,
     }
 
 
@@ -77,6 +78,7 @@ def read_head(row: Row) -> Head:
         skipped=unpack(p["skipped"]),
         attempts={int(k): v for k, v in attempts.items()},
         keep_going=bool(p["keep_going"]),
+        window=int(p.get("window", 0)),
     )
 
 
@@ -95,6 +97,7 @@ def claim_props(claim: ClaimRow) -> Props:
         "result": claim.result,
         "result_blob": claim.result_blob,
         "decision": claim.decision,
+        "child": claim.child,
     }
 
 
@@ -113,6 +116,7 @@ def read_claim(row: Row) -> ClaimRow:
         result=str(p.get("result", "")),
         result_blob=str(p.get("result_blob", "")),
         decision=str(p.get("decision", "")),
+        child=str(p.get("child", "")),
     )
 
 

@@ -16,7 +16,7 @@ from orchestrator.core.head import Head, ready
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.run import RunInfo
-from orchestrator.engine import index
+from orchestrator.engine import ending, index
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import definition_blob, fresh_head, messages_for
 from orchestrator.engine.revive import standing_still
@@ -42,7 +42,7 @@ def start(memory: ProcessMemory, info: RunInfo, plan: Plan, document: bytes | No
     if document is not None:
         yield from WriteBlob(name=definition_blob(plan.address), data=document)
     memory.plans.put(plan.address, plan)
-    head = Head(keep_going=info.keep_going)
+    head = Head(keep_going=info.keep_going, window=info.window)
     rows = (
         Insert(rk=INFO, props={"v": VERSION, "info": runs.encode(info)}),
         Insert(rk=HEAD, props=head_props(head)),
@@ -55,7 +55,7 @@ def start(memory: ProcessMemory, info: RunInfo, plan: Plan, document: bytes | No
     now = yield from Monotonic()
     memory.remember(info.id, head, etags[1], now)
     yield from index.enter(info)
-    return Started(created=True, info=info, messages=messages_for(memory, plan, info.id, plan.roots))
+    return Started(created=True, info=info, messages=messages_for(memory, plan, info.id, ready(plan, head)))
 
 
 def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
@@ -71,7 +71,7 @@ def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
         return Started(created=False, info=there, messages=())
     if known.head.status.terminal:
         # Whoever ended it may have died before the list of runs said so, or before it was listed at all.
-        yield from index.finish(memory, info.id, known.head.status)
+        yield from ending.finish(memory, info.id, known.head.status)
         return Started(created=False, info=there, messages=())
     yield from index.enter(there)
     open_now = set(ready(plan, known.head))

@@ -18,11 +18,20 @@ from orchestrator.core.result import StepError, StepResult
 from orchestrator.core.states import ClaimState, RunStatus, StepStatus
 from orchestrator.engine import said
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import decode_result
+from orchestrator.engine.reading import decode_result, fresh_head, load_plan, read_info
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
 from orchestrator.engine.said import NOTHING, OUTSIDE
 from orchestrator.engine.view import Look, look
 from orchestrator.ports import Get, Task
+
+
+class ChildView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that does the work of a step: how far it is."""
+
+    run: str
+    status: RunStatus
+    steps_total: int
+    steps_ended: int
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +39,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
 
     `error` says why it failed, or, while a retry is due, why the last attempt did. `outputs` are the names of its
     output ports, `parents` the ids of all steps it waits for, `run_after` those among them that give it no data.
-    `decision` says why it ran, or whose outputs it has; None: nothing has been decided.
+    `decision` says why it ran, or whose outputs it has; None: nothing has been decided. `child`: the run that it has
+    become.
     """
 
     id: str
@@ -52,6 +62,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     run_after: tuple[str, ...]
     parents: tuple[str, ...]
     decision: Decision | None = None
+    child: ChildView | None = None
 
 
 def steps_view(memory: ProcessMemory, run: str) -> Task[tuple[StepView, ...]]:
@@ -59,7 +70,7 @@ def steps_view(memory: ProcessMemory, run: str) -> Task[tuple[StepView, ...]]:
     seen = yield from look(memory, run, claims=True)
     views: list[StepView] = []
     for position in range(seen.plan.size):
-        view = yield from _view(seen, position)
+        view = yield from _view(memory, seen, position)
         views.append(view)
     return tuple(views)
 
@@ -73,7 +84,7 @@ def step_view(memory: ProcessMemory, run: str, step: str) -> Task[StepView]:
         seen.claims[position] = (read_claim(row), row.age)
     for owner, told in (yield from said.of_step(run, position)).items():
         seen.said[position, owner] = told
-    return (yield from _view(seen, position))
+    return (yield from _view(memory, seen, position))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,21 +151,34 @@ def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> 
     """
     bit = 1 << position
     state = claim.state if claim else None
+    under_way = state is not None and state.under_way
     if head.done & bit or state is ClaimState.DONE:
         return StepStatus.COMPLETED
     if head.failed & bit or state is ClaimState.FAILED:
         return StepStatus.FAILED
     if head.skipped & bit:
-        return StepStatus.CANCELED if state is ClaimState.RUNNING else StepStatus.SKIPPED
+        return StepStatus.CANCELED if under_way else StepStatus.SKIPPED
     if head.status is RunStatus.CANCELED:
         return StepStatus.CANCELED
-    if state is ClaimState.RUNNING:
+    if under_way:
         return StepStatus.RUNNING
     ready = not plan.parents[position] & ~head.done
     return StepStatus.QUEUED if ready or state is ClaimState.RETRYING else StepStatus.NOT_STARTED
 
 
-def _view(seen: Look, position: int) -> Task[StepView]:
+def _child(memory: ProcessMemory, claim: ClaimRow | None) -> Task[ChildView | None]:
+    if claim is None or not claim.child:
+        return None
+    known = yield from fresh_head(memory, claim.child)
+    info = yield from read_info(memory, claim.child)
+    if known is None or info is None:
+        return None  # it is about to be started
+    plan = yield from load_plan(memory, info.definition)
+    ended = known.head.ended.bit_count()
+    return ChildView(run=claim.child, status=known.head.status, steps_total=plan.size, steps_ended=ended)
+
+
+def _view(memory: ProcessMemory, seen: Look, position: int) -> Task[StepView]:
     claim, _ = seen.claims.get(position, (None, 0.0))
     result, outside = StepResult(), seen.said.get((position, OUTSIDE), NOTHING)
     told = seen.said.get((position, claim.owner), NOTHING) if claim else NOTHING
@@ -162,6 +186,7 @@ def _view(seen: Look, position: int) -> Task[StepView]:
         result = yield from decode_result(claim)
     decision = decisions.decode(claim.decision) if claim is not None and claim.decision else None
     taken = decision is not None and decision.action is not Action.RUN
+    child = yield from _child(memory, claim)
     step = seen.plan.step(position)
     ids = seen.plan.definition.steps
     return StepView(
@@ -185,6 +210,7 @@ def _view(seen: Look, position: int) -> Task[StepView]:
         run_after=step.run_after,
         parents=tuple(ids[parent].id for parent in bits(seen.plan.parents[position])),
         decision=decision,
+        child=child,
     )
 
 

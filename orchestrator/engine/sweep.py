@@ -11,12 +11,12 @@ from orchestrator.core.errors import MillstreamError
 from orchestrator.core.head import ready
 from orchestrator.core.message import Messages
 from orchestrator.core.plan import Plan, bits
-from orchestrator.engine import index
+from orchestrator.engine import children, ending, index
 from orchestrator.engine.combine import combine
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for, note_head
 from orchestrator.engine.revive import standing_still
-from orchestrator.engine.rows import HEAD, RUNS
+from orchestrator.engine.rows import HEAD, INFO, RUNS
 from orchestrator.ports import Get, Query, Row, Task
 
 
@@ -51,13 +51,28 @@ def _look_at(memory: ProcessMemory, entry: Row) -> Task[Messages]:
         yield from index.leave(run)
         return ()
     known = yield from note_head(memory, run, row)
+    if not known.head.status.terminal and (yield from _is_unwanted(memory, entry)):
+        yield from children.end(memory, run)
+        return ()
     if known.head.status.terminal:
-        yield from index.finish(memory, run, known.head.status)
+        yield from ending.finish(memory, run, known.head.status)
         return ()
     if row.age < memory.settings.sweep_quiet:
         return ()
     plan = yield from load_plan(memory, str(entry.props["definition"]))
     return (yield from _revive(memory, plan, entry))
+
+
+def _is_unwanted(memory: ProcessMemory, entry: Row) -> Task[bool]:
+    """Whether a run that does the work of a step has lost the run of that step, or takes longer than it may."""
+    if "parent" not in entry.props:
+        return False
+    parent = yield from fresh_head(memory, str(entry.props["parent"]))
+    if parent is None or parent.head.status.terminal:
+        return True
+    limit = float(entry.props["limit"])
+    row = (yield from Get(table=RUNS, pk=entry.rk, rk=INFO)) if limit else None
+    return row is not None and row.age > limit
 
 
 def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:
@@ -67,7 +82,7 @@ def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:
     if known is None:
         return ()
     if known.head.status.terminal:
-        yield from index.finish(memory, run, known.head.status)
+        yield from ending.finish(memory, run, known.head.status)
         return ()
     still = yield from standing_still(memory, run, ready(plan, known.head))
     due = yield from index.due(entry, still)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.claim import ClaimRow, Standing, first_claim, next_claim, standing
+from orchestrator.core.claim import ClaimRow, Standing, first_claim, joining, next_claim, standing
 from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.core.message import Delivery
 from orchestrator.core.retry import SUSPICIOUS_CRASHES
@@ -16,16 +16,19 @@ from orchestrator.ports import Acquire, Commit, Get, Insert, Merge, NewId, Now, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """`lease` is ours unless `standing` says SETTLED or HELD; EXHAUSTED: ours, but only to fail the step."""
+    """`lease` is ours unless `standing` says SETTLED, HELD or PARKED; EXHAUSTED: ours, but only to fail the step."""
 
     standing: Standing
     lease: Lease | None = None
 
 
-def take(memory: ProcessMemory, run: str, position: int, delivery: Delivery, decision: str = "") -> Task[Taken]:
+def take(
+    memory: ProcessMemory, run: str, position: int, delivery: Delivery, decision: str = "", child: str = ""
+) -> Task[Taken]:
     """Claim the step by inserting its row, without reading first: the refusal tells that there is one.
 
-    `decision` is kept in a new claim: why the step is executed.
+    `decision` is kept in a new claim: why the step is executed. `child`: a run that has ended; the claim that waits for
+    it is taken, too.
     """
     owner = yield from NewId()
     now = yield from Now()
@@ -35,11 +38,11 @@ def take(memory: ProcessMemory, run: str, position: int, delivery: Delivery, dec
             table=RUNS, pk=run, writes=(Insert(rk=claim_key(position), props=claim_props(claim)),)
         )
     except (Refused, Unanswered):
-        return (yield from _contest(memory, run, position, delivery, owner))
+        return (yield from _contest(memory, run, position, delivery, owner, child))
     return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=claim, etag=etag))
 
 
-def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery, owner: str) -> Task[Taken]:
+def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery, owner: str, child: str) -> Task[Taken]:
     row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
     if row is None:
         raise Unavailable(f"Storage did not say whether step {position} of run {run} was claimed.")
@@ -55,7 +58,8 @@ def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery,
         if row is None:
             raise Broken(f"The claim of step {position} of run {run} is gone.")
         verdict = standing(read_claim(row), age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
-    if verdict in (Standing.SETTLED, Standing.HELD):
+    parked = verdict is Standing.PARKED and read_claim(row).child != child
+    if verdict in (Standing.SETTLED, Standing.HELD) or parked:
         return Taken(standing=verdict)
     return (yield from seize(run, position, delivery, row, verdict))
 
@@ -64,7 +68,10 @@ def seize(run: str, position: int, delivery: Delivery, row: Row, verdict: Standi
     """Take over the claim in `row`, if nobody has touched it since it was read."""
     owner = yield from NewId()
     now = yield from Now()
-    claim = next_claim(read_claim(row), owner=owner, delivery=delivery, now=now)
+    if verdict is Standing.PARKED:
+        claim = joining(read_claim(row), owner=owner, delivery=delivery)
+    else:
+        claim = next_claim(read_claim(row), owner=owner, delivery=delivery, now=now)
     write = Merge(rk=row.rk, props=claim_props(claim), etag=row.etag)
     try:
         (etag,) = yield from Commit(table=RUNS, pk=run, writes=(write,))

@@ -4,6 +4,7 @@ scripts/simulate                    10,000 seeds
 scripts/simulate --seeds 500 --first 20000
 scripts/simulate --seed 6778        one seed, with its whole story
 scripts/simulate --sharing          the same over runs that take each other's outputs, and wait for each other
+scripts/simulate --nested           the same over runs whose steps become runs of their own
 scripts/simulate --mutants          how many seeds each broken protocol survives
 """
 
@@ -22,7 +23,7 @@ from multiprocessing import Pool
 from tests.simulation.kinds import RECEIVE
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import Failed, Report, Setting, Simulation, simulate
-from tests.simulation.weather import sharing, stormy
+from tests.simulation.weather import nested, sharing, stormy
 
 Weather = Callable[[int], Setting]
 
@@ -156,8 +157,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="only this seed, with its whole story")
     parser.add_argument("--sharing", action="store_true", help="of runs that take each other's outputs")
     parser.add_argument("--mutants", action="store_true", help="try the mutants instead")
+    parser.add_argument("--nested", action="store_true", help="of runs whose steps become runs of their own")
     options = parser.parse_args(arguments)
-    weather = sharing if options.sharing else stormy
+    weather = sharing if options.sharing else nested if options.nested else stormy
     if options.seed is not None:
         return story(options.seed, weather)
     if options.mutants:

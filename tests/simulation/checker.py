@@ -11,6 +11,8 @@ I9  after the end of a run no step starts, beyond the age of a remembered head
 I10 a run is created once
 I12 limits: checked by the memory world's own code before each write
 I13 a live claim is not taken over
+C1  a step becomes one run at a time, which its claim names before the run is there
+C2  its results are joined when that run has ended
 I6 and I11 are about progress: `Simulation` asks for them at the end.
 """
 
@@ -21,6 +23,7 @@ from dataclasses import dataclass, field
 from orchestrator.adapters.memory import MemoryAccount
 from orchestrator.core import decision as decisions
 from orchestrator.core import result as results
+from orchestrator.core import run as run_infos
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.head import Head
 from orchestrator.core.message import StepMessage
@@ -77,6 +80,9 @@ class RunRecord:
     takeovers: int = 0
     poisoned: set[int] = field(default_factory=set)
     seen_alive: dict[str, float] = field(default_factory=dict)
+    parent: tuple[str, int] | None = None
+    in_flight: set[int] = field(default_factory=set)
+    most_in_flight: int = 0
 
 
 class Checker:
@@ -101,7 +107,7 @@ class Checker:
             return
         if commit.table != RUNS:
             return
-        record = self.runs[commit.pk]
+        record = self._record(commit)
         steps: list[int] = []
         of_head: Write | None = None
         for write in commit.writes:
@@ -120,6 +126,22 @@ class Checker:
         for step in steps:
             self._check_step(record, step)
             self._check_adopted(record, step)
+
+    def _record(self, commit: Commit) -> RunRecord:
+        """A run that no client has asked for is what a step has become, while its claim says so."""
+        if commit.pk not in self.runs:
+            row = self._account.tables.get(Get(table=RUNS, pk=commit.pk, rk=INFO))
+            info = None if row is None else run_infos.decode(str(row.props["info"]))
+            if info is None or not info.is_part:
+                return self.runs[commit.pk]
+            above = self.runs[info.parent_run]
+            claim = above.claims.get(info.parent_step)
+            if claim is None or claim.child != commit.pk or info.parent_step not in above.graph.composites:
+                raise Violation("C1", f"run {commit.pk} is started by step {info.parent_step}, whose claim is {claim}")
+            self.runs[commit.pk] = RunRecord(
+                above.graph.composites[info.parent_step], parent=(info.parent_run, info.parent_step), acknowledged=True
+            )
+        return self.runs[commit.pk]
 
     def is_of_a_zombie(self, commit: Commit) -> bool:
         """Whether a commit that was refused would have ended a step in the name of one who has lost its claim."""
@@ -147,12 +169,15 @@ class Checker:
             self._first_claim(record, step, new)
         elif old.state.final:
             raise Violation("I2", f"the committed result of step {step} changes from {old} to {new}")
+        elif ClaimState.WAITING in (old.state, new.state):
+            self._check_nested(record, step, old, new)
         elif new.owner != old.owner:
             self._check_takeover(record, step, old, new, now - record.touched[step])
         elif new.attempt != old.attempt or (old.state is not ClaimState.RUNNING):
             raise Violation("I5", f"step {step}: {old} becomes {new} without a new owner")
         if new.state.final:
             record.commits[step] = record.commits.get(step, 0) + 1
+            record.in_flight.discard(step)
             self._check_result(record, step, new)
         record.claims[step] = new
         record.touched[step] = now
@@ -163,6 +188,21 @@ class Checker:
             raise Violation("I5", f"step {step} begins with {new}")
         if new.state is ClaimState.RUNNING:
             self._check_parents(record, step, "is claimed")
+        record.owners.add(new.owner)
+
+    def _check_nested(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow) -> None:
+        """A claim waits for one run, and is taken when that has ended."""
+        if step not in record.graph.composites:
+            raise Violation("C1", f"step {step}, which does not become many, has the claim {new}")
+        if new.state is ClaimState.WAITING:
+            if old.state is not ClaimState.RUNNING or new.owner != old.owner or not new.child:
+                raise Violation("C1", f"step {step}: {old} becomes {new}")
+            return
+        child = self.runs.get(old.child)
+        if child is None or child.head is None or not child.head.status.terminal:
+            raise Violation("C2", f"step {step}: {old} is taken as {new}, and its child is {child and child.head}")
+        if new.state is not ClaimState.RUNNING or new.owner in record.owners or new.attempt != old.attempt:
+            raise Violation("C2", f"step {step}: {old} is taken as {new}")
         record.owners.add(new.owner)
 
     def _check_takeover(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow, age: float) -> None:
@@ -347,6 +387,8 @@ class Checker:
         step = job.position
         self._check_parents(record, step, "is executed")
         record.executions[step] = record.executions.get(step, 0) + 1
+        record.in_flight.add(step)
+        record.most_in_flight = max(record.most_in_flight, len(record.in_flight))
         if record.ended_at is not None:
             seen = record.seen_alive.get(process, -1.0)
             if seen < delivered_at - self._settings.head_age - 0.001:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 
@@ -41,6 +41,7 @@ class Graph:
     """A pipeline and the scripts of its steps. With `data`, edges carry outputs; without, they only order.
 
     `family`: steps of graphs of one family take each other's outputs, if place and script are the same; "": none do.
+    `composites`: steps that become runs of other graphs, with the graph's `window`; they succeed if all of that does.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Graph:
     data: bool = True
     retry_delay: float = 3.0
     family: str = ""
+    composites: Mapping[int, Graph] = field(default_factory=dict)
+    window: int = 0
 
     @cached_property
     def document(self) -> bytes:
@@ -66,7 +69,7 @@ class Graph:
         return Step(
             id=_id(position),
             name=_id(position),
-            kind="python_script",
+            kind="pipeline" if position in self.composites else "python_script",
             arguments=(Literal(value=f"{self.family} {position} {self.scripts[position]}"),),
             allow_reuse=bool(self.family),
             inputs=tuple(
@@ -83,23 +86,35 @@ class Graph:
         ends: list[float] = []
         for position, script in enumerate(self.scripts):
             own = script.work + sum(self.retry_delay * 2.0**n for n in range(script.retries))
+            if (inner := self.composites.get(position)) is not None:
+                own += inner.longest * (1 + script.retries) + script.seconds
             ends.append(own + max((ends[parent] for parent in self.parents[position]), default=0.0))
         return max(ends)
 
     @cached_property
     def work(self) -> float:
         """Seconds that one worker would need for all of it."""
-        return sum(script.work for script in self.scripts)
+        own = sum(script.work for script in self.scripts)
+        tries = {position: 1 + self.scripts[position].retries for position in self.composites}
+        return own + sum(
+            (inner.work + self.scripts[position].work) * tries[position] for position, inner in self.composites.items()
+        )
+
+    def succeeds(self, position: int) -> bool:
+        """Whether the step does when nothing else goes wrong."""
+        inner = self.composites.get(position)
+        whole = inner is None or inner.verdicts[0] == inner.plan.everything
+        return whole and self.scripts[position].succeeds
 
     @cached_property
     def verdicts(self) -> tuple[int, int, int]:
         """The sets of steps done, failed and skipped when nothing else goes wrong and the run keeps going."""
         done = failed = skipped = 0
-        for position, script in enumerate(self.scripts):
+        for position in range(len(self.scripts)):
             above, bit = self.plan.parents[position], 1 << position
             if above & ~done:
                 skipped |= bit
-            elif script.succeeds:
+            elif self.succeeds(position):
                 done |= bit
             else:
                 failed |= bit
@@ -150,6 +165,21 @@ def scripted(graph: Graph, scripts: dict[int, Script], *, keep_going: bool = Fal
     return replace(graph, name=f"{graph.name} scripted", scripts=listed, keep_going=keep_going)
 
 
+def flat(width: int, script: Script | None = None, *, window: int = 0) -> Graph:
+    """Steps that do not wait for each other."""
+    return replace(of(f"flat {width}", [[]] * width, script), window=window, keep_going=True)
+
+
+def shared(graph: Graph) -> Graph:
+    """The graph with steps that take each other's outputs."""
+    return replace(graph, family="shared")
+
+
+def nesting(graph: Graph, composites: dict[int, Graph]) -> Graph:
+    """The graph with steps that become others."""
+    return replace(graph, name=f"{graph.name} nesting", composites=composites)
+
+
 SECONDS = (0.02, 0.3, 2.0, 20.0, 70.0, 200.0)
 
 
@@ -184,6 +214,15 @@ def random_crowd(random: Random) -> Graph:
     graph = layers(width, depth, Script(seconds=random.choice(SECONDS[:3])), data=random.random() < 0.3)
     lame = {random.randrange(width * depth): Script(failures=ALWAYS)} if random.random() < 0.3 else {}
     return scripted(graph, lame, keep_going=random.random() < 0.5)
+
+
+def random_nesting(random: Random, depth: int = 2) -> Graph:
+    """A random graph, some of whose steps become random graphs."""
+    graph = random_graph(random, most_steps=5)
+    if depth == 0:
+        return graph if random.random() < 0.5 else replace(graph, window=random.randint(1, 3))
+    chosen = [position for position in range(len(graph.parents)) if random.random() < 0.4]
+    return nesting(graph, {position: random_nesting(random, depth - 1) for position in chosen})
 
 
 def _random_script(random: Random, beat: float | None, unruly: bool) -> Script:

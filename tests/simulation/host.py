@@ -15,13 +15,15 @@ from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
 from orchestrator.core import notice as notices
 from orchestrator.core.message import Delivery, StepMessage
-from orchestrator.core.result import OutputData, StepError, StepResult
+from orchestrator.core.result import Expansion, OutputData, StepError, StepResult
+from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.notify import notify
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
-from orchestrator.ports import Send
+from orchestrator.engine.reading import definition_blob
+from orchestrator.ports import Send, WriteBlob
 from tests.simulation.process import EXPECTED, Activity, Call, Die, HostCall, Process, Sleep, Steps, Surroundings
 
 LEASE: Final = 600.0
@@ -217,6 +219,19 @@ class Host:
             except EXPECTED:
                 continue
         yield Sleep(left)
+        inner = checker.runs[job.run].graph.composites.get(job.position)
+        if inner is not None and job.children is None:
+            yield WriteBlob(name=definition_blob(inner.plan.address), data=inner.document)
+            expansion = Expansion(
+                definition=inner.plan.address,
+                steps=inner.plan.size,
+                window=inner.window,
+                keep_going=inner.keep_going,
+                join={"filler": "x" * script.size},
+            )
+            return StepResult(expansion=expansion)
+        if job.children is not None and job.children.status is not RunStatus.COMPLETED:
+            return StepResult(error=StepError(code="ChildFailed", message="as its child has"), retryable=False)
         if lease.claim.retries < script.failures:
             return StepResult(error=StepError(code="ScriptFailed", message="as the script says"))
         outputs: dict[str, OutputData] = {}

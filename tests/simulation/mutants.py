@@ -14,11 +14,14 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core import claim as claims
 from orchestrator.core import head as heads
+from orchestrator.core import result as results
 from orchestrator.core.claim import ClaimRow, Standing
 from orchestrator.core.claim import standing as sound_standing
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.message import Delivery, encode
+from orchestrator.core.nesting import child_id
 from orchestrator.core.notice import Notice, NoticeState
 from orchestrator.core.patience import Patience
 from orchestrator.core.plan import Plan, bits
@@ -27,14 +30,17 @@ from orchestrator.core.states import RunStatus
 from orchestrator.core.webhook import EVENTS
 from orchestrator.engine import (
     cancel,
+    children,
     combine,
     complete,
     deliver,
+    ending,
     execute,
     index,
     lease,
     outbox,
     poison,
+    revive,
     start,
     sweep,
     take,
@@ -46,7 +52,7 @@ from orchestrator.engine.reuse import consult
 from orchestrator.engine.rows import HEAD, RUNS, claim_key, read_claim
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Row, Send, Task, Unanswered, Upsert, Write
 from tests.simulation import simulation
-from tests.simulation.weather import sharing, stormy
+from tests.simulation.weather import nested, sharing, stormy
 
 Patch = tuple[ModuleType, str, Any]
 
@@ -278,11 +284,64 @@ def _never_dead(*_: object) -> Task[consult.Maker]:
     return consult.Maker.ALIVE
 
 
+def _starts_at_once(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
+    """Starts the child before the claim says that it waits."""
+
+    def park(memory: ProcessMemory, plan: Plan, info: RunInfo, held: Lease, result: Any, expansion: Any) -> Task[Any]:
+        child = child_id(held.run, held.position, held.claim.owner)
+        there = claims.waiting(held.claim, child=child, result=results.encode(result).decode(), result_blob="")
+        messages = yield from children.launch(memory, plan, info, held.position, there)
+        return (*messages, *(yield from sound(memory, plan, info, held, result, expansion)))
+
+    return park
+
+
+def _joins_at_once(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
+    """Takes a claim that waits whether or not its child has ended."""
+
+    def parked(memory: ProcessMemory, run: str, position: int) -> Task[Any]:
+        held = yield from sound(memory, run, position)
+        ended = replace(held.head, status=RunStatus.COMPLETED) if held is not None and held.head else None
+        return None if held is None else replace(held, head=ended)
+
+    return parked
+
+
+def _never(*_: object) -> Task[bool]:
+    yield from ()
+    return False
+
+
 def _leave_nothing(*_: object) -> None:
     """What was taken for the output of a step that another execution decides is built on all the same."""
 
 
 MUTANTS: Mapping[str, Mutant] = {
+    "starts before it parks": Mutant(
+        "the run that a step becomes is started before its claim says so",
+        ((execute, "_park", _starts_at_once(execute._park)),),
+        nested,
+    ),
+    "joins before the end": Mutant(
+        "a step is joined while the run that it became goes on",
+        ((children, "parked", _joins_at_once(children.parked)),),
+        nested,
+    ),
+    "children outlive": Mutant(
+        "the end of a run does not end what its steps have become, neither at once nor by the sweep",
+        ((ending, "_end_children", _nothing), (sweep, "_is_unwanted", _never)),
+        nested,
+    ),
+    "late children live": Mutant(
+        "a child that is started after the end of its run goes on",
+        ((sweep, "_is_unwanted", _never), (children, "end", _nothing)),
+        nested,
+    ),
+    "waits for ever": Mutant(
+        "a step whose child's last message is lost is not sent again",
+        ((revive, "_waits_in_vain", _never),),
+        nested,
+    ),
     "waits for the dead": Mutant(
         "who is making what a step needs is never thought dead",
         ((consult, "_look_at", _never_dead),),
@@ -412,7 +471,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "off the list before the notices": Mutant(
         "a run is off the sweep's list before its notices are kept",
-        ((index, "finish", _leave_first(index.finish)),),
+        ((ending, "finish", _leave_first(ending.finish)),),
     ),
     "out of the outbox first": Mutant(
         "a notice is taken out of the outbox before what became of it is kept",

@@ -220,6 +220,7 @@ class Simulation:
             experiment=EXPERIMENT,
             definition=graph.plan.address,
             keep_going=graph.keep_going,
+            window=graph.window,
             submitted_at=process.wall_clock(),
             rerun_of=self._rerun_of(run),
             notify=self._notify(run),
@@ -311,7 +312,7 @@ class Simulation:
             raise Violation(invariant, f"not within {within:.0f} s of peace: {what_is_wrong()}")
 
     def _all_ended(self) -> bool:
-        return all(record.ended_at is not None for record in self.records)
+        return all(record.ended_at is not None for record in self.storage.checker.runs.values())
 
     def _unfinished(self) -> str:
         return "; ".join(
@@ -350,8 +351,8 @@ class Simulation:
             left = [row.rk for row in inbox if step_of(row.rk) not in record.too_late]
             if left:
                 raise Violation("I6", f"{run} has the inbox rows {left} left")
-            _judge_run(run, record)
-            if self.setting.engine.webhook_queue:
+            _judge_run(run, record, self.storage.checker.runs)
+            if self.setting.engine.webhook_queue and record.parent is None:
                 self._judge_notices(run)
 
     def _judge_notices(self, run: str) -> None:
@@ -376,6 +377,7 @@ class Simulation:
     def _report(self) -> Report:
         records = self.records
         heads = [record.head for record in records]
+        everyone = list(self.storage.checker.runs.values())
         return Report(
             seed=self.seed,
             statuses=tuple(head.status for head in heads if head),
@@ -384,29 +386,31 @@ class Simulation:
             seconds=self.loop.now,
             operations=self.around.operations,
             counts=self.storage.counts,
-            commits=sum(sum(record.commits.values()) for record in records),
-            takeovers=sum(record.takeovers for record in records),
-            executions=sum(sum(record.executions.values()) for record in records),
+            commits=sum(sum(record.commits.values()) for record in everyone),
+            takeovers=sum(record.takeovers for record in everyone),
+            executions=sum(sum(record.executions.values()) for record in everyone),
             fenced=self.storage.fenced,
             duplicated=self.storage.duplicated,
-            poisoned=sum(len(record.poisoned) for record in records),
+            poisoned=sum(len(record.poisoned) for record in everyone),
             calls=self.storage.receivers.calls,
             faults=self.around.faults,
         )
 
 
-def _judge_run(run: str, record: RunRecord) -> None:
+def _judge_run(run: str, record: RunRecord, runs: Mapping[str, RunRecord]) -> None:
     """The verdict must be the one that the scripts ask for, unless deaths or a cancel account for another."""
     head, graph = record.head, record.graph
     assert head is not None
     done, failed, _ = graph.verdicts
     excused = {step for step in bits(head.failed) if record.claims[step].crashes >= 4 or step in record.poisoned}
+    excused |= {step for step in bits(head.failed) if _has_failed(runs.get(record.claims[step].child))}
     for step in bits(head.failed & ~failed):
         if step not in excused:
             raise Violation("I5", f"{run}: step {step} failed though its script succeeds: {record.claims[step]}")
     if head.done & ~done:
         raise Violation("I5", f"{run}: {shown(head.done & ~done)} are done though their scripts do not allow it")
-    if head.status is RunStatus.CANCELED and not record.cancel_wanted:
+    wanted = record.cancel_wanted if record.parent is None else _is_over_by_itself(runs[record.parent[0]])
+    if head.status is RunStatus.CANCELED and not wanted:
         raise Violation("I4", f"{run} is canceled, and nobody asked for it")
     if head.status is RunStatus.FAILED and not head.failed:
         raise Violation("I4", f"{run} failed without a failed step")
@@ -422,6 +426,16 @@ def _judge_run(run: str, record: RunRecord) -> None:
     for step, claim in record.claims.items():
         if claim.state is ClaimState.DONE and record.commits.get(step) != 1:
             raise Violation("I5", f"{run}: step {step} was committed {record.commits.get(step)} times")
+
+
+def _has_failed(child: RunRecord | None) -> bool:
+    """A child's failure, for which it is judged itself, is its parent's."""
+    return child is not None and child.head is not None and child.head.status is RunStatus.FAILED
+
+
+def _is_over_by_itself(parent: RunRecord) -> bool:
+    """Whether the run ended without waiting for what its steps have become."""
+    return parent.head is not None and parent.head.status in (RunStatus.CANCELED, RunStatus.FAILED)
 
 
 def simulate(seed: int, setting: Setting) -> Report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -11,16 +10,12 @@ from orchestrator.core import decision as decisions
 from orchestrator.core.decision import Action
 from orchestrator.core.states import RunStatus
 from tests.simulation.faults import DEADLY, Calm
-from tests.simulation.graphs import ALWAYS, Graph, Script, chain, diamond, fan, layers, scripted
+from tests.simulation.graphs import ALWAYS, Graph, Script, chain, diamond, fan, layers, scripted, shared
 from tests.simulation.kinds import RECEIVE
 from tests.simulation.simulation import Report, Setting, Simulation, simulate
 from tests.simulation.weather import sharing
 
 SEEDS = 200
-
-
-def shared(graph: Graph) -> Graph:
-    return replace(graph, family="shared")
 
 
 SHAPES = tuple(

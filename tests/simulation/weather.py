@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.simulation.faults import Storm
-from tests.simulation.graphs import Graph, random_crowd, random_graph
+from tests.simulation.graphs import Graph, random_crowd, random_graph, random_nesting
 from tests.simulation.simulation import Setting
 
 WEBHOOK_DELAYS = (5.0, 30.0, 60.0, 120.0, 240.0, 480.0)
@@ -44,6 +44,15 @@ def sharing(seed: int) -> Setting:
     if random.random() < 0.3:
         graphs.append(replace(make(random), family="shared"))
     return _world(random, graphs, hosts=random.randint(1, 6))
+
+
+def nested(seed: int) -> Setting:
+    """A storm over runs whose steps become runs of their own, and may take each other's outputs."""
+    random = Random(f"nested {seed}")
+    graphs = [random_nesting(random) for _ in range(random.choice((1, 2, 3)))]
+    if random.random() < 0.3:
+        graphs = [replace(graphs[0], family="shared")] * 2
+    return _world(random, graphs, hosts=random.randint(1, 5))
 
 
 def _world(random: Random, graphs: Sequence[Graph], *, hosts: int) -> Setting:

@@ -11,6 +11,7 @@ import msgspec
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.notebook import NotebookRun
+from orchestrator.core.kinds.pipeline import SubPipeline
 from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.settings import Settings
 from orchestrator.core.kinds.sql import SqlQuery
@@ -19,10 +20,14 @@ from orchestrator.core.kinds.usql import UsqlScript
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """`needs_snapshot`: the step runs from a source folder, which must have been uploaded."""
+    """`needs_snapshot`: the step runs from a source folder, which must have been uploaded. `composite`: it becomes a
+    run of many steps, whose results it joins. `template`: its steps have one.
+    """
 
     settings: type[Settings]
     needs_snapshot: bool
+    composite: bool = False
+    template: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -30,6 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
+    "pipeline": Kind(settings=SubPipeline, needs_snapshot=False, composite=True, template=True),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
 }

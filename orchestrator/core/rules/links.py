@@ -18,6 +18,7 @@ from orchestrator.core.definition import (
     Input,
     Literal,
     ParameterSource,
+    ParentSource,
     Step,
     StepSource,
     Text,
@@ -51,6 +52,23 @@ def _source(scene: Scene, step: Step, port: Input, where: str) -> Iterator[Probl
             yield from _producer(scene, step, port, source, where)
             if source.view is not None:
                 yield from view_problems(source.view, f"{where}.view")
+        case ParentSource() as source:
+            yield from _parent(scene, step, port, source, where)
+
+
+def _parent(scene: Scene, step: Step, port: Input, source: ParentSource, where: str) -> Iterator[Problem]:
+    wanted = f"The input {shown(port.name)} of step {label(step)} takes the input {shown(source.input)} of a step above"
+    above = scene.parent
+    if above is None:
+        message = f"{wanted}, and the pipeline is no template."
+        yield Problem("NoParent", where, message, "Use another source outside of templates.")
+        return
+    names = {port.name for port in above.inputs}
+    if source.input not in names:
+        message = f"{wanted}, and {label(above)} has no such input."
+        yield Problem("UnknownPort", f"{where}.input", message, suggestion(source.input, names, "inputs"))
+    for index, name in enumerate(source.files):
+        yield from present(DATA_PATH.problem(name, f"{where}.files[{index}]"))
 
 
 def _path(scene: Scene, step: Step, path: str | Text, where: str) -> Iterator[Problem]:
@@ -104,8 +122,11 @@ def input_modes(scene: Scene) -> Iterator[Problem]:
                 yield Problem("WrongMode", where, message, 'Use "direct".')
 
 
-def _is_dataset(scene: Scene, port: Input) -> bool:
+def _is_dataset(scene: Scene, port: Input) -> bool | None:
+    """None: the definition does not tell."""
     match port.source:
+        case ParentSource():
+            return None
         case StepSource(view=view):
             return view is not None
         case ParameterSource(name=name):

@@ -14,11 +14,12 @@ from orchestrator.core.parameters import DATA_TYPES
 
 @dataclass(frozen=True)
 class Scene:
-    """What the rules look at."""
+    """What the rules look at. `parent`: the step whose template the definition is."""
 
     definition: Definition
     computes: frozenset[str]
     datastores: frozenset[str]
+    parent: Step | None = None
 
     @cached_property
     def steps(self) -> dict[str, Step]:

@@ -168,6 +168,20 @@ def kinds(scene: Scene) -> Iterator[Problem]:
             yield from settings_problems(step, scene.defaults, f"{place}.settings")
 
 
+def templates(scene: Scene) -> Iterator[Problem]:
+    """A step that becomes many has a template if its kind asks for one, and other steps have none."""
+    for place, step in scene.placed():
+        kind = KINDS.get(step.kind)
+        if kind is None or kind.template is (step.template is not None):
+            continue
+        if kind.template:
+            message = f"Step {label(step)} is of the kind {shown(step.kind)}, which runs a template, and has none."
+            yield Problem("MissingTemplate", f"{place}.template", message, "Give it a definition.")
+        else:
+            message = f"Step {label(step)} is of the kind {shown(step.kind)}, which has no use for a template."
+            yield Problem("UnusedTemplate", f"{place}.template", message, "Leave it out.")
+
+
 def settings_problems(step: Step, values: Values, field: str) -> Iterator[Problem]:
     """What is wrong with the settings of a step of a known kind, when its parameters have these values."""
     try:

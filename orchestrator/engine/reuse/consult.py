@@ -23,7 +23,7 @@ from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.identify import Made
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import decode_result, read_info, read_result
+from orchestrator.engine.reading import decode_result, fresh_head, read_info, read_result
 from orchestrator.engine.reuse import entries
 from orchestrator.engine.reuse.entries import Entry, Fence
 from orchestrator.engine.reuse.ingredients import Gathered, Work, gather, reasons_for
@@ -220,6 +220,9 @@ def _look_at(memory: ProcessMemory, entry: Entry, work: Work) -> Task[Maker]:
     claim = read_claim(row)
     if claim.state is ClaimState.DONE:
         return (yield from _published(memory, entry, work, claim))
+    if claim.state is ClaimState.WAITING:
+        known = yield from fresh_head(memory, entry.run)
+        return Maker.DEAD if known is None or known.head.status.terminal else Maker.ALIVE
     patience = {ClaimState.RUNNING: ttl, ClaimState.RETRYING: claim.delay + ttl}.get(claim.state, -1.0)
     return Maker.ALIVE if row.age <= patience else Maker.DEAD
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from orchestrator.core import decision as decisions
 from orchestrator.core.claim import adopted_claim
 from orchestrator.core.errors import Broken
-from orchestrator.core.head import Outcome, Verdict, fold
+from orchestrator.core.head import Outcome, Verdict, fold, ready
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
@@ -66,7 +66,7 @@ def walk(memory: ProcessMemory, plan: Plan, info: RunInfo, first: Adoption) -> T
     elif gone := (yield from Absent(made=(first.made,)))[0]:
         walked = Walked(first=False, gone=gone)
     else:
-        roots = () if known is None or known.head.ended else plan.roots
+        roots = () if known is None or known.head.ended else ready(plan, known.head)
         walked = yield from _walk(memory, plan, info, first, tuple(root for root in roots if root != first.position))
     yield from Release(key=key)
     return walked

@@ -95,12 +95,18 @@ CLAIMS = [None, *ClaimState]
 @pytest.mark.parametrize(
     ("head", "states"),
     [
-        (Head(done=0b001), ["Queued", "Running", "Queued", "Completed", "Failed"]),
-        (Head(), ["NotStarted", "Running", "Queued", "Completed", "Failed"]),
-        (Head(done=0b010), ["Completed"] * 5),
-        (Head(failed=0b010), ["Failed", "Failed", "Failed", "Completed", "Failed"]),
-        (Head(skipped=0b010, status=RunStatus.FAILED), ["Skipped", "Canceled", "Skipped", "Completed", "Failed"]),
-        (Head(done=0b001, status=RunStatus.CANCELED), ["Canceled", "Canceled", "Canceled", "Completed", "Failed"]),
+        (Head(done=0b001), ["Queued", "Running", "Running", "Queued", "Completed", "Failed"]),
+        (Head(), ["NotStarted", "Running", "Running", "Queued", "Completed", "Failed"]),
+        (Head(done=0b010), ["Completed"] * 6),
+        (Head(failed=0b010), ["Failed", "Failed", "Failed", "Failed", "Completed", "Failed"]),
+        (
+            Head(skipped=0b010, status=RunStatus.FAILED),
+            ["Skipped", "Canceled", "Canceled", "Skipped", "Completed", "Failed"],
+        ),
+        (
+            Head(done=0b001, status=RunStatus.CANCELED),
+            ["Canceled", "Canceled", "Canceled", "Canceled", "Completed", "Failed"],
+        ),
     ],
 )
 def test_status_by_head_and_claim(head: Head, states: list[str]) -> None:
