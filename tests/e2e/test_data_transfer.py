@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from azurerest import Account, Blobs, Transport
+from azurerest.blobcopy import staged_blocks
 from millstream import (
     DataReference,
     Datastore,
@@ -31,7 +33,7 @@ from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
 from tests.azurite import AzuriteMissing
 from tests.e2e.test_datastores import SECRET_KEYS
 from tests.fileshare_standin import ACCOUNT, KEY, running_shares
-from tests.service import TOKEN, Service, running_service
+from tests.service import QUICK, TOKEN, Service, running_service
 
 pytestmark = pytest.mark.azurite
 
@@ -62,16 +64,16 @@ def own(accounts: Accounts) -> Iterator[Blobs]:
 @pytest.fixture(scope="module")
 def service(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    with running_service(accounts.azurite, folder, {"MILLSTREAM_SECRET_KEYS": SECRET_KEYS}) as service:
+    with running_service(accounts.azurite, folder, {"MILLSTREAM_SECRET_KEYS": SECRET_KEYS, **QUICK}) as service:
         yield service
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def workspace(service: Service) -> Workspace:
     return Workspace(url=service.url, token=TOKEN)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def lake(workspace: Workspace, accounts: Accounts) -> Datastore:
     return Datastore.register_azure_blob_container(
         workspace, "lake", "raw", OTHER, account_key=OTHER_KEY, endpoint=accounts.endpoint
@@ -193,6 +195,7 @@ class Web(BaseHTTPRequestHandler):
     breaks: ClassVar[list[int]] = []
     asked: ClassVar[list[str]] = []
     etag: ClassVar[str] = '"1"'
+    held: ClassVar[threading.Semaphore | None] = None
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -207,6 +210,8 @@ class Web(BaseHTTPRequestHandler):
             self.asked.append(wanted)
             start, end = map(int, wanted.removeprefix("bytes=").split("-"))
             status, data = 206, data[start : end + 1]
+        if status == 206 and self.held is not None:
+            self.held.acquire()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         if not self.path.startswith("/whole"):
@@ -259,3 +264,54 @@ def test_files_of_the_web(workspace: Workspace, own: Blobs, web: str) -> None:
     error = step_of(gone, "gone").details.error
     assert error is not None
     assert (error.code, "There is no file at" in error.message) == ("InputMissing", True)
+
+
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "not in time"
+        time.sleep(0.02)
+
+
+def test_a_killed_worker_goes_on_with_many_files(
+    service: Service, workspace: Workspace, lake: Datastore, own: Blobs, accounts: Accounts
+) -> None:
+    for number in range(400):
+        accounts.blobs.put("raw", f"many/{number:04d}", str(number).encode())
+    step = DataTransferStep("copy", DataReference(lake, "source", "many"), DataReference(OWN, "target", "killed"))
+    run = Pipeline(workspace, steps=[step]).submit("transfer")
+
+    def copied() -> dict[str, str]:
+        return {blob.name: blob.etag for blob in own.list_all(OWN, "killed/")}
+
+    until(lambda: len(copied()) >= 40)
+    service.kill()
+    before = copied()
+    assert len(before) < 400, "it was killed in the middle"
+    service.restart()
+    assert service.wait(run.id, 90)["status"] == "Completed"
+    after = copied()
+    assert len(after) == 400
+    assert {name: after[name] for name in before} == before, "none of them was written again"
+    log = service.log(run.id, "copy")
+    assert f"Copied {400 - len(before):,} files" in log
+    assert f"{len(before):,} were there already" in log
+
+
+def test_a_killed_worker_goes_on_in_the_middle_of_a_file(
+    service: Service, workspace: Workspace, own: Blobs, web: str
+) -> None:
+    data = os.urandom(9 * 8_388_608 + 5)
+    Web.files, Web.breaks, Web.asked, Web.held = {"/large.bin": data}, [], [], threading.Semaphore(3)
+    step = DataTransferStep("copy", f"{web}/large.bin", DataReference(OWN, "target", "killed.bin"))
+    run = Pipeline(workspace, steps=[step]).submit("transfer")
+    until(lambda: len(staged_blocks(own, OWN, "killed.bin")) == 3)
+    service.kill()
+    Web.asked.clear()
+    Web.held.release(100)
+    Web.held = None
+    assert not own.exists(OWN, "killed.bin")
+    service.restart()
+    assert service.wait(run.id, 90)["status"] == "Completed"
+    assert own.get(OWN, "killed.bin").data == data
+    assert len(set(Web.asked)) == 7, "ten parts, of which three were there"
