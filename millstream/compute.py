@@ -17,6 +17,7 @@ from millstream.views import ComputeDetailView
 from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
+    from millstream.data_factory import DataFactoryConfiguration
     from millstream.workspace import Workspace
 
 KIND = "function"
@@ -105,9 +106,15 @@ class ComputeTarget:
 
     @staticmethod
     def create(
-        workspace: Workspace, name: str, provisioning_configuration: AmlComputeProvisioningConfiguration
+        workspace: Workspace,
+        name: str,
+        provisioning_configuration: AmlComputeProvisioningConfiguration | DataFactoryConfiguration,
     ) -> ComputeTarget:
         """Make a compute of this name. If there is one, what is kept of it changes."""
+        from millstream.data_factory import DataFactoryConfiguration
+
+        if isinstance(provisioning_configuration, DataFactoryConfiguration):
+            return provisioning_configuration.make(workspace, name)
         if not isinstance(provisioning_configuration, AmlComputeProvisioningConfiguration):
             raise ComputeTargetException(
                 f"A compute is made with AmlCompute.provisioning_configuration(), not {provisioning_configuration!r}."
@@ -124,8 +131,13 @@ class ComputeTarget:
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> ComputeTarget:
-        """Raises ComputeTargetException: what runs elsewhere cannot be attached."""
-        del workspace, name, attach_configuration
+        """Attach a Data Factory, which is then a name for the Functions app. Raises ComputeTargetException: what else
+        runs elsewhere cannot be attached.
+        """
+        from millstream.data_factory import DataFactoryConfiguration
+
+        if isinstance(attach_configuration, DataFactoryConfiguration):
+            return attach_configuration.make(workspace, name)
         raise ComputeTargetException(
             "Machines and services of other kinds cannot be attached. Use AmlCompute, whose steps run in the "
             "Functions app."

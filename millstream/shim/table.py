@@ -18,7 +18,8 @@ _RUN = _at("millstream.run_context", "Run")
 _GET_RUN = _at("millstream.runs", "get_run=get_run_of")
 _DATASTORE = _at("millstream.datastore", "Datastore")
 _MODEL = _at("millstream.model", "Model")
-_COMPUTE = _at("millstream.compute", "ComputeTarget AmlCompute")
+_DATA_FACTORY = _at("millstream.data_factory", "DataFactoryCompute")
+_COMPUTE = {**_at("millstream.compute", "ComputeTarget AmlCompute"), **_DATA_FACTORY}
 _COMPUTE_ERROR = _at("millstream.exceptions", "ComputeTargetException")
 _ENVIRONMENT = _at("millstream.environment", "Environment")
 _CONDA = _at("millstream.conda_dependencies", "CondaDependencies")
@@ -105,6 +106,7 @@ TABLE: dict[str, dict[str, str]] = {
         "millstream.compute", "AmlCompute AmlComputeProvisioningConfiguration AmlComputeStatus ScaleSettings"
     ),
     "azureml.core.compute.compute": {**_at("millstream.compute", "ComputeTarget"), **_COMPUTE_ERROR},
+    "azureml.core.compute.datafactory": _DATA_FACTORY,
     "azureml.core.compute_target": _COMPUTE_ERROR,
     "azureml.core.conda_dependencies": _CONDA,
     "azureml.core.container_registry": _REGISTRY,

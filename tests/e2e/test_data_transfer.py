@@ -32,12 +32,48 @@ from millstream import (
 from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
 from tests.azurite import AzuriteMissing
 from tests.e2e.test_datastores import SECRET_KEYS
+from tests.e2e.test_shim_drivers import CONFIG, run_driver
 from tests.fileshare_standin import ACCOUNT, KEY, running_shares
 from tests.service import QUICK, TOKEN, Service, running_service
 
 pytestmark = pytest.mark.azurite
 
 OWN = "workspaceblobstore"
+
+DRIVER = """
+from azureml.core import Datastore, Experiment, Workspace
+from azureml.core.compute import ComputeTarget, DataFactoryCompute
+from azureml.data.data_reference import DataReference
+from azureml.exceptions import ComputeTargetException
+from azureml.pipeline.core import Pipeline
+from azureml.pipeline.steps import DataTransferStep
+
+ws = Workspace.from_config()
+
+def factory(name):
+    try:
+        return DataFactoryCompute(ws, name)
+    except ComputeTargetException as error:
+        if "ComputeTargetNotFound" not in error.message:
+            raise
+        made = ComputeTarget.create(ws, name, DataFactoryCompute.provisioning_configuration())
+        made.wait_for_completion()
+        return made
+
+store = Datastore(ws, "workspaceblobstore")
+source = DataReference(datastore=store, data_reference_name="source", path_on_datastore="v1/in/a.csv")
+target = DataReference(datastore=store, data_reference_name="target", path_on_datastore="v1/out/b.csv")
+step = DataTransferStep(
+    name="transfer", source_data_reference=source, destination_data_reference=target, compute_target=factory("adf"),
+    source_reference_type="file", destination_reference_type="file", allow_reuse=False,
+)
+run = Experiment(ws, "v1").submit(Pipeline(workspace=ws, steps=[step]))
+run.wait_for_completion(show_output=False)
+done = run.find_step_run("transfer")[0]
+print(type(factory("adf")).__name__, done.get_status(), done.get_stdout_log())
+attached = ComputeTarget.attach(ws, "adf2", DataFactoryCompute.attach_configuration(factory_name="f"))
+print(attached.type, sorted(ws.compute_targets), step.get_output().name)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +175,17 @@ def test_across_accounts_and_on_to_a_script(
     mended = ran(workspace, show, folder=source)
     assert "Copied 1 files, 500 bytes" in step_of(mended).get_stdout_log(), "what is no more as it was copied"
     assert own.get(OWN, "copied/one/a.csv").data == b"a.csv" * 100
+
+
+def test_a_driver_of_v1(service: Service, own: Blobs, tmp_path: Path) -> None:
+    own.put(OWN, "v1/in/a.csv", b"a")
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / ".azureml/config.json").write_text(CONFIG)
+    shown = run_driver(service, tmp_path, DRIVER)
+    assert "DataFactoryCompute Finished" in shown
+    assert "From the file workspaceblobstore/v1/in/a.csv (1 file, 1 bytes)" in shown
+    assert "DataFactory ['adf', 'adf2'" in shown
+    assert own.get(OWN, "v1/out/b.csv").data == b"a"
 
 
 def test_between_a_share_and_blobs(workspace: Workspace, own: Blobs) -> None:
