@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from azurerest import Account
+from azurerest.connections import connection
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip
 from orchestrator.adapters.webhooks import Caller
@@ -26,7 +26,7 @@ from steps.worker import StepWorker
 
 settings = read(os.environ)
 
-world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
+world = AzureWorld(connection(os.environ, "AzureWebJobsStorage"))
 containers = equip(world, settings.secret_keys, registered_datastores.revealing(world), os.environ)
 memory = ProcessMemory(functions.engine_settings(settings))
 worker = StepWorker(

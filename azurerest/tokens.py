@@ -1,7 +1,8 @@
-"""Where bearer tokens come from: the identity of an app on Azure, and a service principal with a secret.
+"""Where bearer tokens come from: the identity of an app on Azure or of a pod, and a service principal with a secret.
 
-Contracts: "How to use managed identities for App Service" (REST endpoint reference, 2019-08-01) and "OAuth 2.0 client
-credentials flow" of the Microsoft identity platform.
+Contracts: "How to use managed identities for App Service" (REST endpoint reference, 2019-08-01), which Container Apps
+share; "OAuth 2.0 client credentials flow" of the Microsoft identity platform, with a secret or a federated credential;
+Azure AD Workload Identity's variables of a pod.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -21,12 +23,17 @@ _TIMEOUT: Final = 30.0
 _LONGEST: Final = 1 << 20
 
 
-def managed_identity(variables: Mapping[str, str], *, resource: str = RESOURCE) -> TokenProvider | None:
-    """The identity that the platform offers in IDENTITY_ENDPOINT and IDENTITY_HEADER; None: it offers none."""
+def managed_identity(
+    variables: Mapping[str, str], *, resource: str = RESOURCE, client: str = ""
+) -> TokenProvider | None:
+    """The identity that the platform offers in IDENTITY_ENDPOINT and IDENTITY_HEADER; None: it offers none.
+
+    client: which of several identities, by its client id; "": the system's own, or the only one.
+    """
     endpoint, header = variables.get("IDENTITY_ENDPOINT"), variables.get("IDENTITY_HEADER")
     if not endpoint or not header:
-        return None
-    query = urlencode({"resource": resource, "api-version": "2019-08-01"})
+        return _workload_identity(variables, resource, client)
+    query = urlencode({"resource": resource, "api-version": "2019-08-01"} | ({"client_id": client} if client else {}))
 
     def provide() -> tuple[str, float]:
         answer = _ask(f"{endpoint}?{query}", {"X-IDENTITY-HEADER": header}, None, "The app's identity")
@@ -35,11 +42,42 @@ def managed_identity(variables: Mapping[str, str], *, resource: str = RESOURCE) 
     return provide
 
 
-def service_principal(tenant: str, client: str, secret: str, *, authority: str = "") -> TokenProvider:
-    """An application of a tenant. authority: where the tenant signs in, by default that of the public cloud."""
+def _workload_identity(variables: Mapping[str, str], resource: str, client: str) -> TokenProvider | None:
+    """The identity of a pod: a token of the cluster, exchanged for one of the tenant."""
+    file, tenant = variables.get("AZURE_FEDERATED_TOKEN_FILE"), variables.get("AZURE_TENANT_ID")
+    client = client or variables.get("AZURE_CLIENT_ID", "")
+    if not file or not tenant or not client:
+        return None
+    url = _token_url(tenant, variables.get("AZURE_AUTHORITY_HOST", ""))
+    form = {
+        "client_id": client,
+        "grant_type": "client_credentials",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "scope": f"{resource.rstrip('/')}/.default",
+    }
+
+    def provide() -> tuple[str, float]:
+        asked_at = time.time()
+        # The cluster writes the file anew before its token ends.
+        assertion = Path(file).read_text().strip()
+        body = urlencode(form | {"client_assertion": assertion}).encode()
+        answer = _ask(url, {}, body, f"The workload identity {client}")
+        return str(answer["access_token"]), asked_at + float(answer["expires_in"])
+
+    return provide
+
+
+def _token_url(tenant: str, authority: str) -> str:
+    """Raises Invalid: a secret would travel in clear."""
     url = f"{(authority or PUBLIC).rstrip('/')}/{quote(tenant, safe='')}/oauth2/v2.0/token"
     if not url.startswith("https://") and not url.startswith(("http://127.0.0.1:", "http://localhost:")):
         raise Invalid("a secret must not travel over plain HTTP")
+    return url
+
+
+def service_principal(tenant: str, client: str, secret: str, *, authority: str = "") -> TokenProvider:
+    """An application of a tenant. authority: where the tenant signs in, by default that of the public cloud."""
+    url = _token_url(tenant, authority)
     form = {"client_id": client, "client_secret": secret, "grant_type": "client_credentials"}
     form["scope"] = f"{RESOURCE}.default"
 

@@ -8,6 +8,8 @@ import threading
 
 from azurerest.account import Account
 from azurerest.blobs import Blobs
+from azurerest.connections import connection as connection_of
+from azurerest.connections import is_set
 from azurerest.errors import Invalid
 from azurerest.queues import Queues
 from azurerest.transport import Transport
@@ -55,16 +57,15 @@ class Storage:
             return found
 
     def _account(self, connection: str) -> Account:
-        text = self._settings.get(f"AzureWebJobs{connection}") or self._settings.get(connection)
-        if not text:
-            raise ConfigError(
-                f"the connection {connection!r} is not set; add it to Values in local.settings.json, "
-                'for Azurite as "UseDevelopmentStorage=true"'
-            )
+        prefixed = f"AzureWebJobs{connection}"
+        values = self._settings.values
         try:
-            return Account.from_connection_string(text)
+            return connection_of(values, prefixed if is_set(values, prefixed) else connection)
         except Invalid as error:
-            raise ConfigError(f"the connection {connection!r} is not a storage connection string: {error}") from None
+            raise ConfigError(
+                f"the connection {connection!r} cannot be used: {error}; Values in local.settings.json name it, "
+                'Azurite as "UseDevelopmentStorage=true"'
+            ) from None
 
 
 def encode_message(body: bytes, *, as_base64: bool) -> bytes:

@@ -44,11 +44,35 @@ def _setting(variable: str, parse: Callable[[str], Any], meaning: str, default: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the service was configured with. `storage` is the only setting without a default."""
+    """What the service was configured with."""
 
     storage: Secret = _setting(
-        "AzureWebJobsStorage", types.secret, "Connection string of the storage account that holds everything."
+        "AzureWebJobsStorage",
+        types.secret,
+        "Connection string of the storage account that holds everything. This or AzureWebJobsStorage__accountName is "
+        "**required**.",
+        Secret(""),
     )
+    storage_account: str = _setting(
+        "AzureWebJobsStorage__accountName",
+        types.text,
+        "Name of the storage account, opened by the app's identity: no key is anywhere.",
+        "",
+    )
+    storage_credential: str = _setting(
+        "AzureWebJobsStorage__credential",
+        types.text,
+        "`managedidentity`, or `workloadidentity` on Kubernetes: the identity that opens the account.",
+        "managedidentity",
+    )
+    storage_client: str = _setting(
+        "AzureWebJobsStorage__clientId", types.text, "Which of the app's identities, by its client id.", ""
+    )
+    storage_blobs: str = _setting(
+        "AzureWebJobsStorage__blobServiceUri", types.url, "Where blobs are, if not where Azure has them by name.", ""
+    )
+    storage_queues: str = _setting("AzureWebJobsStorage__queueServiceUri", types.url, "Where queues are, likewise.", "")
+    storage_tables: str = _setting("AzureWebJobsStorage__tableServiceUri", types.url, "Where tables are, likewise.", "")
     token_sha256: tuple[str, ...] = _setting(
         "MILLSTREAM_TOKEN_SHA256",
         types.digests,
@@ -272,6 +296,11 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
+        if bool(self.storage) == bool(self.storage_account or self.storage_blobs):
+            wrong = "are both set: one of them must go" if self.storage else "are both missing: set one of them"
+            raise types.InvalidSetting(
+                f"AzureWebJobsStorage and AzureWebJobsStorage__accountName {wrong}.", field="AzureWebJobsStorage"
+            )
         for place in self.blob_events_in:
             if place.partition("/")[0] not in self.datastores:
                 raise types.InvalidSetting(

@@ -114,12 +114,15 @@ class Containers:
 
     def at(self, address: str) -> Place:
         """Raises Conflict when the datastore is another by now, and what `find` raises."""
-        name = registered_in(address)
-        if name is None:
-            return Container(blobs=self._own, name=address, own=True)
         with self._lock:
             kept = self._kept.get(address)
-        return kept or self._made(name, address)
+        if kept is not None:
+            return kept
+        name = registered_in(address)
+        if name is None:
+            # Kept, too: of an account without keys it has the key that signs URLs.
+            return self._keep(address, Container(blobs=self._own, name=address, own=True))
+        return self._made(name, address)
 
     def _made(self, name: str, address: str) -> Place:
         found, secret = self._find(name)
@@ -131,10 +134,13 @@ class Containers:
         except StorageError as fault:
             message = f"The datastore {name!r} cannot be used as it is registered: {fault.message}."
             raise Conflict(message, field="name") from fault
+        return self._keep(address, made)
+
+    def _keep(self, address: str, place: Place) -> Place:
         with self._lock:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
-            return self._kept.setdefault(address, made)
+            return self._kept.setdefault(address, place)
 
     def of(self, found: Datastore, secret: Secret) -> Place:
         """The container or share of a datastore that need not be registered. Raises azurerest.Invalid."""

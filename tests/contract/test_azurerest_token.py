@@ -3,65 +3,32 @@
 from __future__ import annotations
 
 import base64
-import json
 import ssl
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import NamedTuple
 from urllib.error import HTTPError
 
 import pytest
-import trustme
 
-from azurerest import Account, Blobs, Queues, Transport, sas
+from azurerest import Account, Blobs, Queues, Tables, Transport, sas
+from azurerest.connections import connection
 from azurerest.errors import Forbidden, Invalid
 from azurerest.sas import DelegationKey
-from tests.azurite import ACCOUNT, Azurite, AzuriteMissing, running_azurite
+from tests.azurite import ACCOUNT, AzuriteMissing
+from tests.secure_azurite import CLIENT, HEADER, Secure, identity_endpoint, secure_azurite, token
 
 pytestmark = pytest.mark.azurite
-
-TENANT = "6b0f3a2e-6c52-4c59-9a0a-58a4f3f0c1d2"
-
-
-class Secure(NamedTuple):
-    azurite: Azurite
-    ca_file: str
 
 
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    folder: Path = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    paths = {name: str(folder / f"{name}.pem") for name in ("ca", "cert", "key")}
-    authority.cert_pem.write_to_path(paths["ca"])
-    certificate.cert_chain_pems[0].write_to_path(paths["cert"])
-    certificate.private_key_pem.write_to_path(paths["key"])
     try:
-        with running_azurite(["--oauth", "basic", "--cert", paths["cert"], "--key", paths["key"]]) as azurite:
-            yield Secure(azurite, paths["ca"])
+        with secure_azurite(tmp_path_factory.mktemp("tls")) as found:
+            yield found
     except AzuriteMissing as reason:
         pytest.skip(str(reason))
-
-
-def token(*, seconds: int = 3600) -> tuple[str, float]:
-    """A token as an identity service issues it, but for the signature, which Azurite does not check."""
-    now = int(time.time())
-    claims = {
-        "aud": "https://storage.azure.com",
-        "iss": f"https://sts.windows.net/{TENANT}/",
-        "nbf": now - 60,
-        "iat": now - 60,
-        "exp": now + seconds,
-        "oid": "11111111-2222-3333-4444-555555555555",
-        "tid": TENANT,
-    }
-    parts = (json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), "c2ln"]), now + seconds
 
 
 def account(secure: Secure, *, seconds: int = 3600) -> Account:
@@ -81,6 +48,40 @@ def test_a_token_opens_blobs_and_queues(secure: Secure) -> None:
     queues.create(name)
     queues.put(name, b"x")
     assert queues.receive(name)[0].body == b"x"
+
+
+def test_a_token_opens_tables(secure: Secure) -> None:
+    tables = Tables(account(secure), Transport(ca_file=secure.ca_file))
+    name = f"n{uuid.uuid4().hex}"
+    tables.create(name)
+    tables.insert(name, "p", "r", {"a": 1})
+    found = tables.get(name, "p", "r")
+    assert found is not None
+    assert found.props["a"] == 1
+
+
+def test_the_settings_of_an_app_open_everything_by_its_identity(secure: Secure) -> None:
+    with identity_endpoint() as identity:
+        server = secure.azurite
+        settings = {
+            "IDENTITY_ENDPOINT": identity.url,
+            "IDENTITY_HEADER": HEADER,
+            "AzureWebJobsStorage__accountName": ACCOUNT,
+            "AzureWebJobsStorage__clientId": CLIENT,
+            "AzureWebJobsStorage__blobServiceUri": server.blob_endpoint,
+            "AzureWebJobsStorage__queueServiceUri": server.queue_endpoint,
+            "AzureWebJobsStorage__tableServiceUri": server.table_endpoint,
+        }
+        found = connection(settings, "AzureWebJobsStorage")
+        transport = Transport(ca_file=secure.ca_file)
+        name = f"n{uuid.uuid4().hex}"
+        Blobs(found, transport).create_container(name)
+        Queues(found, transport).create(name)
+        Tables(found, transport).create(name)
+        assert len(identity.asked) == 1
+        with pytest.raises(Forbidden):
+            stranger = connection({**settings, "IDENTITY_HEADER": "another"}, "AzureWebJobsStorage")
+            Blobs(stranger, transport).list_containers()
 
 
 def test_an_expired_token_is_forbidden(secure: Secure) -> None:

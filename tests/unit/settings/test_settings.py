@@ -84,8 +84,14 @@ def test_a_wrong_value_stops_the_start_and_is_named(variable: str, text: str) ->
 
 
 def test_a_missing_setting_stops_the_start() -> None:
-    with pytest.raises(InvalidSetting, match="AzureWebJobsStorage is missing"):
+    with pytest.raises(InvalidSetting, match="are both missing"):
         read({})
+
+
+def test_the_account_is_named_in_one_way() -> None:
+    assert read({"AzureWebJobsStorage__accountName": "ours"}).storage_account == "ours"
+    with pytest.raises(InvalidSetting, match="are both set"):
+        read({**LEAST, "AzureWebJobsStorage__accountName": "ours"})
 
 
 @pytest.mark.parametrize(
