@@ -9,7 +9,7 @@ from azurerest.connections import connection
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip
 from orchestrator.adapters.webhooks import Caller
-from orchestrator.catalog import models, output_datasets, registered_datastores
+from orchestrator.catalog import attachments, models, output_datasets, registered_datastores
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import ProcessMemory
@@ -19,6 +19,7 @@ from orchestrator.triggers import functions
 from steps.datastores import AllDatastores
 from steps.environment import inherited
 from steps.places import routed
+from steps.remote.attached import Attachments
 from steps.service_access import service_access
 from steps.settings import VenvSettings, WorkerSettings, WorkspaceIdentity
 from steps.venv_maker import configuration
@@ -42,6 +43,7 @@ worker = StepWorker(
         environment=inherited(os.environ),
         access=service_access(settings.service_url, settings.run_token_key.reveal()),
         python_path=tuple(path for path in sys.path if ".python_packages" in path),
+        attachments=Attachments(find=attachments.revealing(world), lead=containers.at, variables=os.environ),
         spark_python=settings.spark_python or None,
         fork_server=settings.fork_server,
         heartbeat_seconds=settings.heartbeat,

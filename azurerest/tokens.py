@@ -75,11 +75,13 @@ def _token_url(tenant: str, authority: str) -> str:
     return url
 
 
-def service_principal(tenant: str, client: str, secret: str, *, authority: str = "") -> TokenProvider:
+def service_principal(
+    tenant: str, client: str, secret: str, *, authority: str = "", resource: str = RESOURCE
+) -> TokenProvider:
     """An application of a tenant. authority: where the tenant signs in, by default that of the public cloud."""
     url = _token_url(tenant, authority)
     form = {"client_id": client, "client_secret": secret, "grant_type": "client_credentials"}
-    form["scope"] = f"{RESOURCE}.default"
+    form["scope"] = f"{resource}.default"
 
     def provide() -> tuple[str, float]:
         asked_at = time.time()

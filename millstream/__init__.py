@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as in run_context: typing is not imported for this
 if TYPE_CHECKING:
     from typing import Any
 
+    from millstream.attached_compute import DatabricksCompute as DatabricksCompute
     from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
     from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
     from millstream.authentication import MsiAuthentication as MsiAuthentication
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
 
 _HOMES = {
+    "millstream.attached_compute": ("DatabricksCompute",),
     "millstream.authentication": (
         "AzureCliAuthentication",
         "InteractiveLoginAuthentication",

@@ -364,6 +364,13 @@ class Api:
     def delete_compute(self, name: str) -> None:
         self._call("DELETE", f"computes/{_name(name)}")
 
+    def put_attachment(self, name: str, wish: Mapping[str, Any]) -> None:
+        """Say in which workspace the steps of a compute do their work."""
+        self._call("PUT", f"attachments/{_name(name)}", body=msgspec.json.encode(wish))
+
+    def delete_attachment(self, name: str) -> None:
+        self._call("DELETE", f"attachments/{_name(name)}")
+
     def experiments(self, state: str = "active") -> Iterator[views.ExperimentView]:
         """`state`: active, archived or all."""
         for page in self._pages("experiments", views.ExperimentPage, {"state": state}):

@@ -6,6 +6,7 @@ Every compute is a name for the Functions app. Sizes and numbers of nodes are ke
 from __future__ import annotations
 
 import builtins
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,14 +82,17 @@ class AmlComputeStatus:
 
 
 class ComputeTarget:
-    """The compute `name` of the workspace, as an AmlCompute. Raises ComputeTargetException if there is none."""
+    """The compute `name` of the workspace: an AmlCompute, or the class of what is attached under that name.
+
+    Raises ComputeTargetException if there is none.
+    """
 
     type = "AmlCompute"
     provisioning_state = "Succeeded"
     provisioning_errors = None
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> ComputeTarget:
-        return object.__new__(AmlCompute)
+        return object.__new__(AmlCompute if cls is ComputeTarget else cls)
 
     def __init__(self, workspace: Workspace, name: str, **unknown: Any) -> None:
         refuse_unknown(ComputeTarget.__init__, unknown)
@@ -103,6 +107,8 @@ class ComputeTarget:
         self.name = name
         self.kind = kinds[name]
         self._view = _detail(workspace, name, self.kind)
+        if attached := _class_of(self._view.settings):
+            self.__class__ = attached  # v1: drivers ask what they have got by its class
 
     @staticmethod
     def create(
@@ -131,16 +137,18 @@ class ComputeTarget:
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> ComputeTarget:
-        """Attach a Data Factory, which is then a name for the Functions app. Raises ComputeTargetException: what else
-        runs elsewhere cannot be attached.
+        """Attach what `attach_configuration` describes: a workspace of Databricks, in which steps do their work
+        (docs/spark.md), or a Data Factory, which is then a name for the Functions app. What the name was attached to
+        before is replaced. Raises ComputeTargetException: machines and other services cannot be attached.
         """
+        from millstream.attached_compute import AttachConfiguration
         from millstream.data_factory import DataFactoryConfiguration
 
-        if isinstance(attach_configuration, DataFactoryConfiguration):
+        if isinstance(attach_configuration, DataFactoryConfiguration | AttachConfiguration):
             return attach_configuration.make(workspace, name)
         raise ComputeTargetException(
-            "Machines and services of other kinds cannot be attached. Use AmlCompute, whose steps run in the "
-            "Functions app."
+            "Databricks can be attached (DatabricksCompute.attach_configuration), machines and other services cannot. "
+            "Use AmlCompute, whose steps run in the Functions app."
         )
 
     def wait_for_completion(self, show_output: bool = False, **_: Any) -> None:
@@ -266,6 +274,12 @@ class AmlCompute(ComputeTarget):
         """None are needed: any text is accepted."""
         del workspace, location
         return []
+
+
+def _class_of(settings: Mapping[str, Any]) -> builtins.type[ComputeTarget] | None:
+    from millstream.attached_compute import class_of
+
+    return class_of(settings) if "attached" in settings else None
 
 
 def _detail(workspace: Workspace, name: str, kind: str) -> ComputeDetailView:

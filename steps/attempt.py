@@ -12,6 +12,7 @@ from itertools import islice
 from orchestrator.core.job import Job
 from orchestrator.core.result import DatasetRegistration, Expansion, File, ReadData, StepError, StepResult
 from steps import changes, environment, given, kinds, outputs, spool
+from steps.brought import Brought
 from steps.composite import Composite, CompositeContext
 from steps.context import StepContext
 from steps.datastores import container_of
@@ -23,6 +24,7 @@ from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.outputs import Found
 from steps.progress import Progress
+from steps.remote.elsewhere import Elsewhere, elsewhere
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
 from steps.spool import Reported
@@ -134,7 +136,8 @@ class Attempt:
             own.snapshots.copy_to(step.snapshot, folders.code)
         changes.bring(self._job, folders, own.store, own.settings.container)
         stays = step.kind in IN_STORAGE
-        inputs = {} if stays else own.bringer.bring(self._job, folders, self._log, self._stop)
+        away = elsewhere(step, own.settings.attachments, own.store, own.settings.datastores)
+        inputs = {} if stays else self._bring(folders, away)
         paths = {} if stays else {port.name: outputs.place(port, folders) for port in step.outputs}
         for name in outputs.ARTIFACT_FOLDERS:
             (folders.code / name).mkdir(exist_ok=True)
@@ -153,10 +156,11 @@ class Attempt:
                 limit=own.settings.spool_bytes,
             ),
             stop=self._stop,
-            inputs=inputs,
-            outputs=paths,
             store=own.store,
             pool=own.pool,
+            inputs=inputs,
+            outputs=paths,
+            elsewhere=away,
             venv=venv,
             begun=self._begun,
         )
@@ -206,6 +210,12 @@ class Attempt:
             self._log.note(f"The log of the step's first part could not be read: {error}")
         else:
             self._log.write(sink.getvalue())
+
+    def _bring(self, folders: Folders, away: Elsewhere | None) -> dict[str, Brought]:
+        """The inputs: on this node, or, for work that is done elsewhere, where they lie."""
+        if away is not None:
+            return away.places.inputs(self._job)
+        return self._equipment.bringer.bring(self._job, folders, self._log, self._stop)
 
     def _collect(self, folders: Folders) -> None:
         """Read what the script reported, and find its artifacts, however it ended."""

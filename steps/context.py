@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from orchestrator.core.job import Job
 from orchestrator.core.resolving import resolve_timeout
 from steps import environment, execution
@@ -17,6 +19,7 @@ from steps.fork_server import Command, ForkServer
 from steps.live_metrics import LiveMetrics
 from steps.log import StepLog
 from steps.outputs import Found
+from steps.remote.elsewhere import Elsewhere
 from steps.settings import WorkerSettings
 from steps.stop import Stop
 from steps.store import Store
@@ -35,6 +38,7 @@ class StepContext:
     """One attempt, prepared: sources and inputs are in place, `inputs` and `outputs` say where. A kind that leaves data
     in storage finds neither, and sets `inputs` and `found` when it has done its work.
 
+    `elsewhere`: the workspace that does the work, to which `inputs` say where the data lies; None: it is done here.
     `server` starts processes, Python ones by the worker's own interpreter. `venv`: the environment that the step has
     asked for; None: it runs in the worker's own. A kind returns when the step has done its
     work, and raises StepFailure when it has not. `exit_code` and `bare_seconds` are of the last process run.
@@ -48,12 +52,13 @@ class StepContext:
     log: StepLog
     live_metrics: LiveMetrics
     stop: Stop
-    inputs: Mapping[str, Brought]
-    outputs: Mapping[str, Path]
     store: Store
     pool: Pool
+    inputs: Mapping[str, Brought]
+    outputs: Mapping[str, Path]
     found: list[Found] = field(default_factory=list)
     venv: Venv | None = None
+    elsewhere: Elsewhere | None = None
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None
     bare_seconds: float = 0.0
@@ -102,6 +107,11 @@ class StepContext:
         except (ScriptFailed, ScriptKilled) as failure:
             raise failure if shutil.disk_usage(self.folders.root).free >= FULL_BYTES else _full(failure) from None
         self.exit_code = 0
+
+    def report_property(self, key: str, value: str) -> None:
+        """As a script reports one."""
+        with self.folders.spool.open("ab") as spool:
+            spool.write(msgspec.json.encode({"op": "property", "key": key, "value": value}) + b"\n")
 
     def time_left(self) -> float | None:
         """Seconds that the step's work may take: the step's own limit, and what is left of the host's."""

@@ -151,7 +151,7 @@ def run_id(job: Job) -> str:
     return f"{job.run}_{job.step.id}"
 
 
-def arguments(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> tuple[str, ...]:
+def arguments(job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path | str]) -> tuple[str, ...]:
     """The step's arguments as a script gets them. Raises InvalidStep."""
     return tuple(resolved(argument, job, inputs, outputs) for argument in job.step.arguments)
 
@@ -196,7 +196,7 @@ def _parameter(name: str, job: Job) -> ParameterValue:
         raise InvalidStep(f"The step refers to the parameter {name!r}, which the pipeline does not have.") from None
 
 
-def resolved(item: Argument, job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path]) -> str:
+def resolved(item: Argument, job: Job, inputs: Mapping[str, Brought], outputs: Mapping[str, Path | str]) -> str:
     match item:
         case Text(parts=parts):
             text = "".join(resolved(part, job, inputs, outputs) for part in parts)

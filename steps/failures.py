@@ -17,6 +17,9 @@ StepFailure
 ├── ScriptKilled       a signal ended it
 ├── TimedOut           it ran longer than it may
 ├── ChildFailed        the run that it became did not end well
+├── JobRefused         a workspace would not do what it was asked for the step
+├── JobFailed          the step's job in a workspace failed there
+├── ServiceFailed      a workspace did not answer, after several tries
 ├── OutputNotWritten   it ended well without writing an output
 ├── OutputUnusable     an output cannot be stored under its name
 └── StorageFailed      storage did not take or give something
@@ -109,6 +112,19 @@ class TimedOut(StepFailure):
 class ChildFailed(StepFailure):
     code = "ChildFailed"
     retryable = False
+
+
+class JobRefused(StepFailure):
+    code = "JobRefused"
+    retryable = False
+
+
+class JobFailed(StepFailure):
+    code = "JobFailed"
+
+
+class ServiceFailed(StepFailure):
+    code = "ServiceFailed"
 
 
 class OutputNotWritten(StepFailure):

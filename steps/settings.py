@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steps.datastores import Datastores
+from steps.remote.attached import Attachments
 from steps.service_access import ServiceAccess
 
 MEBIBYTE = 1024 * 1024
@@ -43,14 +44,14 @@ class WorkerSettings:
     cache_dir: node-local folder for snapshots and working folders; created. container: the system container.
     datastores: address of each one's container. environment: what every script's environment starts from; it is handed
     to user code, so it must hold no secret (`steps.environment.inherited` filters one). python: the interpreter of
-    scripts. spark_python: the one that has pyspark; None: `python`. python_path: further folders of installed packages
-    for scripts, such as those the worker itself got by other means than its interpreter. runtime_path: a folder with
-    `millstream` for scripts; None: made in cache_dir. fork_server: start scripts in forks of a warm process instead of
-    fresh interpreters. function_timeout_seconds: when the host would kill this whole process; None: never. access: how
-    scripts reach the service; None: not at all. grace_seconds: between SIGTERM and SIGKILL. data_cache_bytes: what is
-    kept of data that steps read and wrote. threads_per_step: cap for numeric libraries in a script; None: theirs.
-    web_bytes: the most that one file of the web may have, as the input of a step. venvs: where and how the
-    environments of steps are made.
+    scripts. spark_python: the one that has pyspark; None: `python`. attachments: workspaces that do the work of steps;
+    None: there are none. python_path: further folders of installed packages for scripts, such as those the worker
+    itself got by other means than its interpreter. runtime_path: a folder with `millstream` for scripts; None: made in
+    cache_dir. fork_server: start scripts in forks of a warm process instead of fresh interpreters.
+    function_timeout_seconds: when the host would kill this whole process; None: never. access: how scripts reach the
+    service; None: not at all. grace_seconds: between SIGTERM and SIGKILL. data_cache_bytes: what is kept of data that
+    steps read and wrote. threads_per_step: cap for numeric libraries in a script; None: theirs. web_bytes: the most
+    that one file of the web may have, as the input of a step. venvs: where and how the environments of steps are made.
     """
 
     cache_dir: Path
@@ -59,6 +60,7 @@ class WorkerSettings:
     workspace: WorkspaceIdentity = WorkspaceIdentity()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     access: ServiceAccess | None = None
+    attachments: Attachments | None = None
     python: str = sys.executable
     spark_python: str | None = None
     python_path: tuple[str, ...] = ()

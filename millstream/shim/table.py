@@ -19,7 +19,12 @@ _GET_RUN = _at("millstream.runs", "get_run=get_run_of")
 _DATASTORE = _at("millstream.datastore", "Datastore")
 _MODEL = _at("millstream.model", "Model")
 _DATA_FACTORY = _at("millstream.data_factory", "DataFactoryCompute")
-_COMPUTE = {**_at("millstream.compute", "ComputeTarget AmlCompute"), **_DATA_FACTORY}
+_DATABRICKS_COMPUTE = _at("millstream.attached_compute", "DatabricksCompute")
+_COMPUTE = {
+    **_at("millstream.compute", "ComputeTarget AmlCompute"),
+    **_DATA_FACTORY,
+    **_DATABRICKS_COMPUTE,
+}
 _COMPUTE_ERROR = _at("millstream.exceptions", "ComputeTargetException")
 _ENVIRONMENT = _at("millstream.environment", "Environment")
 _CONDA = _at("millstream.conda_dependencies", "CondaDependencies")
@@ -106,6 +111,10 @@ TABLE: dict[str, dict[str, str]] = {
         "millstream.compute", "AmlCompute AmlComputeProvisioningConfiguration AmlComputeStatus ScaleSettings"
     ),
     "azureml.core.compute.compute": {**_at("millstream.compute", "ComputeTarget"), **_COMPUTE_ERROR},
+    "azureml.core.compute.databricks": {
+        **_DATABRICKS_COMPUTE,
+        **_at("millstream.attached_compute", "DatabricksAttachConfiguration=AttachConfiguration"),
+    },
     "azureml.core.compute.datafactory": _DATA_FACTORY,
     "azureml.core.compute_target": _COMPUTE_ERROR,
     "azureml.core.conda_dependencies": _CONDA,

@@ -34,6 +34,8 @@ class InputData(msgspec.Struct, frozen=True, kw_only=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a step of a run.
 
+    `retries`: how many the retry policy has granted, which a takeover after a death does not change.
+
     `attempt` counts from 1; `owner` is this execution's nonce; both name its blobs (`prefix`). `inputs` has an entry
     for each input port of the step. `parameters` are the run's values for all pipeline parameters. `children`: the step
     became a run, which has ended with these; they are to be joined.
@@ -48,6 +50,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, ParameterValue]
     inputs: dict[str, InputData]
     children: Children | None = None
+    retries: int = 0
 
     @property
     def prefix(self) -> str:

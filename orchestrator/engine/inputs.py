@@ -64,6 +64,7 @@ def job_of(
         parameters=info.parameters,
         inputs=inputs,
         children=children,
+        retries=lease.claim.retries,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from orchestrator.triggers import (
+    http_attachments,
     http_computes,
     http_data,
     http_datasets,
@@ -53,4 +54,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_models.ROUTES,
     *http_modules.ROUTES,
     *http_computes.ROUTES,
+    *http_attachments.ROUTES,
 )

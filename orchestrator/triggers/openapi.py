@@ -46,6 +46,7 @@ GROUPS = {
     "models": "Registered models.",
     "modules": "Modules: steps kept under a name, with versions, for pipelines to be made of.",
     "computes": "Names of computes that steps may ask for.",
+    "attachments": "Workspaces of other services in which steps of a compute do their work.",
 }
 PARAMETERS = {
     "run_id": "The id of a run; on version 1's routes also that of a step's run, <run>_<step>.",

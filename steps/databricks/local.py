@@ -6,7 +6,7 @@ import re
 
 from orchestrator.core.kinds.databricks import DatabricksJob, Library
 from steps.context import StepContext
-from steps.databricks.contract import SCRIPT_DIRECTORY
+from steps.databricks import contract
 from steps.failures import InvalidStep
 from steps.spark import local
 from steps.spark.local import SparkScript
@@ -18,7 +18,7 @@ _ELSEWHERE = {
 }
 
 
-def run(context: StepContext, wanted: DatabricksJob, arguments: tuple[str, ...]) -> None:
+def run(context: StepContext, wanted: DatabricksJob) -> None:
     """Raises StepFailure, Stopped."""
     for name, reason in _ELSEWHERE.items():
         if getattr(wanted, name):
@@ -29,7 +29,7 @@ def run(context: StepContext, wanted: DatabricksJob, arguments: tuple[str, ...])
     cluster = wanted.new_cluster
     script = SparkScript(
         script=wanted.script,
-        arguments=(*arguments, f"--{SCRIPT_DIRECTORY}", str(context.folders.code)),
+        arguments=contract.arguments(context, context.outputs, {contract.SCRIPT_DIRECTORY: str(context.folders.code)}),
         conf={**_jars(wanted.libraries), **(cluster.spark_conf if cluster else {})},
         variables=cluster.spark_env_variables if cluster else {},
         packages=tuple(_package(library.pypi.package) for library in wanted.libraries if library.pypi),

@@ -11,10 +11,13 @@ from typing import cast
 from orchestrator.core.kinds import settings_of
 from orchestrator.core.kinds.databricks import DatabricksJob
 from steps.context import StepContext
-from steps.databricks import contract, local
+from steps.databricks import local, workspace
 
 
 def run(context: StepContext) -> None:
     """Raises StepFailure, Stopped."""
     wanted = cast(DatabricksJob, settings_of("databricks", context.job.step.settings))
-    local.run(context, wanted, contract.arguments(context))
+    if context.elsewhere is None:
+        local.run(context, wanted)
+    else:
+        workspace.run(context, wanted, context.elsewhere.workspace, context.elsewhere.places)

@@ -17,6 +17,7 @@ _SDKS = ("azure.core", "azure.data", "azure.identity", "azure.storage", "azure.e
 # Who reads the environment, and of which process: the app's, the child's, the client's, the host's.
 _READERS = {
     "function_app.py": "hands it to orchestrator.settings",
+    "millstream/attached_compute.py": "where a workspace of Databricks is, by that service's own variable",
     "millstream/config.py": "the client's own variables",
     "millstream/console.py": "what kind of terminal it writes to",
     "millstream/contexts.py": "inside a step, what the worker set for it",
@@ -59,7 +60,7 @@ def test_the_functions_library_stays_in_the_triggers_and_the_local_host() -> Non
 
 def test_of_the_worker_only_its_stores_speak_to_storage() -> None:
     users = [source.name for source in _room("steps") if any(_is(name, "azurerest") for name in imports(source))]
-    stores = ("azure_store", "blob_copies", "patience", "places", "share_store")
+    stores = ("azure_store", "blob_copies", "patience", "places", "reach", "share_store")
     assert sorted(users) == [f"steps/{name}.py" for name in stores]
 
 

@@ -1,7 +1,11 @@
-"""A DatabricksStep without a workspace, end to end: its script runs on a real Spark of this machine."""
+"""Spark steps end to end: on a real Spark of this machine, and in an attached workspace, where a stand-in serves."""
 
 from __future__ import annotations
 
+import base64
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +22,10 @@ from millstream import (
     Workspace,
 )
 from tests.azurite import Azurite
+from tests.databricks_standin import Databricks, Ending
+from tests.json_standin import serving
 from tests.service import TOKEN, Service, running_service
-from tests.spark import spark_python
+from tests.spark import ROOT, spark_python
 
 pytestmark = [pytest.mark.azurite, pytest.mark.timeout(240)]
 
@@ -52,14 +58,75 @@ assert rows == {"Ulm": 44, "Bonn": 70}, rows
 """
 
 
+DRIVER = """
+from azureml.core import Experiment, Workspace
+from azureml.core.compute import ComputeTarget, DatabricksCompute
+from azureml.core.databricks import PyPiLibrary
+from azureml.exceptions import ComputeTargetException
+from azureml.pipeline.core import Pipeline
+from azureml.pipeline.steps import DatabricksStep
+
+ws = Workspace.from_config()
+try:
+    compute = DatabricksCompute(workspace=ws, name="databricks")
+except ComputeTargetException:
+    config = DatabricksCompute.attach_configuration(
+        resource_group="rg", workspace_name="adb", access_token="dapi-a-token-for-tests"
+    )
+    compute = ComputeTarget.attach(ws, "databricks", config)
+    compute.wait_for_completion(True)
+assert isinstance(ws.compute_targets["databricks"], DatabricksCompute) and compute.type == "Databricks"
+step = DatabricksStep(
+    name="on databricks", run_name="nightly", python_script_name="job.py", source_directory="src", num_workers=1,
+    spark_version="15.4.x-scala2.12", pypi_libraries=[PyPiLibrary(package="simplejson==3.8.0")],
+    python_script_params=["--rate", "1"], compute_target=compute, allow_reuse=False,
+)
+run = Experiment(ws, "databricks").submit(Pipeline(ws, steps=[step]))
+run.wait_for_completion()
+step_run = run.find_step_run("on databricks")[0]
+print("page", step_run.get_properties()["databricks_run_page"])
+compute.detach()
+assert "databricks" not in ws.compute_targets
+"""
+
+
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = {"MILLSTREAM_SPARK_PYTHON": spark_python()}
+    python = ROOT / ".cache" / "spark" / "bin" / "python"
+    settings = {
+        "MILLSTREAM_SPARK_PYTHON": str(python) if python.is_file() else "",
+        "MILLSTREAM_SECRET_KEYS": base64.b64encode(b"k" * 32).decode(),
+    }
     with running_service(azurite, tmp_path_factory.mktemp("service"), settings) as service:
         yield service
 
 
+def test_a_driver_of_v1_attaches_a_workspace_and_runs_there(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "job.py").write_text("print(1)")
+    (tmp_path / "driver.py").write_text(DRIVER)
+    with serving(Databricks(work=lambda run: Ending(logs="worked there\n"))) as databricks:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")},
+            "MILLSTREAM_ENDPOINT": service.url,
+            "MILLSTREAM_TOKEN": TOKEN,
+            "DATABRICKS_HOST": databricks.url,
+            "PYTHONPATH": str(ROOT),
+        }
+        command = [sys.executable, "-m", "millstream", "run", "driver.py"]
+        answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+        assert answer.returncode == 0, answer.stdout + answer.stderr + service.host.log()[-3000:]
+        (run,) = databricks.runs
+        assert run.body["run_name"] == "nightly"
+        assert run.task["libraries"] == [{"pypi": {"package": "simplejson==3.8.0"}}]
+        assert run.task["spark_python_task"]["parameters"][:2] == ["--rate", "1"]
+        assert f"page {databricks.url}/?o=7#job/1/run/{run.number}" in answer.stdout
+        assert "worked there" in answer.stdout
+        assert service.call("GET", "attachments/databricks").status == 404
+
+
 def test_a_script_for_databricks_runs_on_the_local_spark(service: Service, tmp_path: Path) -> None:
+    spark_python()
     workspace = Workspace(url=service.url, token=TOKEN)
     data, source = tmp_path / "data", tmp_path / "src"
     data.mkdir()

@@ -30,6 +30,7 @@ PUBLIC = [
     "DataReference",
     "DataTransferStep",
     "DataType",
+    "DatabricksCompute",
     "DatabricksStep",
     "Dataset",
     "DatasetConsumptionConfig",

@@ -1,0 +1,116 @@
+"""Computes under v1's names that stand for a workspace elsewhere, where the steps that name them do their work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from millstream.compute import KIND, ComputeTarget
+from millstream.exceptions import ComputeTargetException
+
+if TYPE_CHECKING:
+    from millstream.workspace import Workspace
+
+_URL_VARIABLE: Final = "DATABRICKS_HOST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachConfiguration:
+    """What `attach_configuration` made, for ComputeTarget.attach. `shown` may be seen by all who use the workspace."""
+
+    type: str
+    url: str
+    secret: str = field(default="", repr=False)
+    more: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+    def wish(self) -> dict[str, Any]:
+        """The body of the request that attaches it."""
+        secret = {"secret": self.secret} if self.secret else {}
+        return {"type": self.type, "url": self.url, **self.more, **secret}
+
+    def make(self, workspace: Workspace, name: str) -> ComputeTarget:
+        """Attach it under this name: first where the work is done, so that no step does it elsewhere meanwhile."""
+        workspace.api.put_attachment(name, self.wish())
+        workspace.api.put_compute(name, {"kind": KIND, "settings": self.settings()})
+        return ComputeTarget(workspace, name)
+
+    def settings(self) -> dict[str, Any]:
+        """What the compute's record shows of it."""
+        shown = {name: value for name, value in self.shown.items() if value}
+        return {"attached": self.type, "url": self.url, **shown}
+
+
+class AttachedCompute(ComputeTarget):
+    """Base of computes that are attached, and not made."""
+
+    def detach(self) -> None:
+        """Forget the name and the secret; the workspace itself stays as it is."""
+        self.workspace.api.delete_compute(self.name)
+        self.workspace.api.delete_attachment(self.name)
+        self.workspace.refresh()
+
+    delete = detach
+
+    @property
+    def url(self) -> str:
+        """Of the workspace."""
+        return str(self._view.settings.get("url", ""))
+
+
+class DatabricksCompute(AttachedCompute):
+    """A Databricks workspace. Steps of other kinds that name it run in the Functions app."""
+
+    type = "Databricks"
+
+    @staticmethod
+    def attach_configuration(
+        resource_group: str | None = None,
+        workspace_name: str | None = None,
+        resource_id: str | None = None,
+        access_token: str = "",
+        *,
+        workspace_url: str | None = None,
+    ) -> AttachConfiguration:
+        """For ComputeTarget.attach. Beside v1's arguments `workspace_url`, the address of the workspace, which v1 asked
+        Azure for; without it, the variable DATABRICKS_HOST. Raises ComputeTargetException.
+        """
+        if not access_token:
+            raise ComputeTargetException(
+                "Give access_token: a token of the Databricks workspace.", field="access_token"
+            )
+        url = workspace_url or os.environ.get(_URL_VARIABLE, "")
+        if not url:
+            raise ComputeTargetException(
+                "Give workspace_url, or set DATABRICKS_HOST: the address of the Databricks workspace, such as "
+                "https://adb-1234567890123456.7.azuredatabricks.net. It is not looked up by its name.",
+                field="workspace_url",
+            )
+        url = url if "://" in url else f"https://{url}"
+        shown = {
+            "resource_group": resource_group or "",
+            "workspace_name": workspace_name or "",
+            "resource_id": resource_id or "",
+        }
+        return AttachConfiguration(type="Databricks", url=url.rstrip("/"), secret=access_token, shown=shown)
+
+    @staticmethod
+    def attach(workspace: Workspace, name: str, attach_configuration: Any) -> DatabricksCompute:
+        """As ComputeTarget.attach."""
+        made = ComputeTarget.attach(workspace, name, attach_configuration)
+        assert isinstance(made, DatabricksCompute)
+        return made
+
+    def get_credentials(self) -> dict[str, str]:
+        """Raises ComputeTargetException: a secret that is kept is never given back."""
+        raise ComputeTargetException("The access token is kept encrypted, and never given back.")
+
+
+CLASSES: Final[dict[str, type[AttachedCompute]]] = {"Databricks": DatabricksCompute}
+
+
+def class_of(settings: Mapping[str, Any]) -> type[AttachedCompute] | None:
+    """The class of an attached compute, by what its record shows; None: it is none."""
+    return CLASSES.get(str(settings.get("attached", "")))

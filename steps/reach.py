@@ -1,0 +1,108 @@
+"""How a cluster reaches what this service reaches: containers by URL and signature, and workspaces by tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from azurerest import Blobs, StorageError
+from azurerest.auth import Bearer
+from azurerest.sas import DelegationKey, container_query
+from azurerest.tokens import managed_identity, service_principal
+from orchestrator.core.attachment import Attachment
+from orchestrator.core.secret import Secret
+from steps.failures import InvalidStep, ServiceFailed, StorageFailed
+
+SUFFIX: Final = "blob.core.windows.net"
+"""Of the host of an account that is known by its name only."""
+SYNAPSE: Final = "https://dev.azuresynapse.net/"
+"""What a token for Synapse is asked for."""
+
+
+class Place(Protocol):
+    """A container or share: what `orchestrator.adapters.containers` leads to."""
+
+    @property
+    def client(self) -> object: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+class Signing(Protocol):
+    """A container whose account signs."""
+
+    def signing_key(self, now: datetime, until: datetime) -> DelegationKey | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """A container as a cluster knows it. `host`: of its account's blob service."""
+
+    address: str
+    name: str
+    host: str
+
+    def url(self, path: str) -> str:
+        """Of a blob, or of all below a prefix."""
+        return f"wasbs://{self.name}@{self.host}/{quote(path.strip('/'))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """lead: from the address of a container to the container."""
+
+    lead: Callable[[str], Place]
+
+    def container(self, address: str) -> Container | None:
+        """None: it is a file share, which Spark does not read."""
+        place = self.lead(address)
+        if not isinstance(place.client, Blobs):
+            return None
+        account = place.client.service.account.name
+        host = urlsplit(place.client.url(place.name, "x")).hostname or ""
+        return Container(
+            address=address, name=place.name, host=host if host.startswith(f"{account}.") else f"{account}.{SUFFIX}"
+        )
+
+    def signature(self, address: str, seconds: float, *, writes: bool) -> str:
+        """A SAS token for the container, for so long; "": its account cannot sign. Raises StorageFailed."""
+        place = self.lead(address)
+        client, sign = place.client, getattr(place, "signing_key", None)
+        if not isinstance(client, Blobs) or sign is None:
+            return ""
+        now = datetime.now(UTC)
+        until = now + timedelta(seconds=seconds)
+        try:
+            key = sign(now, until)
+            return container_query(client, place.name, permissions="rwdl" if writes else "rl", expiry=until, key=key)
+        except StorageError as error:
+            raise StorageFailed(f"The container {place.name!r} could not be opened for the cluster: {error}") from error
+
+
+def token_of(found: Attachment, secret: Secret, variables: Mapping[str, str]) -> Callable[[], str]:
+    """Gives a bearer token for each call. variables: where the platform offers the app's identity.
+
+    Raises InvalidStep; what it gives raises ServiceFailed.
+    """
+    if found.auth == "token":
+        return secret.reveal
+    if found.auth == "service_principal":
+        provide = service_principal(found.tenant, found.client, secret.reveal(), resource=SYNAPSE)
+    else:
+        offered = managed_identity(variables, resource=SYNAPSE)
+        if offered is None:
+            raise InvalidStep("The service has no identity here: attach the workspace with a service principal.")
+        provide = offered
+    kept = Bearer(provide)
+
+    def give() -> str:
+        try:
+            return kept.token()
+        except StorageError as error:
+            raise ServiceFailed(f"There is no token for the workspace: {error.message}") from error
+
+    return give

@@ -1,0 +1,398 @@
+"""A step's work in a Databricks workspace, against a stand-in of its API over real HTTP, with planted faults."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from azurerest import Account, Blobs, Transport
+from azurerest.auth import SharedKey
+from orchestrator.core.attachment import Attachment
+from orchestrator.core.definition import DatastoreSource as Source
+from orchestrator.core.definition import FromInput, FromOutput, Input, Literal, Output, Step
+from orchestrator.core.errors import Conflict
+from orchestrator.core.job import InputData, Job
+from orchestrator.core.result import StepResult
+from orchestrator.core.secret import Secret
+from steps.memory_store import MemoryStore
+from steps.remote import http
+from steps.remote.attached import Attachments
+from steps.worker import StepWorker
+from tests.databricks_standin import Databricks, Ending, JobRun, refused
+from tests.json_standin import TOKEN, Fault, eventually, serving
+from tests.unit.steps.jobs import DATA, SYSTEM, lease_of, put_snapshot, settings
+
+NEW = {"num_workers": 2}
+ACCOUNT = "lakeaccount"
+HOST = f"{ACCOUNT}.blob.core.windows.net"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A container of an account that a cluster could reach."""
+
+    name: str
+    client: Blobs = field(
+        default_factory=lambda: Blobs(
+            Account(ACCOUNT, f"https://{HOST}", "", "", SharedKey("a2V5"), f"https://{HOST}"), Transport()
+        )
+    )
+
+    def signing_key(self, now: object, until: object) -> None:
+        return None
+
+
+class Bench:
+    """A worker whose compute "spark" is attached to the stand-in."""
+
+    def __init__(self, folder: Path, databricks: Databricks, secret: str = TOKEN) -> None:
+        self.databricks = databricks
+        self.store = MemoryStore(SYSTEM, DATA)
+        self.cancelled = threading.Event()
+        self.lost = threading.Event()
+        self._folder = folder
+        self._secret = Secret(secret)
+        self.find: Callable[[str], tuple[Attachment, Secret] | None] = self._find
+
+    def _find(self, name: str) -> tuple[Attachment, Secret] | None:
+        found = Attachment(name=name, type="Databricks", url=self.databricks.url)
+        return (found, self._secret) if name == "spark" else None
+
+    def worker(self) -> StepWorker:
+        given = settings(
+            self._folder / "cache",
+            attachments=Attachments(find=lambda name: self.find(name), lead=Place),
+            heartbeat_seconds=0.1,
+            cancel_check_seconds=0.1,
+        )
+        return StepWorker(self.store, given, lambda _: not self.lost.is_set(), lambda _: self.cancelled.is_set())
+
+    def job(self, work: Mapping[str, Any], **fields: Any) -> Job:
+        files = fields.pop("files", None)
+        retries = fields.pop("retries", 0)
+        inputs = fields.pop("data", {})
+        step = Step(
+            id="count",
+            name="Count",
+            kind="databricks",
+            compute=fields.pop("compute", "spark"),
+            snapshot=put_snapshot(self.store, files) if files else None,
+            settings=dict(work),
+            **fields,
+        )
+        return Job(
+            run="run1",
+            experiment="exp",
+            position=0,
+            step=step,
+            attempt=1,
+            owner="0123456789ab",
+            parameters={},
+            inputs=inputs,
+            retries=retries,
+        )
+
+    def perform(self, job: Job) -> StepResult | None:
+        worker = self.worker()
+        try:
+            return worker.perform(job, lease_of(job))
+        finally:
+            worker.close()
+
+    def result(self, job: Job) -> StepResult:
+        found = self.perform(job)
+        assert found is not None
+        return found
+
+    def log(self, result: StepResult) -> str:
+        return self.store.blobs[SYSTEM][result.log or ""].decode()
+
+
+@pytest.fixture
+def databricks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
+    monkeypatch.setattr("steps.databricks.workspace.FIRST_PAUSE", 0.02)
+    monkeypatch.setattr("steps.databricks.workspace.LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(http, "FIRST_PAUSE", 0.02)
+    with serving(Databricks()) as kept:
+        yield kept
+
+
+@pytest.fixture
+def bench(tmp_path: Path, databricks: Databricks) -> Bench:
+    return Bench(tmp_path, databricks)
+
+
+def failed(result: StepResult, code: str) -> str:
+    assert result.error is not None and result.error.code == code, result.error
+    return result.error.message
+
+
+def test_a_script_is_uploaded_and_run_with_its_data(bench: Bench, databricks: Databricks) -> None:
+    bench.store.put(DATA, "people/a.csv", b"1,2\n")
+
+    def work(run: JobRun) -> Ending:
+        place = run.parameters["-old"].removeprefix(f"wasbs://{DATA}@{HOST}/")
+        for name, data in {
+            "": b"",
+            "/part-0.parquet": b"rows",
+            "/day=1": b"",
+            "/day=1/part-1.parquet": b"more",
+        }.items():
+            bench.store.put(DATA, f"{place}{name}", data)
+        return Ending(logs="counted\n")
+
+    databricks.work = work
+    job = bench.job(
+        {"script": "lib/count.py", "new_cluster": {**NEW, "spark_conf": {"spark.x": "1"}}},
+        files={"lib/count.py": "print(1)", "big.bin": "x" * 1_200_000},
+        arguments=(Literal(value="--in"), FromInput(name="people"), Literal(value="--out"), FromOutput(name="old")),
+        inputs=(Input(name="people", source=Source(datastore=DATA, path="people")),),
+        outputs=(Output(name="old"),),
+        data={"people": InputData(datastore=DATA, path="people")},
+    )
+    result = bench.result(job)
+    assert result.error is None, result.error
+    folder = f"millstream/snapshots/{job.step.snapshot}"
+    (run,) = databricks.runs
+    source, target = f"wasbs://{DATA}@{HOST}/people", f"wasbs://{DATA}@{HOST}/runs/run1/count/job-0/old"
+    assert run.task["spark_python_task"]["python_file"] == f"dbfs:/{folder}/lib/count.py"
+    assert run.task["spark_python_task"]["parameters"][:8] == [
+        *("--in", source, "--out", target, "-people", source, "-old", target)
+    ]
+    assert run.parameters["--AZUREML_RUN_ID"] == "run1_count"
+    assert run.parameters["--AZUREML_SCRIPT_DIRECTORY_NAME"] == folder
+    assert "--AZUREML_RUN_TOKEN" not in run.parameters
+    assert databricks.files[f"/{folder}/big.bin"] == b"x" * 1_200_000
+    cluster = run.task["new_cluster"]
+    assert (cluster["spark_version"], cluster["node_type_id"], cluster["num_workers"]) == (
+        *("10.4.x-scala2.12", "Standard_D3_v2", 2),
+    )
+    signature = cluster["spark_conf"].pop(f"spark.hadoop.fs.azure.sas.{DATA}.{HOST}")
+    assert "sp=rwdl" in signature and "sig=" in signature and cluster["spark_conf"] == {"spark.x": "1"}
+    assert [file.path for file in result.outputs["old"].files] == ["day=1/part-1.parquet", "part-0.parquet"]
+    assert result.read["people"].files == 1
+    assert result.properties["databricks_run_page"] == f"{databricks.url}/?o=7#job/1/run/455"
+    assert "counted" in bench.log(result) and "TERMINATED SUCCESS" in bench.log(result)
+    assert TOKEN not in bench.log(result) and signature not in bench.log(result)
+
+
+def test_a_folder_that_is_there_is_not_uploaded_again(bench: Bench, databricks: Databricks) -> None:
+    for retries in (0, 1):
+        assert bench.result(bench.job({"script": "a.py"}, files={"a.py": "1"}, retries=retries)).error is None
+    assert len(databricks.said("/dbfs/put")) == 2
+    assert len({run.body["idempotency_token"] for run in databricks.runs}) == 2
+
+
+def test_a_block_that_was_added_twice_is_noticed(bench: Bench, databricks: Databricks) -> None:
+    databricks.faults.append(Fault("/dbfs/add-block"))
+    job = bench.job({"script": "a.py"}, files={"a.py": "1", "big.bin": "0123456789" * 100_000})
+    assert bench.result(job).error is None
+    assert databricks.files[f"/millstream/snapshots/{job.step.snapshot}/big.bin"] == b"0123456789" * 100_000
+    assert len(databricks.said("/dbfs/create")) == 2
+
+
+def test_a_notebook_finds_the_same_among_its_widgets(bench: Bench, databricks: Databricks) -> None:
+    databricks.clusters["0923-164208-meows279"] = "TERMINATED"
+    work = {"notebook": "/Users/me/n", "notebook_params": {"rate": 0.1, "fast": True}}
+    job = bench.job(
+        {**work, "existing_cluster_id": "0923-164208-meows279", "run_name": "nightly"},
+        inputs=(Input(name="people", source=Source(datastore=DATA, path="people")),),
+        data={"people": InputData(datastore=DATA, path="people")},
+    )
+    databricks.work = lambda run: Ending(logs="what dbutils.notebook.exit was given")
+    result = bench.result(job)
+    (run,) = databricks.runs
+    assert run.body["run_name"] == "nightly"
+    assert run.task["existing_cluster_id"] == "0923-164208-meows279" and "new_cluster" not in run.task
+    assert run.parameters["people"] == f"wasbs://{DATA}@{HOST}/people"
+    assert (run.parameters["rate"], run.parameters["fast"]) == ("0.1", "true")
+    assert run.parameters["AZUREML_RUN_ID"] == "run1_count"
+    assert "what dbutils.notebook.exit was given" in bench.log(result)
+
+
+def test_a_class_of_a_jar_on_a_cluster_of_a_pool(bench: Bench, databricks: Databricks) -> None:
+    cluster = {
+        "instance_pool_id": "pool-1",
+        "min_workers": 1,
+        "max_workers": 3,
+        "spark_env_variables": {"A": "1"},
+        "init_scripts": ["dbfs:/init.sh"],
+        "cluster_log_dbfs_path": "dbfs:/logs",
+    }
+    libraries = [{"jar": "dbfs:/a.jar"}, {"maven": {"coordinates": "a:b:1"}}, {"pypi": {"package": "x", "repo": "r"}}]
+    job = bench.job(
+        {"main_class": "a.Main", "new_cluster": cluster, "libraries": libraries},
+        arguments=(Literal(value="x"),),
+        timeout_seconds=120.0,
+    )
+    assert bench.result(job).error is None
+    (run,) = databricks.runs
+    assert run.task["spark_jar_task"]["main_class_name"] == "a.Main"
+    assert run.task["spark_jar_task"]["parameters"][0] == "x"
+    assert run.task["libraries"] == libraries
+    assert run.task["new_cluster"] == {
+        "spark_version": "10.4.x-scala2.12",
+        "instance_pool_id": "pool-1",
+        "autoscale": {"min_workers": 1, "max_workers": 3},
+        "spark_env_vars": {"A": "1"},
+        "init_scripts": [{"dbfs": {"destination": "dbfs:/init.sh"}}],
+        "cluster_log_conf": {"dbfs": {"destination": "dbfs:/logs"}},
+    }
+    assert run.body["timeout_seconds"] == 120
+
+
+def test_an_author_who_opens_the_account_is_left_alone(bench: Bench, databricks: Databricks) -> None:
+    conf = {f"spark.hadoop.fs.azure.account.key.{HOST}": "{{secrets/scope/key}}"}
+    job = bench.job(
+        {"notebook": "/n", "new_cluster": {**NEW, "spark_conf": conf}},
+        inputs=(Input(name="people", source=Source(datastore=DATA, path="people")),),
+        data={"people": InputData(datastore=DATA, path="people")},
+    )
+    assert bench.result(job).error is None
+    assert databricks.runs[0].task["new_cluster"]["spark_conf"] == conf
+
+
+def test_the_answer_to_a_submission_may_be_lost(bench: Bench, databricks: Databricks) -> None:
+    databricks.faults.append(Fault("/runs/submit"))
+    assert bench.result(bench.job({"notebook": "/n"})).error is None
+    assert len(databricks.said("/runs/submit")) == 2
+    assert len(databricks.runs) == 1
+
+
+def test_a_worker_that_takes_over_finds_the_job(bench: Bench, databricks: Databricks) -> None:
+    databricks.held = True
+    job = bench.job({"notebook": "/n"})
+    results: list[StepResult | None] = []
+    first = threading.Thread(target=lambda: results.append(bench.perform(job)))
+    first.start()
+    eventually(lambda: bool(databricks.runs) and databricks.runs[0].state == "RUNNING")
+    bench.lost.set()  # to another worker
+    first.join()
+    assert results == [None]
+    assert databricks.said("/runs/cancel") == []
+    bench.lost.clear()
+    databricks.held = False
+    again = msgspec.structs.replace(job, attempt=2, owner="ba9876543210")
+    assert bench.result(again).error is None
+    assert len(databricks.runs) == 1 and len(databricks.said("/runs/submit")) == 2
+
+
+def test_cancelling_the_run_cancels_the_job(bench: Bench, databricks: Databricks) -> None:
+    databricks.held = True
+    results: list[StepResult | None] = []
+    job = bench.job({"notebook": "/n"})
+    worker = threading.Thread(target=lambda: results.append(bench.perform(job)))
+    worker.start()
+    eventually(lambda: bool(databricks.runs) and databricks.runs[0].state == "RUNNING")
+    bench.cancelled.set()
+    worker.join()
+    assert results == [None]
+    assert databricks.said("/runs/cancel") == [{"run_id": 455}]
+    assert databricks.runs[0].ending == Ending("CANCELED", "Run cancelled.")
+
+
+def test_too_many_requests_are_spaced_as_the_service_says(bench: Bench, databricks: Databricks) -> None:
+    limited = refused(429, "REQUEST_LIMIT_EXCEEDED", "Too many.", {"Retry-After": "1"})
+    databricks.faults += [Fault("/runs/submit", limited), Fault("/runs/get", limited)]
+    result = bench.result(bench.job({"notebook": "/n"}))
+    assert result.error is None
+    assert result.ended_at - result.started_at >= 2.0
+
+
+def test_a_service_that_fails_for_a_while_is_asked_again(bench: Bench, databricks: Databricks) -> None:
+    broken = refused(500, "INTERNAL_ERROR", "Oops")
+    databricks.faults += [Fault("/runs/get", broken, 2), Fault("/runs/get"), Fault("/runs/get-output", broken)]
+    assert bench.result(bench.job({"notebook": "/n"})).error is None
+
+
+def test_patience_ends(bench: Bench, databricks: Databricks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "PATIENCE", 0.3)
+    databricks.faults.append(Fault("/runs/get", refused(503, "TEMPORARILY_UNAVAILABLE", "Later"), 1000))
+    result = bench.result(bench.job({"notebook": "/n"}))
+    assert "503 TEMPORARILY_UNAVAILABLE: Later" in failed(result, "ServiceFailed")
+    assert result.retryable
+    assert databricks.said("/runs/cancel") == [{"run_id": 455}]
+
+
+def test_a_failed_run_says_why(bench: Bench, databricks: Databricks) -> None:
+    databricks.work = lambda run: Ending("FAILED", "Workload failed, see run output", "before\n", "ValueError: no")
+    result = bench.result(bench.job({"notebook": "/n"}))
+    message = failed(result, "JobFailed")
+    assert "TERMINATED FAILED: Workload failed, see run output" in message
+    assert "#job/1/run/455" in message
+    assert result.error is not None and "ValueError: no" in result.error.log_tail
+    assert result.outputs == {} and result.retryable
+
+
+def test_a_run_past_its_limit_has_timed_out(bench: Bench, databricks: Databricks) -> None:
+    databricks.held = True
+    result = bench.result(bench.job({"notebook": "/n"}, timeout_seconds=1.0))
+    failed(result, "TimedOut")
+    assert databricks.runs[0].ending is not None
+    assert databricks.runs[0].ending.result in ("TIMEDOUT", "CANCELED")
+
+
+@pytest.mark.parametrize(
+    ("work", "text"),
+    [
+        ({"notebook": "/n", "existing_cluster_id": "nope"}, "400 INVALID_PARAMETER_VALUE: Cluster nope does not exist"),
+        (
+            {"notebook": "/n", "existing_cluster_id": "off", "permit_cluster_restart": False},
+            "The cluster off is TERMINATED, and permit_cluster_restart is False",
+        ),
+    ],
+)
+def test_what_the_workspace_refuses_is_not_tried_again(bench: Bench, work: dict[str, Any], text: str) -> None:
+    bench.databricks.clusters["off"] = "TERMINATED"
+    result = bench.result(bench.job(work))
+    assert text in failed(result, "JobRefused")
+    assert not result.retryable
+
+
+def test_a_wrong_token_is_said_and_not_shown(tmp_path: Path, databricks: Databricks) -> None:
+    bench = Bench(tmp_path, databricks, secret="dapi-wrong")
+    result = bench.result(bench.job({"notebook": "/n"}))
+    message = failed(result, "JobRefused")
+    assert "403 PERMISSION_DENIED" in message and "secret of the attached compute" in message
+    assert "dapi-wrong" not in message + bench.log(result) if result.log else True
+
+
+def test_an_output_that_was_not_written_is_told(bench: Bench) -> None:
+    result = bench.result(bench.job({"notebook": "/n"}, outputs=(Output(name="old"),)))
+    assert "wrote nothing to its output 'old'" in failed(result, "OutputNotWritten")
+
+
+def test_an_output_may_be_a_single_blob(bench: Bench, databricks: Databricks) -> None:
+    def work(run: JobRun) -> Ending:
+        bench.store.put(DATA, run.parameters["old"].removeprefix(f"wasbs://{DATA}@{HOST}/"), b"model")
+        return Ending()
+
+    databricks.work = work
+    result = bench.result(bench.job({"notebook": "/n"}, outputs=(Output(name="old"),)))
+    assert result.error is None and result.outputs["old"].is_file
+
+
+def test_what_a_cluster_cannot_take_is_refused(bench: Bench) -> None:
+    port = (Input(name="people", source=Source(datastore=DATA, path="people")),)
+    job = bench.job({"notebook": "/n"}, inputs=port, data={"people": InputData(dataset_id="00" * 32)})
+    assert "is a dataset" in failed(bench.result(job), "InvalidStep")
+    link = bench.job({"notebook": "/n"}, outputs=(Output(name="old", mode="link"),))
+    assert "is a link" in failed(bench.result(link), "InvalidStep")
+
+
+def test_a_workspace_that_cannot_be_opened_is_told(bench: Bench) -> None:
+    def find(name: str) -> tuple[Attachment, Secret] | None:
+        raise Conflict("Its secret is gone.")
+
+    bench.find = find
+    assert "Its secret is gone." in failed(bench.result(bench.job({"notebook": "/n"})), "InvalidStep")
+    other = Attachment(name="spark", type="Synapse", url="https://w.dev.azuresynapse.net", pool="p")
+    bench.find = lambda name: (other, Secret("t"))
+    message = failed(bench.result(bench.job({"notebook": "/n"})), "InvalidStep")
+    assert "attached to Synapse, and this step is for Databricks" in message
