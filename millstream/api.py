@@ -317,8 +317,16 @@ class Api:
 
     def log_metrics(self, run_id: str, step_id: str, metrics: list[dict[str, Any]]) -> None:
         """On a step, or, with "" for it, on the run as a whole. Each must hold an id, which makes this repeatable."""
-        owner = f"runs/{_name(run_id)}" + (f"/steps/{_name(step_id)}" if step_id else "")
-        self._call("POST", f"{owner}/metrics", body=msgspec.json.encode({"metrics": metrics}))
+        self._call("POST", f"{_owner(run_id, step_id)}/metrics", body=msgspec.json.encode({"metrics": metrics}))
+
+    def offer_files(self, run_id: str, step_id: str, paths: Sequence[str]) -> tuple[views.RunFileTarget, ...]:
+        """Where the bytes of files go that are given to a step, or, with "" for it, to the run as a whole."""
+        wish = {"paths": list(paths)}
+        return self._send("POST", f"{_owner(run_id, step_id)}/files", wish, views.RunFileTargets).files
+
+    def given_files(self, run_id: str, step_id: str) -> tuple[views.RemoteFile, ...]:
+        """Those that were given so."""
+        return self._get(f"{_owner(run_id, step_id)}/files", views.RunFiles).files
 
     def metrics(self, run_id: str) -> views.MetricsView:
         return self._get(f"runs/{_name(run_id)}/metrics", views.MetricsView)
@@ -459,6 +467,11 @@ def _decoded(response: Response, kind: type[T]) -> T:
 
 def _flag(value: bool) -> str | None:
     return "true" if value else None
+
+
+def _owner(run_id: str, step_id: str) -> str:
+    """The path of a step, or, with "" for it, of the run."""
+    return f"runs/{_name(run_id)}" + (f"/steps/{_name(step_id)}" if step_id else "")
 
 
 def _name(text: str) -> str:

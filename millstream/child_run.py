@@ -46,8 +46,9 @@ class ChildRun(ScriptRun):
         named = record[key] if record["op"] == "model" else f"{self.name}/{record[key]}"
         self._parent._emit({**record, key: named})
 
-    def _keep(self, name: str, path: str) -> None:
+    def _keep(self, name: str, path: str) -> str:
         self._parent.upload_file(f"{self.name}/{name}", path)
+        return path
 
     def _has(self, path: str) -> bool:
         return super()._has(path) or self._parent._has(path)

@@ -70,7 +70,7 @@ class SubmittedRun(ScriptRun):
         if os.write(self._descriptor, line) != len(line):
             raise OSError("The disk is full: what was logged could not be kept.")
 
-    def _keep(self, name: str, path: str) -> None:
+    def _keep(self, name: str, path: str) -> str:
         # v1 uploads at once. What the script does to the file afterwards must not show, so a copy is kept; what lies
         # in ./outputs under the same name is uploaded from there anyway.
         if os.path.realpath(path) != os.path.realpath(name):
@@ -80,6 +80,7 @@ class SubmittedRun(ScriptRun):
                     copy.write(chunk)
             path = target
         self._emit({"op": "file", "name": name, "path": path})
+        return path
 
     def _scratch(self, name: str) -> str:
         folder = f"{self._spool}.files"
@@ -122,8 +123,9 @@ class OfflineRun(ScriptRun):
                 text = f"{operation} {record['key']} = {record['value']}"
         sys.stdout.write(f"[not in a step] {text}\n")
 
-    def _keep(self, name: str, path: str) -> None:
+    def _keep(self, name: str, path: str) -> str:
         sys.stdout.write(f"[not in a step] file {name} from {path}\n")
+        return path
 
     def _scratch(self, name: str) -> str:
         import tempfile

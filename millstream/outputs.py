@@ -18,7 +18,7 @@ class Stored(NamedTuple):
 
     step: str
     file: RemoteFile
-    page: SignedPage
+    page: SignedPage | GivenFiles
 
     def renew(self, stale: str) -> str:
         """A URL in place of one that has expired."""
@@ -51,6 +51,24 @@ class SignedPage:
             if self._urls.get((step, path), stale) == stale:
                 self._take(self._ask())
             return self._urls.get((step, path), stale)
+
+
+class GivenFiles:
+    """The files that were given to a step from outside, or, with "" for it, to the run. Their URLs are signed anew one
+    by one.
+    """
+
+    def __init__(self, api: Api, run: str, step: str) -> None:
+        self._ask = partial(api.given_files, run, step)
+        self._step = step
+
+    def files(self) -> list[Stored]:
+        return [Stored(self._step, file, self) for file in self._ask()]
+
+    def url(self, step: str, path: str, stale: str) -> str:
+        """A URL in place of one that has expired."""
+        del step
+        return next((file.url for file in self._ask() if file.path == path), stale)
 
 
 def step_outputs(api: Api, run: str, step: str) -> StepOutputsView:

@@ -13,7 +13,7 @@ from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.errors import UnknownThing
 from millstream.metrics import fold
-from millstream.outputs import Stored, artifacts
+from millstream.outputs import GivenFiles, Stored, artifacts
 from millstream.service_run import LOG_FILE, ServiceRun, moment, only, whole_log
 from millstream.sources import only_one
 from millstream.step_run import PortDataReference, StepRun
@@ -263,7 +263,8 @@ class PipelineRun(ServiceRun):
         return self.id, step, path
 
     def _artifacts(self) -> dict[str, Stored]:
-        return {f"{stored.step}/{stored.file.path}": stored for stored in artifacts(self.api, self.id)}
+        given = {stored.file.path: stored for stored in GivenFiles(self.api, self.id, "").files()}
+        return given | {f"{stored.step}/{stored.file.path}": stored for stored in artifacts(self.api, self.id)}
 
     def _logs(self) -> dict[str, bytes]:
         logs = {view.id: whole_log(self.api, self.id, view.id) for view in self.api.steps(self.id) if view.started_at}

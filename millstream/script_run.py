@@ -1,7 +1,7 @@
 """What `Run.get_context()` returns: v1's methods of a run, for the script of a step. Standard library only."""
 
 # pathlib would double the time that this import takes
-# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH118, PTH122, PTH123
+# ruff: noqa: PTH100, PTH103, PTH110, PTH112, PTH113, PTH118, PTH119, PTH120, PTH122, PTH123
 from __future__ import annotations
 
 import os
@@ -32,8 +32,6 @@ UNAVAILABLE = {
     "submit_child": "submit a pipeline from outside, with Experiment.submit",
     "take_snapshot": "the source folder was kept when the run was submitted",
     "wait_for_completion": "a step cannot wait for itself",
-    "download_file": "files that this script uploads are on this machine already",
-    "download_files": "files that this script uploads are on this machine already",
     "get_all_logs": "a step cannot read its own log",
 }
 
@@ -75,7 +73,8 @@ class ScriptRun(MetricLog, Run):
     def _emit(self, record: dict[str, Any]) -> None:
         raise NotImplementedError
 
-    def _keep(self, name: str, path: str) -> None:
+    def _keep(self, name: str, path: str) -> str:
+        """Have a file kept as it is now. Returns where on this machine it is found so."""
         raise NotImplementedError
 
     @property
@@ -167,8 +166,7 @@ class ScriptRun(MetricLog, Run):
         path = os.path.abspath(os.fspath(path_or_stream))
         if not os.path.isfile(path):
             raise FileNotFoundError(f"upload_file(): there is no file {path}")
-        self._keep(artifact, path)
-        self._files[artifact] = path
+        self._files[artifact] = self._keep(artifact, path)
 
     def upload_files(self, names: Sequence[str], paths: Sequence[Any], **_: Any) -> None:
         """Keep several files, each under the name at the same place in `names`."""
@@ -192,6 +190,38 @@ class ScriptRun(MetricLog, Run):
     def get_file_names(self) -> list[str]:
         """The files that this script has uploaded."""
         return sorted(self._files)
+
+    def download_file(self, name: str, output_file_path: Any = None, _validate_checksum: bool = False) -> None:
+        """A copy of a file that this script has uploaded, at `output_file_path`: a file, or a folder that is there."""
+        del _validate_checksum
+        source = self._files.get(artifact_name(name))
+        if source is None:
+            raise RunContextError(f"This script has uploaded no file {name!r}, but {self.get_file_names()}.")
+        target = os.fspath(output_file_path or os.path.basename(name))
+        _copy(source, os.path.join(target, os.path.basename(name)) if os.path.isdir(target) else target)
+
+    def download_files(
+        self,
+        prefix: str | None = None,
+        output_directory: Any = None,
+        output_paths: Sequence[Any] | None = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Copies of all that this script has uploaded, or of those whose names begin with `prefix`.
+
+        With `append_prefix` False the prefix is left out of the paths. `output_paths` gives a path for each file.
+        """
+        del batch_size, timeout_seconds
+        names = [name for name in self.get_file_names() if name.startswith(prefix or "")]
+        if output_paths is not None and len(output_paths) != len(names):
+            raise ValueError(f"download_files(): {len(output_paths)} output_paths for {len(names)} files.")
+        cut = 0 if append_prefix else len(prefix or "")
+        for number, name in enumerate(names):
+            inner = name[cut:].lstrip("/") or os.path.basename(name)
+            place = output_paths[number] if output_paths else os.path.join(os.fspath(output_directory or "."), inner)
+            _copy(self._files[name], os.fspath(place))
 
     def register_model(
         self,
@@ -324,6 +354,13 @@ class ScriptRun(MetricLog, Run):
             while chunk := stream.read(1 << 20):
                 file.write(chunk.encode() if isinstance(chunk, str) else chunk)
         return target
+
+
+def _copy(source: str, target: str) -> None:
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    with open(source, "rb") as file, open(target, "wb") as copy:
+        while chunk := file.read(1 << 20):
+            copy.write(chunk)
 
 
 class PendingModel:

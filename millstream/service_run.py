@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millstream.errors import UnknownThing
+from millstream.errors import Conflict, UnknownThing
 from millstream.metric_log import MetricLog, record_of
 from millstream.outputs import Stored
 from millstream.progress import Progress
 from millstream.run_context import NotAvailable, Run
-from millstream.transfer import Fetch, below, fetch_all
+from millstream.script_run import artifact_name
+from millstream.transfer import Fetch, Send, below, fetch_all, send_all
 from orchestrator.core.definition import Literal
 from orchestrator.core.names import shown, suggestion
 
@@ -26,12 +30,11 @@ if TYPE_CHECKING:
     from orchestrator.core.definition import Step
 
 LOG_FILE = "user_logs/std_log.txt"
+_GIVEN_AT_ONCE = 1000
 FINISHED = {"Completed": "Finished"}
 """v1's pipeline service and its run history have two words for one status: get_status() and .status differ."""
 
 UNAVAILABLE = {
-    "log_image": "images are uploaded by the script of a step: Run.get_context().log_image(...)",
-    **dict.fromkeys(("upload_file", "upload_files", "upload_folder"), "files are uploaded by the script of a step"),
     "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
     "create_children": "the child runs of a pipeline run are its steps",
@@ -80,6 +83,54 @@ class ServiceRun(MetricLog, Run):
         self.api.log_metrics(
             run, step_id, [{"id": str(uuid.uuid4()), **record_of(name, kind, value, description, step)}]
         )
+
+    def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
+        """Keep a file, or the bytes of a stream, with the run under `name`. Raises Conflict when there is one."""
+        del datastore_name  # the files of runs have one place
+        with local_file(path_or_stream) as path:
+            self._give({name: path})
+
+    def upload_files(self, names: Sequence[str], paths: Sequence[Any], **_: Any) -> None:
+        """Keep several files, each under the name at the same place in `names`."""
+        if len(names) != len(paths):
+            raise ValueError(f"upload_files() got {len(names)} names for {len(paths)} paths.")
+        self._give({name: Path(path) for name, path in zip(names, paths, strict=True)})
+
+    def upload_folder(self, name: str, path: str | os.PathLike[str], datastore_name: str | None = None) -> None:
+        """Keep every file below `path` under `name/`."""
+        del datastore_name
+        root = Path(path)
+        if not root.is_dir():
+            raise NotADirectoryError(f"upload_folder(): there is no folder {root}")
+        files = sorted(file for file in root.rglob("*") if file.is_file())
+        self._give({f"{name}/{file.relative_to(root).as_posix()}": file for file in files})
+
+    def log_image(self, name: str, path: str | None = None, plot: Any = None, description: str = "") -> None:
+        """Log an image: a file at `path`, or a matplotlib figure (or pyplot itself) as `plot`. Exactly one of them."""
+        if (path is None) == (plot is None):
+            raise ValueError("log_image() takes either path or plot.")
+        drawn = io.BytesIO()
+        if plot is not None:
+            plot.savefig(drawn, format="png")
+            drawn.seek(0)
+        artifact = f"{name}{Path(path).suffix if path else '.png'}"
+        self.upload_file(artifact, drawn if path is None else path)
+        self._metric(name, "image", artifact, description)
+
+    def _give(self, files: Mapping[str, Path]) -> None:
+        """Raises Conflict before anything is sent when the run has a file of one of these names."""
+        placed = {artifact_name(name): path for name, path in files.items()}
+        for path in placed.values():
+            if not path.is_file():
+                raise FileNotFoundError(f"There is no file {path}")
+        taken = self._artifacts().keys() & placed.keys()
+        if taken:
+            raise Conflict(f"The run has a file {shown(min(taken))} already. Give this one another name.", field="name")
+        run, step = self._log_at()
+        names = list(placed)
+        for start in range(0, len(names), _GIVEN_AT_ONCE):
+            targets = self.api.offer_files(run, step, names[start : start + _GIVEN_AT_ONCE])
+            send_all(self.api.transport, [Send(path=placed[one.path], target=one.upload) for one in targets])
 
     def _log_at(self) -> tuple[str, str]:
         """(pipeline run, step id) that what is logged belongs to; "": the run as a whole."""
@@ -273,6 +324,20 @@ class ServiceRun(MetricLog, Run):
 def fetch_of(stored: Stored, target: Path) -> Fetch:
     file = stored.file
     return Fetch(url=file.url, size=file.size, sha256=file.sha256 or None, target=target, renew=stored.renew)
+
+
+@contextmanager
+def local_file(path_or_stream: Any) -> Iterator[Path]:
+    """The path of a file, or of one with the bytes, or text, of a stream, as long as the block lasts."""
+    if not hasattr(path_or_stream, "read"):
+        yield Path(path_or_stream)
+        return
+    with tempfile.TemporaryDirectory(prefix="millstream-") as folder:
+        path = Path(folder) / "stream"
+        with path.open("wb") as file:
+            while chunk := path_or_stream.read(1 << 20):
+                file.write(chunk.encode() if isinstance(chunk, str) else chunk)
+        yield path
 
 
 def whole_log(api: Api, run_id: str, step_id: str) -> bytes:

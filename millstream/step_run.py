@@ -13,7 +13,7 @@ from millstream.data import DataReference
 from millstream.errors import UnknownThing
 from millstream.explained import Explained
 from millstream.metrics import fold
-from millstream.outputs import Stored, artifacts, output_files, step_outputs
+from millstream.outputs import GivenFiles, Stored, artifacts, output_files, step_outputs
 from millstream.progress import Progress
 from millstream.service_run import LOG_FILE, ServiceRun, fetch_of, moment, only, whole_log
 from millstream.transfer import Fetch, below, fetch_all
@@ -182,7 +182,10 @@ class StepRun(ServiceRun):
         return self.pipeline_run_id, self.step_id, name
 
     def _artifacts(self) -> dict[str, Stored]:
-        return {stored.file.path: stored for stored in artifacts(self.api, self.pipeline_run_id, self.step_id)}
+        given = GivenFiles(self.api, self.pipeline_run_id, self.step_id).files()
+        return {
+            stored.file.path: stored for stored in (*given, *artifacts(self.api, self.pipeline_run_id, self.step_id))
+        }
 
     def _logs(self) -> dict[str, bytes]:
         log = whole_log(self.api, self.pipeline_run_id, self.step_id)

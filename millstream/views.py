@@ -300,12 +300,27 @@ class MetricsView(View, frozen=True, kw_only=True):
 
 
 class RemoteFile(View, frozen=True, kw_only=True):
-    """A committed file. `path` is "" for an output that is itself a file; `url` reads it, for minutes."""
+    """A file of a run. `path` is "" for an output that is itself a file; `url` reads it, for minutes. `sha256` is ""
+    for one that was given from outside.
+    """
 
     path: str
     size: int
     sha256: str
     url: str
+
+
+class RunFiles(View, frozen=True, kw_only=True):
+    files: tuple[RemoteFile, ...]
+
+
+class RunFileTarget(View, frozen=True, kw_only=True):
+    path: str
+    upload: UploadTarget
+
+
+class RunFileTargets(View, frozen=True, kw_only=True):
+    files: tuple[RunFileTarget, ...]
 
 
 class OutputView(View, frozen=True, kw_only=True):

@@ -1,7 +1,9 @@
-"""Files that the script of an attempt gives to storage itself, by signed URLs, where no worker sees them lie.
+"""Files that are given to storage by signed URLs, where no worker sees them: by the script of an attempt, or from
+outside.
 
-They lie apart from what is committed, below the attempt's prefix. The worker takes those that the script has told it
-of, and stores them with the artifacts of the step: no URL that a script was given leads to what is committed.
+Those of an attempt lie apart from what is committed, below the attempt's prefix. The worker takes those that the script
+has told it of, and stores them with the artifacts of the step: no URL that a script was given leads to what is
+committed. Those from outside stay where they are: they belong to no execution.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ from typing import Final
 
 from orchestrator.core.errors import TooLarge
 from orchestrator.core.names import PATH
-from orchestrator.engine.stepview import Execution
+from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.stepview import Execution, position_of
+from orchestrator.engine.view import look
 from orchestrator.files import (
     SYSTEM,
     FileItem,
@@ -27,10 +31,27 @@ from orchestrator.files import (
 from orchestrator.ports import Task
 
 FOLDER: Final = "given"
+OF_RUN: Final = "-"
+"""In place of a step's id, which begins with a letter or digit."""
 MOST: Final = 1000
 
 
-def offer(on: Execution, paths: Sequence[str], *, seconds: float) -> Task[dict[str, Signed | None]]:
+def by_script(on: Execution) -> str:
+    """Where the files that the script of an execution gives lie."""
+    return f"{on.prefix}/{FOLDER}/"
+
+
+def from_outside(memory: ProcessMemory, run: str, step: str) -> Task[str]:
+    """Where those lie that are given from outside, to a step, or, with "" for it, to the run. Raises UnknownThing."""
+    seen = yield from look(memory, run)
+    if step:
+        position_of(seen.plan, step)
+    return f"runs/{run}/outside/{FOLDER}/{step or OF_RUN}/"
+
+
+def offer(
+    place: str, paths: Sequence[str], *, seconds: float, readable: bool = False
+) -> Task[dict[str, Signed | None]]:
     """Path -> where its bytes go; None: there is such a file. Raises InvalidRequest, TooLarge."""
     if len(paths) > MOST:
         raise TooLarge(f"Name at most {MOST:,} files at a time.", field="paths")
@@ -38,43 +59,39 @@ def offer(on: Execution, paths: Sequence[str], *, seconds: float) -> Task[dict[s
         PATH.check(path, f"paths[{index}].path")
     offered: dict[str, Signed | None] = {}
     for path in paths:
-        name = _name(on, path)
+        name = place + path
         there = yield from FileSize(container=SYSTEM, name=name)
         offered[path] = None
         if there is None:
-            offered[path] = yield from SignUpload(container=SYSTEM, name=name, seconds=seconds, readable=True)
+            offered[path] = yield from SignUpload(container=SYSTEM, name=name, seconds=seconds, readable=readable)
     return offered
 
 
-def listed(on: Execution, start: str = "") -> Task[tuple[FileItem, ...]]:
+def listed(place: str, start: str = "") -> Task[tuple[FileItem, ...]]:
     """What was given so far, whose paths begin with `start`, by path."""
-    first, found = _name(on, ""), list[FileItem]()
+    found = list[FileItem]()
     marker: str | None = None
     while True:
-        page: FilePage = yield from ListFiles(container=SYSTEM, prefix=first + start, marker=marker)
-        found += (_below(first, item) for item in page.items)
+        page: FilePage = yield from ListFiles(container=SYSTEM, prefix=place + start, marker=marker)
+        found += (_below(place, item) for item in page.items)
         marker = page.marker
         if marker is None:
             return tuple(found)
 
 
-def url(on: Execution, path: str, *, seconds: float) -> Task[str]:
+def url(place: str, path: str, *, seconds: float) -> Task[str]:
     """To read a file that was given."""
-    return (yield from SignDownload(container=SYSTEM, name=_name(on, path), seconds=seconds))
+    return (yield from SignDownload(container=SYSTEM, name=place + path, seconds=seconds))
 
 
-def part(on: Execution, path: str, *, limit: int) -> Task[Part | None]:
+def part(place: str, path: str, *, limit: int) -> Task[Part | None]:
     """The beginning of a file that was given; None: there is none of that name."""
     if not PATH.allows(path):
         return None
-    return (yield from ReadPart(container=SYSTEM, name=_name(on, path), start=0, limit=limit))
+    return (yield from ReadPart(container=SYSTEM, name=place + path, start=0, limit=limit))
 
 
-def _name(on: Execution, path: str) -> str:
-    return f"{on.prefix}/{FOLDER}/{path}"
-
-
-def _below(first: str, item: FileItem) -> FileItem:
+def _below(place: str, item: FileItem) -> FileItem:
     return FileItem(
-        name=item.name.removeprefix(first), size=item.size, etag=item.etag, last_modified=item.last_modified
+        name=item.name.removeprefix(place), size=item.size, etag=item.etag, last_modified=item.last_modified
     )

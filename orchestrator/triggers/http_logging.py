@@ -22,7 +22,7 @@ class LoggedValue(Strict, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,64}$")]
     name: str
-    kind: Literal["scalar", "list", "row", "table"]
+    kind: Literal["scalar", "list", "row", "table", "image"]
     value: Any
     at: Annotated[float, Meta(ge=0)]
     step: int | None = None

@@ -330,7 +330,7 @@ def _of_file(service: Service, on: Execution, name: str, value: WireValue) -> Me
     if not isinstance(place, str) or not place.startswith(ARTIFACT):
         return None
     path = place.removeprefix(ARTIFACT).partition("/")[2]
-    part = service.world.run(given.part(on, path, limit=_LARGEST_DOCUMENT))
+    part = service.world.run(given.part(given.by_script(on), path, limit=_LARGEST_DOCUMENT))
     kind: str = "image"
     kept: Any = path
     if part is not None and part.size <= _LARGEST_DOCUMENT and part.data.lstrip().startswith(b"{"):

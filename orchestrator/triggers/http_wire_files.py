@@ -93,7 +93,9 @@ def offer_wire_files(service: Service, asked: Asked, body: WirePaths) -> Reply:
     """Ask where the bytes go. Of a step that is being executed; its files are kept when it has ended."""
     on = must_execute(service, asked)
     paths = tuple(dict.fromkeys(one.path for one in body.paths))
-    offered = service.world.run(given.offer(on, paths, seconds=service.settings.url_seconds))
+    offered = service.world.run(
+        given.offer(given.by_script(on), paths, seconds=service.settings.url_seconds, readable=True)
+    )
     taken = "The run has a file of this name already."
     return Reply(
         body=WireContents(
@@ -163,13 +165,14 @@ def _files(service: Service, asked: Asked, start: str = "") -> tuple[SignedFile,
     on = executing(service, asked) if step or asked.script is not None else None
     if on is None:
         return _kept(service, run, step, seconds)
-    items = service.world.run(given.listed(on, start))
+    place = given.by_script(on)
+    items = service.world.run(given.listed(place, start))
     return tuple(
         SignedFile(
             path=item.name,
             size=item.size,
             sha256="",
-            url=service.world.run(given.url(on, item.name, seconds=seconds)),
+            url=service.world.run(given.url(place, item.name, seconds=seconds)),
         )
         for item in items
     )

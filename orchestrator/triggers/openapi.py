@@ -38,6 +38,7 @@ GROUPS = {
     "webhooks": "Who is told of the end of runs.",
     "steps": "Inside a run: steps, logs, metrics, outputs.",
     "logging": "Tags and metrics of steps and runs, from outside.",
+    "run_files": "Files of steps and runs, from outside.",
     "datastores": "Datastores: registered names for containers, shares and databases.",
     "data": "Sources and data, by signed URLs.",
     "relay": "Data that no signed URL opens.",

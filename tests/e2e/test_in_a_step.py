@@ -55,7 +55,8 @@ run.log("again", Dataset.get_by_name(again, "raw_dataset").name)
 """
 
 DRIVER = (
-    PREPARE
+    "import io\n"
+    + PREPARE
     + """
 from azureml.core import Model
 open("kept.txt", "w").write("a model")
@@ -72,6 +73,22 @@ look.log("afterwards", 1)
 look.log_row("table", a=1, b=2)
 run.log_list("whole", [1, 2])
 print({name: run.get_metrics(name)[name] for name in ("afterwards", "table", "whole")})
+open("plot.png", "wb").write(b"a picture")
+look.upload_file("plots/after.png", "plot.png")
+look.upload_folder("folder", "data")
+look.upload_files(["one", "two"], ["plot.png", "plot.png"])
+look.log_image("shown", path="plot.png")
+run.upload_file("note.txt", io.StringIO("by hand"))
+for again in (lambda: look.upload_file("one", "plot.png"), lambda: look.upload_file("outputs/second.txt", "plot.png")):
+    try:
+        again()
+    except Exception as error:
+        print("again:", error)
+print("given", look.get_file_names(), run.get_file_names())
+look.download_files(prefix="folder/", output_directory="back")
+run.download_file("note.txt", "back/note.txt")
+print("back", open("back/folder/iris.csv").read() == open("data/iris.csv").read(), open("back/note.txt").read())
+print("image", look.get_metrics("shown"))
 print(look.get_snapshot_id() != "")
 print(look.get_metrics())
 print(Dataset.get_by_name(ws, "made-inside").version, Model(ws, "second").version)
@@ -237,13 +254,22 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
         "'model': \"kept:1 {'area': 'iris'}\"",
         "'path': 'azureml-models/kept/1/kept.txt', 'text': 'a model', 'named': 'azureml-models/kept/1/kept.txt'",
         "'registered': 1, 'second': 1, 'parent': \"{'seen': 'yes'} {'seed': '17'}\", 'again': 'raw_dataset'",
-        "'afterwards': 1, 'table': {'a': 1, 'b': 2}}",
+        "'afterwards': 1, 'table': {'a': 1, 'b': 2}, 'shown': 'shown.png'}",
     ):
         assert part in metrics, metrics
     assert "{'seen': 'yes'} {'seed': '17'} {'colour': 'red'}" in lines
     assert "{'checked': 'by hand'} {'ticket': '12'}" in lines
     assert "{'afterwards': 1, 'table': {'a': 1, 'b': 2}, 'whole': [1, 2]}" in lines
     assert lines[-1] == "1 1"
+    log = "user_logs/std_log.txt"
+    outside = ["folder/iris.csv", "one", "outputs/second.txt", "plots/after.png", "shown.png", "two", log]
+    of_run = ["look/outputs/second.txt", f"look/{log}", "note.txt"]
+    given = next(line for line in lines if line.startswith("given "))
+    assert given == f"given {outside} {of_run}", given
+    assert "again: The run has a file 'one' already. Give this one another name." in shown
+    assert "again: The run has a file 'outputs/second.txt' already." in shown
+    assert "back True by hand" in lines
+    assert "image {'shown': 'shown.png'}" in lines
 
 
 @pytest.mark.timeout(400)

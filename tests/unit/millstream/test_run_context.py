@@ -176,6 +176,25 @@ def test_documents_such_as_a_confusion_matrix(step: Step) -> None:
         step.run.log_residuals("r", [1])
 
 
+def test_files_that_were_uploaded_can_be_copied_back(step: Step, tmp_path: Path) -> None:
+    Path("plot.txt").write_text("as it was")
+    step.run.upload_file("plots/plot.txt", "plot.txt")
+    step.run.upload_file("note", io.StringIO("text"))
+    Path("plot.txt").write_text("changed since")
+    step.run.download_file("plots/plot.txt", "back.txt")
+    assert Path("back.txt").read_text() == "as it was"
+    step.run.download_files(prefix="plots", output_directory=tmp_path / "all")
+    assert (tmp_path / "all/plots/plot.txt").read_text() == "as it was"
+    step.run.download_files(prefix="plots", output_directory=tmp_path / "flat", append_prefix=False)
+    assert (tmp_path / "flat/plot.txt").exists()
+    step.run.download_files(output_paths=["1", "2"])
+    assert Path("1").read_text() == "text"
+    with pytest.raises(RunContextError, match=r"has uploaded no file 'none', but \['note', 'plots/plot.txt'\]"):
+        step.run.download_file("none")
+    with pytest.raises(ValueError, match="1 output_paths for 2 files"):
+        step.run.download_files(output_paths=["1"])
+
+
 def test_metrics_can_be_read_back_as_v1_shows_them(step: Step) -> None:
     for loss in (3, 2, 1):
         step.run.log("loss", loss)
