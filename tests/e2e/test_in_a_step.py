@@ -266,8 +266,8 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
     of_run = ["look/outputs/second.txt", f"look/{log}", "note.txt"]
     given = next(line for line in lines if line.startswith("given "))
     assert given == f"given {outside} {of_run}", given
-    assert "again: The run has a file 'one' already. Give this one another name." in shown
-    assert "again: The run has a file 'outputs/second.txt' already." in shown
+    assert 'again: The run has a file "one" already. Give this one another name.' in shown
+    assert 'again: The run has a file "outputs/second.txt" already.' in shown
     assert "back True by hand" in lines
     assert "image {'shown': 'shown.png'}" in lines
 
