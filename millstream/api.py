@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from millstream import module_views, schedule_views, views
+from millstream import module_views, run_file_views, schedule_views, views
 from millstream.errors import (
     Conflict,
     InvalidDefinition,
@@ -319,14 +319,14 @@ class Api:
         """On a step, or, with "" for it, on the run as a whole. Each must hold an id, which makes this repeatable."""
         self._call("POST", f"{_owner(run_id, step_id)}/metrics", body=msgspec.json.encode({"metrics": metrics}))
 
-    def offer_files(self, run_id: str, step_id: str, paths: Sequence[str]) -> tuple[views.RunFileTarget, ...]:
+    def offer_files(self, run_id: str, step_id: str, paths: Sequence[str]) -> tuple[run_file_views.RunFileTarget, ...]:
         """Where the bytes of files go that are given to a step, or, with "" for it, to the run as a whole."""
         wish = {"paths": list(paths)}
-        return self._send("POST", f"{_owner(run_id, step_id)}/files", wish, views.RunFileTargets).files
+        return self._send("POST", f"{_owner(run_id, step_id)}/files", wish, run_file_views.RunFileTargets).files
 
     def given_files(self, run_id: str, step_id: str) -> tuple[views.RemoteFile, ...]:
         """Those that were given so."""
-        return self._get(f"{_owner(run_id, step_id)}/files", views.RunFiles).files
+        return self._get(f"{_owner(run_id, step_id)}/files", run_file_views.RunFiles).files
 
     def metrics(self, run_id: str) -> views.MetricsView:
         return self._get(f"runs/{_name(run_id)}/metrics", views.MetricsView)

@@ -310,19 +310,6 @@ class RemoteFile(View, frozen=True, kw_only=True):
     url: str
 
 
-class RunFiles(View, frozen=True, kw_only=True):
-    files: tuple[RemoteFile, ...]
-
-
-class RunFileTarget(View, frozen=True, kw_only=True):
-    path: str
-    upload: UploadTarget
-
-
-class RunFileTargets(View, frozen=True, kw_only=True):
-    files: tuple[RunFileTarget, ...]
-
-
 class OutputView(View, frozen=True, kw_only=True):
     """`files`: those of the page; `total_files` and `total_size` (bytes) are of all pages."""
 
