@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from millstream.output_config import LinkTabularOutputDatasetConfig as LinkTabularOutputDatasetConfig
     from millstream.output_config import OutputFileDatasetConfig as OutputFileDatasetConfig
     from millstream.output_config import OutputTabularDatasetConfig as OutputTabularDatasetConfig
+    from millstream.parallel_run_config import ParallelRunConfig as ParallelRunConfig
+    from millstream.parallel_run_step import ParallelRunStep as ParallelRunStep
     from millstream.parameter import PipelineParameter as PipelineParameter
     from millstream.pipeline import Pipeline as Pipeline
     from millstream.pipeline_dataset import PipelineOutputFileDataset as PipelineOutputFileDataset
@@ -151,6 +153,8 @@ _HOMES = {
         "OutputFileDatasetConfig",
         "OutputTabularDatasetConfig",
     ),
+    "millstream.parallel_run_config": ("ParallelRunConfig",),
+    "millstream.parallel_run_step": ("ParallelRunStep",),
     "millstream.parameter": ("PipelineParameter",),
     "millstream.pipeline": ("Pipeline",),
     "millstream.pipeline_dataset": ("PipelineOutputFileDataset", "PipelineOutputTabularDataset"),

@@ -187,6 +187,7 @@ class Attempt:
             pool=own.pool,
             outputs=paths,
             scratch=folders.root / "datasets",
+            kept=folders.code,
         )
         self._composed = context
         expansion = composite.expand(context) if children is None else composite.join(context, children)

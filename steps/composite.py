@@ -83,7 +83,8 @@ class _Listing:
 class CompositeContext:
     """One execution that expands or joins. Its inputs are not brought to the node, but can be listed and read.
 
-    `outputs`: where a join writes what is new. `adopted`: the files of children that become files of an output.
+    `outputs`: where a join writes what is new; what it puts in ./outputs and ./logs below `kept` is kept as artifacts.
+    `adopted`: the files of children that become files of an output.
     """
 
     job: Job
@@ -94,6 +95,7 @@ class CompositeContext:
     pool: Pool
     outputs: Mapping[str, Path]
     scratch: Path
+    kept: Path
     metrics: list[Metric] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     properties: dict[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from orchestrator.core.job import Job
 from orchestrator.core.resolving import resolve_timeout
 from steps import environment, execution
 from steps.brought import Brought
+from steps.dataset_access import StoreAccess
 from steps.failures import DiskFull, ScriptFailed, ScriptKilled, TimedOut
 from steps.fork_server import Command, ForkServer
 from steps.live_metrics import LiveMetrics
@@ -62,6 +63,17 @@ class StepContext:
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None
     bare_seconds: float = 0.0
+
+    def access(self) -> StoreAccess:
+        """The way to files of datastores and datasets that are no inputs of the step. `forget()` what it kept."""
+        return StoreAccess(
+            store=self.store,
+            pool=self.pool,
+            datastores=self.settings.datastores,
+            scratch=self.folders.root / "datasets",
+            stop=self.stop,
+            web_bytes=self.settings.web_bytes,
+        )
 
     def arguments(self) -> tuple[str, ...]:
         """The step's arguments, resolved. Raises InvalidStep."""

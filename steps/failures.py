@@ -20,6 +20,8 @@ StepFailure
 ├── JobRefused         a workspace would not do what it was asked for the step
 ├── JobFailed          the step's job in a workspace failed there
 ├── ServiceFailed      a workspace did not answer, after several tries
+├── InitFailed         the entry script could not be loaded, or its init() raised
+├── TooManyFailed      more files, rows or mini-batches failed than may
 ├── OutputNotWritten   it ended well without writing an output
 ├── OutputUnusable     an output cannot be stored under its name
 └── StorageFailed      storage did not take or give something
@@ -125,6 +127,16 @@ class JobFailed(StepFailure):
 
 class ServiceFailed(StepFailure):
     code = "ServiceFailed"
+
+
+class InitFailed(StepFailure):
+    code = "InitFailed"
+    retryable = False
+
+
+class TooManyFailed(StepFailure):
+    code = "TooManyFailed"
+    retryable = False
 
 
 class OutputNotWritten(StepFailure):

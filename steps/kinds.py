@@ -20,6 +20,8 @@ KINDS: Mapping[str, str] = {
     "databricks": "steps.databricks.step",
     "data_transfer": "steps.data_transfer",
     "notebook": "steps.notebook",
+    "mini_batches": "steps.mini_batches",
+    "parallel_run": "steps.parallel_run",
     "pipeline": "steps.pipeline",
     "python_script": "steps.python_script",
     "sql": "steps.sql",

@@ -40,7 +40,9 @@ def spec_of(step: Step) -> EnvironmentSpec:
 def packages_for(step: Step, spec: EnvironmentSpec) -> Packages:
     """What is to be installed. Raises InvalidStep."""
     conda, python = spec.conda, platform.python_version()
-    datasets = any(port.mode == "direct" for port in step.inputs)
+    datasets = any(port.mode == "direct" for port in step.inputs) or (
+        step.kind == "mini_batches" and step.settings["rows"]
+    )
     found = packages_of(conda.conda_packages, conda.pip_lines, python=python, datasets=datasets)
     if found.faults:
         text, advice = found.faults[0]

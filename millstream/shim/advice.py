@@ -26,8 +26,6 @@ NAMES: Final[dict[str, str]] = {
     "LinkedService": _ONE_SERVICE,
     "MpiStep": "Use a PythonScriptStep: a step runs on one node.",
     "OutputPortBinding": "Use PipelineData among the outputs.",
-    "ParallelRunConfig": "Use a PythonScriptStep that goes over its input with concurrent.futures.",
-    "ParallelRunStep": "Use a PythonScriptStep that goes over its input with concurrent.futures.",
     "ParallelRunStepDetails": "Use RunDetails.",
     "PipelineDataset": "Pass PipelineData, or a DataReference.",
     "PrivateEndPoint": _NETWORKS,

@@ -64,6 +64,8 @@ _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
 _TRANSFER_STEP = _at("millstream.data_transfer", "DataTransferStep")
+_PARALLEL_CONFIG = _at("millstream.parallel_run_config", "ParallelRunConfig")
+_PARALLEL_STEP = _at("millstream.parallel_run_step", "ParallelRunStep")
 _ESTIMATORS = "millstream.estimator"
 # Of these the package itself says where they are.
 _DATASET = _at("millstream", "Dataset")
@@ -85,6 +87,8 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml": {},
     "azureml.contrib": {},
     "azureml.contrib.notebook": _NOTEBOOK,
+    "azureml.contrib.pipeline": {},
+    "azureml.contrib.pipeline.steps": {**_PARALLEL_CONFIG, **_PARALLEL_STEP},
     "azureml.core": {
         **_WORKSPACE,
         **_EXPERIMENT,
@@ -214,6 +218,8 @@ TABLE: dict[str, dict[str, str]] = {
         **_AUTOML_STEP,
         **_BATCH_STEP,
         **_KUSTO_STEP,
+        **_PARALLEL_CONFIG,
+        **_PARALLEL_STEP,
     },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
@@ -223,6 +229,8 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
     "azureml.pipeline.steps.kusto_step": _KUSTO_STEP,
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
+    "azureml.pipeline.steps.parallel_run_config": _PARALLEL_CONFIG,
+    "azureml.pipeline.steps.parallel_run_step": _PARALLEL_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
     "azureml.train": {},
     "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},

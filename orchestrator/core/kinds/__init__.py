@@ -11,6 +11,7 @@ import msgspec
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.notebook import NotebookRun
+from orchestrator.core.kinds.parallel_run import MiniBatches, ParallelRun
 from orchestrator.core.kinds.pipeline import SubPipeline
 from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.settings import Settings
@@ -35,6 +36,8 @@ KINDS: Mapping[str, Kind] = {
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
+    "mini_batches": Kind(settings=MiniBatches, needs_snapshot=True),
+    "parallel_run": Kind(settings=ParallelRun, needs_snapshot=True, composite=True),
     "pipeline": Kind(settings=SubPipeline, needs_snapshot=False, composite=True, template=True),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),

@@ -66,6 +66,8 @@ PUBLIC = [
     "OutputFileDatasetConfig",
     "OutputPortDef",
     "OutputTabularDatasetConfig",
+    "ParallelRunConfig",
+    "ParallelRunStep",
     "Pipeline",
     "PipelineData",
     "PipelineDraft",

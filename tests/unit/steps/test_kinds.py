@@ -8,12 +8,17 @@ import pytest
 import steps
 from steps.failures import InvalidStep
 from steps.kinds import KINDS, kind
+from steps.kinds import composite as composite_kind
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_each_kind_is_a_module_that_runs(name: str) -> None:
     module = kind(name)
-    assert list(inspect.signature(module.run).parameters) == ["context"]
+    if (composite := composite_kind(name)) is None:
+        assert list(inspect.signature(module.run).parameters) == ["context"]
+    else:
+        assert list(inspect.signature(composite.expand).parameters) == ["context"]
+        assert list(inspect.signature(composite.join).parameters) == ["context", "children"]
     assert module.__doc__
     assert f'"{name}"' in module.__doc__
 

@@ -1,0 +1,113 @@
+"""The kind "parallel_run": an input in mini-batches, groups of which are the steps of a run of their own.
+
+A group is a step rather than a mini-batch, since `init()` may cost more than many calls of `run()`. A group is all or
+nothing: its verdicts and rows are published by the claim that commits its step, so that a mini-batch counts once
+however many workers have died over it; what is lost with a worker is done again, which `splitting.group_size` bounds.
+Within a group, a mini-batch that fails is tried again by itself, and takes no other along.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+
+from orchestrator.core.kinds.parallel_run import ParallelRun
+from orchestrator.core.states import RunStatus
+from steps.composite import Children, CompositeContext, Expansion, check_completed
+from steps.dataset_access import StoreAccess
+from steps.failures import InputUnusable, TimedOut, TooManyFailed
+from steps.parallel import expansion, joining, splitting, verdicts
+from steps.parallel.group import processes
+from steps.parallel.sources import Divided, divide
+from steps.parallel.verdicts import Verdict
+
+MOST_NOTED = 200
+
+
+def expand(context: CompositeContext) -> Expansion:
+    """Raises StepFailure, Stopped."""
+    settings = context.settings_as(ParallelRun)
+    divided = _divided(context, settings)
+    sizes = [len(source.batches) for source in divided]
+    if not sum(sizes):
+        raise InputUnusable("The inputs have nothing in them: there are no mini-batches.")
+    together = splitting.group_size(
+        sum(sizes),
+        nodes=settings.node_count,
+        processes=processes(settings),
+        seconds=settings.run_invocation_timeout,
+        limit=context.settings.function_timeout_seconds,
+    )
+    groups = expansion.write(context, divided, splitting.grouped(sizes, together))
+    items = sum(batch.items for source in divided for batch in source.batches)
+    context.log.note(
+        f"{items:,} items in {sum(sizes):,} mini-batches, in {len(groups):,} groups; {settings.node_count} at once."
+    )
+    made = expansion.definition(context, groups, settings.inputs)
+    return Expansion(
+        definition=made,
+        parameters={parameter.name: parameter.default for parameter in made.parameters},
+        window=settings.node_count,
+        keep_going=True,
+        join={"prefix": context.job.prefix},
+    )
+
+
+def _divided(context: CompositeContext, settings: ParallelRun) -> list[Divided]:
+    access = StoreAccess(
+        store=context.store,
+        pool=context.pool,
+        datastores=context.settings.datastores,
+        scratch=context.scratch / "read",
+        stop=context.stop,
+        web_bytes=context.settings.web_bytes,
+    )
+    try:
+        return [divide(name, context.job.inputs[name], settings, access) for name in settings.inputs]
+    finally:
+        access.forget()
+
+
+def join(context: CompositeContext, children: Children) -> None:
+    """Raises StepFailure, Stopped."""
+    settings = context.settings_as(ParallelRun)
+    if children.status is RunStatus.CANCELED:
+        if children.timed_out:
+            raise TimedOut(f"The mini-batches took longer than they may; their run {children.run} was canceled.")
+        check_completed(children)
+    joining.raise_what_was_fatal(children.steps)
+    folders = joining.bring(context, children.steps)
+    every = joining.judged(context, children.steps, folders)
+    _report(context, every)
+    if complaint := verdicts.complaint(verdicts.count(every), settings):
+        raise TooManyFailed("\n".join([complaint, *verdicts.first_errors(every)]))
+    if settings.output_action == "append_row":
+        joining.write_rows(context, settings, folders)
+    joining.adopt(context, settings, children.steps)
+
+
+def _report(context: CompositeContext, every: Sequence[Verdict]) -> None:
+    """In the log, in properties, and in the files in which v1 has it."""
+    found = verdicts.count(every)
+    context.properties.update(
+        mini_batches=str(found.batches),
+        failed_mini_batches=str(found.failed_batches),
+        items=str(found.items),
+        failed_items=str(found.failed_items),
+    )
+    summary = (
+        f"{found.batches:,} mini-batches: {found.batches - found.failed_batches:,} ended well, "
+        f"{found.failed_batches:,} failed; of {found.items:,} items {found.failed_items:,} failed."
+    )
+    context.log.note(summary)
+    for line in verdicts.first_errors(every, most=MOST_NOTED):
+        context.log.note(line)
+    logs = context.kept / "logs"
+    (logs / "user").mkdir(parents=True, exist_ok=True)
+    (logs / "job_result.txt").write_text(f"{summary}\n", encoding="utf-8")
+    progress = "".join(f"{json.dumps(msgspec.to_builtins(verdict))}\n" for verdict in every)
+    (logs / "job_progress_overview.txt").write_text(progress, encoding="utf-8")
+    if errors := verdicts.first_errors(every, most=len(every)):
+        (logs / "user" / "error.txt").write_text("".join(f"{line}\n" for line in errors), encoding="utf-8")
