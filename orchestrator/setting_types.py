@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 
+from orchestrator.core.compute import ComputeKind
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.names import DATA_PATH, DATASTORE
 from orchestrator.core.run_token import SHORTEST_KEY
@@ -118,6 +119,20 @@ def text_map(value: str) -> dict[str, str]:
         if not DATASTORE.allows(name):
             raise ValueError(f"{name!r} is not a name: use letters, digits, - and _")
     return parsed
+
+
+def computes(value: str) -> dict[str, str]:
+    found = text_map(value)
+    for name, kind in found.items():
+        if kind not in list(ComputeKind):
+            raise ValueError(f"{kind!r}, of {name!r}, is no kind of compute: use {', '.join(ComputeKind)}")
+    return found
+
+
+def executions(value: str) -> str:
+    if value not in ("none", "local", "events"):
+        raise ValueError('it must be "none", "local" or "events"')
+    return value
 
 
 def containers(value: str) -> dict[str, str]:

@@ -132,9 +132,25 @@ class Settings:
     )
     computes: Mapping[str, str] = _setting(
         "MILLSTREAM_COMPUTES",
-        types.text_map,
-        "JSON object: compute name that steps may ask for -> kind of compute.",
+        types.computes,
+        "JSON object: compute name that steps may ask for -> kind of compute (docs/computes.md): `function`, `process` "
+        "or `container`.",
         lambda: {"function": "function"},
+    )
+    executions: str = _setting(
+        "MILLSTREAM_EXECUTIONS",
+        types.executions,
+        "What starts the executions of computes that are not functions: `local`, the driver that scripts/up starts, as "
+        "containers or processes; `events`, Container Apps jobs by the lengths of their queues; `none`: nothing does, "
+        "and there are no such computes.",
+        "none",
+    )
+    worker_visibility: float = _setting(
+        "MILLSTREAM_WORKER_VISIBILITY_SECONDS",
+        types.seconds,
+        "For how long an execution hides the message that it works on; it renews that until it is done. If it dies, "
+        "another one gets the message after so long.",
+        90.0,
     )
     queue: str = _setting(
         "MILLSTREAM_QUEUE", types.queue_name, "Queue whose messages drive the steps.", "millstream-steps"
@@ -313,6 +329,15 @@ class Settings:
                 f"MILLSTREAM_CLAIM_TTL_SECONDS ({self.claim_ttl:g}), or living steps are taken for dead.",
                 field="MILLSTREAM_HEARTBEAT_SECONDS",
             )
+
+    @property
+    def compute_kinds(self) -> tuple[str, ...]:
+        """The kinds of computes that can be made."""
+        return {
+            "none": ("function",),
+            "local": ("function", "process", "container"),
+            "events": ("function", "container"),
+        }[self.executions]
 
     @property
     def default_datastore(self) -> str:

@@ -110,6 +110,7 @@ class Place:
             "MILLSTREAM_SECRET_KEYS": self.secret_key(),
             "MILLSTREAM_BLOB_EVENTS": "polling",
             "MILLSTREAM_BLOB_EVENTS_IN": "workspaceblobstore/incoming",
+            "MILLSTREAM_EXECUTIONS": "local",
             "MILLSTREAM_CACHE_DIR": str(self.folder / "cache"),
             "MILLSTREAM_WEBHOOK_KEYS": self.webhook_key(),
             "MILLSTREAM_WEBHOOK_PRIVATE": "true",

@@ -93,13 +93,16 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
     with Azurite.start(location=location, ports=ports) as azurite:
         place.write_settings(azurite.connection_string)
         host = _start_host(place, options)
+        driver = _start_driver(place, host.url)
         place.announce(host.url)
         service = _Service(host.url)
         try:
             yield service
         finally:
             place.service_file.unlink(missing_ok=True)
+            driver.terminate()
             service.finished = host.stop()
+            driver.wait()
 
 
 def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
@@ -132,6 +135,14 @@ def _start_devhost(place: Place, port: int, quiet: bool) -> Host:
     )
     host.start()
     return host
+
+
+def _start_driver(place: Place, url: str) -> subprocess.Popen[bytes]:
+    """What starts the executions of computes that are not the Functions app; it ends with this process."""
+    environment = {**os.environ, **place.settings(), "WEBSITE_HOSTNAME": url.partition("//")[2]}
+    command = [sys.executable, "-m", "worker.driver", "--with-parent", str(os.getpid())]
+    # A group of its own: Ctrl-C is ours to pass on, when the host has been drained.
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def _serve(url: str, place: Place) -> int:

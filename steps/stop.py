@@ -13,6 +13,7 @@ from steps.failures import Stopped
 class StopReason(StrEnum):
     LEASE_LOST = "the lease is lost"
     RUN_CANCELLED = "the run is cancelled"
+    WORKER_ENDING = "the worker is asked to end"
 
 
 class Stop:

@@ -8,7 +8,9 @@ of its own would.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from orchestrator.core.job import Job
 from orchestrator.core.result import StepResult
@@ -24,7 +26,7 @@ from steps.objects import Objects
 from steps.settings import WorkerSettings
 from steps.snapshots import Snapshots
 from steps.step_environment import Environments
-from steps.stop import Stop
+from steps.stop import Stop, StopReason
 from steps.store import Store
 from steps.transfer import Pool
 from steps.venvs import Venvs
@@ -44,6 +46,11 @@ class StepWorker:
         beat: Callable[[Lease], bool],
         cancelled: Callable[[str], bool],
     ) -> None:
+        self._lock = threading.Lock()
+        self._stops: set[Stop] = set()
+        self._ending = False
+        self.begun = 0
+        """How many attempts were ever begun here."""
         self._beater = Beater(
             beat,
             cancelled,
@@ -88,12 +95,35 @@ class StepWorker:
         When this returns, no process of the attempt is left and no heartbeat is under way; its folder goes soon after.
         """
         stop = Stop()
-        with self._beater.watching(lease, stop):
+        with self._stoppable(stop), self._beater.watching(lease, stop):
             try:
+                stop.check()
                 result = Attempt(self._equipment, job, stop).perform()
             except Stopped:
                 return None
         return None if stop.reason is not None else result
+
+    def stop(self) -> None:
+        """Break off what runs, and whatever is begun from now on: the process is asked to end."""
+        with self._lock:
+            self._ending = True
+            stops = tuple(self._stops)
+        for stop in stops:
+            stop.request(StopReason.WORKER_ENDING)
+
+    @contextmanager
+    def _stoppable(self, stop: Stop) -> Iterator[None]:
+        with self._lock:
+            self._stops.add(stop)
+            self.begun += 1
+            ending = self._ending
+        if ending:
+            stop.request(StopReason.WORKER_ENDING)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._stops.discard(stop)
 
     def close(self) -> None:
         """No attempt may be running."""

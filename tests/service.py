@@ -51,7 +51,7 @@ class Service:
     ) -> None:
         self.folder = folder
         self._app = app or ROOT
-        self._settings = {
+        self.settings = {
             "AzureWebJobsStorage": azurite.connection,
             "MILLSTREAM_TOKEN": TOKEN,
             "MILLSTREAM_RUN_TOKEN_KEY": RUN_TOKEN_KEY,
@@ -62,7 +62,7 @@ class Service:
         self.host = self._start()
 
     def _start(self) -> RunningHost:
-        return RunningHost(self._app, self.folder, self._settings, "--quiet").wait_ready()
+        return RunningHost(self._app, self.folder, self.settings, "--quiet").wait_ready()
 
     @property
     def url(self) -> str:

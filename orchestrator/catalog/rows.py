@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.engine.rows import CATALOG as CATALOG
 from orchestrator.pages import Range
 
-CATALOG = "catalog"
 VERSION = 1
 
 

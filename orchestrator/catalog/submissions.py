@@ -15,6 +15,7 @@ from orchestrator.catalog import computes, experiments, registered_datastores, r
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
+from orchestrator.core.compute import Compute, ComputeKind, configured, longest_step
 from orchestrator.core.decision import Decision
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem
@@ -116,9 +117,12 @@ class Submitter:
         datastores: Collection[str],
         assignment_bytes: int,
         webhooks: WebhookRules | None = None,
+        function_seconds: float | None = None,
     ) -> None:
+        """`function_seconds`: how long a function may take, if that is known."""
         self._memory = memory
         self._computes = computes
+        self._function_seconds = function_seconds
         self._datastores = datastores
         self._assignment_bytes = assignment_bytes
         self._webhooks = webhooks or WebhookRules()
@@ -128,12 +132,25 @@ class Submitter:
     def check(self, definition: Definition) -> Task[tuple[Problem, ...]]:
         """The warnings. Raises InvalidDefinition with every problem."""
         unknown = {step.compute for _, step in definitions.all_steps(definition)} - set(self._computes)
-        made = yield from computes.known(sorted(unknown))
+        made = yield from computes.find(sorted(unknown))
+        if unknown - made.keys():  # all of them, to say what may be meant
+            made = {compute.name: compute for compute in (yield from computes.every())}
         stores = yield from registered_datastores.known(self._datastores, definitions.datastores_of(definition))
-        warnings = validation.check(definition, computes={*self._computes, *made}, datastores=stores)
+        warnings = validation.check(
+            definition, computes={*self._computes, *made}, datastores=stores, longest=self._longest(made)
+        )
         yield from snapshots.check_uploaded(definition, self._snapshots)
         yield from check_saved(self._memory, definition)
         return warnings
+
+    def _longest(self, made: Mapping[str, Compute]) -> dict[str, float]:
+        """How long a step may take on each compute of the settings, and of those that were made."""
+        kinds = self._memory.settings.computes
+        every = {**configured({name: kinds[name] for name in self._computes if name in kinds}), **made}
+        if self._function_seconds is None:
+            every = {name: it for name, it in every.items() if it.kind != ComputeKind.FUNCTION}
+        seconds = self._function_seconds or 0.0
+        return {name: longest_step(it, function_seconds=seconds) for name, it in every.items()}
 
     def submit(self, wish: Submission) -> Task[Accepted]:
         """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""

@@ -23,6 +23,8 @@ class ClaimRow:
     `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`). `decision` is the encoded
     Decision: why the step is executed, or whose result it has. `child` is the run that does the work of a step that
     became many: while it is given and the claim not final, `result` is what expanding the step has left.
+    `execution` names the one of a container or process
+    compute that holds it ("": the Functions app does).
     """
 
     state: ClaimState
@@ -38,9 +40,10 @@ class ClaimRow:
     result_blob: str = ""
     decision: str = ""
     child: str = ""
+    execution: str = ""
 
 
-def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "") -> ClaimRow:
+def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "", execution: str = "") -> ClaimRow:
     return ClaimRow(
         state=move(CLAIM_TRANSITIONS, None, ClaimEvent.CLAIM),
         attempt=1,
@@ -49,6 +52,7 @@ def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "
         dequeue_count=delivery.count,
         started_at=now,
         decision=decision,
+        execution=execution,
     )
 
 
@@ -100,7 +104,7 @@ def standing(row: ClaimRow, *, age: float, delivery: Delivery, ttl: float) -> St
     return Standing.EXHAUSTED if row.crashes + 1 >= CRASH_BUDGET else Standing.FREE
 
 
-def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> ClaimRow:
+def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float, execution: str = "") -> ClaimRow:
     """The claim after a worker takes a FREE or EXHAUSTED one."""
     crashed = row.state is ClaimState.RUNNING
     event = ClaimEvent.TAKE_OVER if crashed else ClaimEvent.CLAIM
@@ -114,6 +118,7 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float) -> 
         crashes=row.crashes + crashed,
         delay=0.0,
         started_at=now,
+        execution=execution,
     )
     return taken if taken.child else replace(taken, result="", result_blob="")
 

@@ -75,6 +75,11 @@ class Plan:
         return mask_of([position for position, step in enumerate(self.definition.steps) if _is_composite(step)])
 
     @cached_property
+    def computes(self) -> frozenset[str]:
+        """The names of all computes that steps run on."""
+        return frozenset(step.compute for step in self.definition.steps)
+
+    @cached_property
     def particular(self) -> tuple[Step, ...]:
         """The steps that put values of parameters where not every value may stand."""
         return tuple(step for step in self.definition.steps if has_places(step))

@@ -6,7 +6,7 @@ names of what exists. A definition of the right shape (see `definition.decode`) 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     links.parameter_datastores,
     links.output_datastores,
     links.computes,
+    links.time_on_computes,
     links.arguments,
     links.sequence,
     links.acyclic,
@@ -47,13 +48,19 @@ RULES: tuple[Rule, ...] = (
 
 
 def validate(
-    definition: Definition, *, computes: Collection[str], datastores: Collection[str], parent: Step | None = None
+    definition: Definition,
+    *,
+    computes: Collection[str],
+    datastores: Collection[str],
+    longest: Mapping[str, float] | None = None,
+    parent: Step | None = None,
 ) -> list[Problem]:
     """The problems of the definition, errors and warnings, in the order of the rules; the first hundred if more.
 
-    After its own come those of the templates of its steps. `parent`: the step that it is the template of.
+    After its own come those of the templates of its steps. `longest`: compute -> the seconds that a step may take
+    there, where that is known. `parent`: the step that it is the template of.
     """
-    scene = Scene(definition, frozenset(computes), frozenset(datastores), parent)
+    scene = Scene(definition, frozenset(computes), frozenset(datastores), longest or {}, parent)
     if len(definition.steps) > MOST_STEPS:
         return list(shape.number_of_steps(scene))
     own = chain.from_iterable(rule(scene) for rule in RULES)
@@ -63,13 +70,26 @@ def validate(
 def _in_templates(scene: Scene) -> Iterator[Problem]:
     for place, step in scene.placed():
         if step.template is not None:
-            for problem in validate(step.template, computes=scene.computes, datastores=scene.datastores, parent=step):
+            found = validate(
+                step.template,
+                computes=scene.computes,
+                datastores=scene.datastores,
+                longest=scene.longest,
+                parent=step,
+            )
+            for problem in found:
                 yield replace(problem, field=f"{place}.template.{problem.field}")
 
 
-def check(definition: Definition, *, computes: Collection[str], datastores: Collection[str]) -> tuple[Problem, ...]:
+def check(
+    definition: Definition,
+    *,
+    computes: Collection[str],
+    datastores: Collection[str],
+    longest: Mapping[str, float] | None = None,
+) -> tuple[Problem, ...]:
     """The warnings. Raises InvalidDefinition, with every problem, if there is an error among them."""
-    problems = validate(definition, computes=computes, datastores=datastores)
+    problems = validate(definition, computes=computes, datastores=datastores, longest=longest)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise InvalidDefinition(errors + [problem for problem in problems if problem.severity != "error"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeVar
@@ -33,6 +33,8 @@ class EngineSettings:
     alone whose head moved within it. `head_age`: how long a remembered head is believed. `combine_pause`: the most a
     worker waits before it enters the inbox in the head, so that one write serves many. `contention_memory`: for how
     long a process whose head write was refused goes by the inbox at once.
+    `computes`: the computes of the settings, name -> kind. `compute_age`: how long another one's kind is believed.
+    `execution`: the name of the execution that this process is ("": the Functions app).
     `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
     that was not accepted to the next. `webhook_patience`: how long a notice may be overdue before the sweep sends it.
     """
@@ -43,6 +45,9 @@ class EngineSettings:
     head_age: float = 3.0
     combine_pause: float = 0.06
     contention_memory: float = 5.0
+    computes: Mapping[str, str] = field(default_factory=lambda: {"function": "function"})
+    compute_age: float = 30.0
+    execution: str = ""
     webhook_queue: str = ""
     webhook_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
     webhook_patience: float = 120.0
@@ -141,6 +146,7 @@ class ProcessMemory:
         self.infos: Recent[str, RunInfo] = Recent(512)
         self.results: Recent[tuple[str, int], StepResult] = Recent(4096)
         self.kept: Recent[str, dict[int, ClaimRow]] = Recent(16)
+        self.compute_kinds: Recent[str, tuple[str, float]] = Recent(512)
         self._heads: Recent[str, Known] = Recent(512)
         self._gates: Recent[str, Gate] = Recent(4096)
         self._contended_until: Recent[str, float] = Recent(512)

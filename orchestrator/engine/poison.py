@@ -49,7 +49,7 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
     if row is None:
         taken = yield from take(memory, run, position, delivery)
     else:
-        taken = yield from seize(run, position, delivery, row, Standing.EXHAUSTED)
+        taken = yield from seize(memory, run, position, delivery, row, Standing.EXHAUSTED)
     if taken.lease is None:
         return ()
     return (yield from fail(memory, plan, taken.lease, died_too_often()))

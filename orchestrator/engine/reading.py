@@ -19,6 +19,7 @@ from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
+from orchestrator.engine.computes import learn, queue_for
 from orchestrator.engine.memory import Known, ProcessMemory
 from orchestrator.engine.rows import HEAD, INFO, RUNS, claim_key, read_claim, read_head, step_of
 from orchestrator.ports import Acquire, Get, Monotonic, Query, ReadBlob, Release, Row, Task
@@ -43,7 +44,9 @@ def load_plan(memory: ProcessMemory, address: str) -> Task[Plan]:
         memory.plans.put(address, plan)
         return plan
 
-    return (yield from _once(f"plan/{address}", lambda: memory.plans.get(address), fetch))
+    plan = yield from _once(f"plan/{address}", lambda: memory.plans.get(address), fetch)
+    yield from learn(memory, plan)
+    return plan
 
 
 def dataset_blob(id_: str) -> str:
@@ -198,6 +201,6 @@ def read_result(inline: str, blob: str) -> Task[StepResult]:
 def messages_for(memory: ProcessMemory, plan: Plan, run: str, steps: tuple[int, ...]) -> tuple[StepMessage, ...]:
     """The messages that drive these steps."""
     return tuple(
-        messages.StepMessage(run=run, definition=plan.address, position=step, queue=memory.settings.queue)
+        messages.StepMessage(run=run, definition=plan.address, position=step, queue=queue_for(memory, plan.step(step)))
         for step in steps
     )

@@ -19,6 +19,8 @@ from orchestrator.core.states import ClaimState, RunStatus
 from orchestrator.ports import Props, Row
 
 RUNS = "runs"
+CATALOG = "catalog"
+"""The table of what outlives runs (`orchestrator.catalog`)."""
 INFO = "g"
 HEAD = "h"
 CLAIMS = ("c|", "c}")
@@ -98,6 +100,7 @@ def claim_props(claim: ClaimRow) -> Props:
         "result_blob": claim.result_blob,
         "decision": claim.decision,
         "child": claim.child,
+        "execution": claim.execution,
     }
 
 
@@ -117,6 +120,7 @@ def read_claim(row: Row) -> ClaimRow:
         result_blob=str(p.get("result_blob", "")),
         decision=str(p.get("decision", "")),
         child=str(p.get("child", "")),
+        execution=str(p.get("execution", "")),
     )
 
 

@@ -17,6 +17,7 @@ from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.run import RunInfo
 from orchestrator.engine import ending, index
+from orchestrator.engine.computes import learn
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import definition_blob, fresh_head, messages_for
 from orchestrator.engine.revive import standing_still
@@ -42,6 +43,7 @@ def start(memory: ProcessMemory, info: RunInfo, plan: Plan, document: bytes | No
     if document is not None:
         yield from WriteBlob(name=definition_blob(plan.address), data=document)
     memory.plans.put(plan.address, plan)
+    yield from learn(memory, plan)
     head = Head(keep_going=info.keep_going, window=info.window)
     rows = (
         Insert(rk=INFO, props={"v": VERSION, "info": runs.encode(info)}),

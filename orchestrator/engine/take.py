@@ -32,7 +32,7 @@ def take(
     """
     owner = yield from NewId()
     now = yield from Now()
-    claim = first_claim(owner=owner, delivery=delivery, now=now, decision=decision)
+    claim = first_claim(owner=owner, delivery=delivery, now=now, decision=decision, execution=memory.settings.execution)
     try:
         (etag,) = yield from Commit(
             table=RUNS, pk=run, writes=(Insert(rk=claim_key(position), props=claim_props(claim)),)
@@ -61,17 +61,20 @@ def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery,
     parked = verdict is Standing.PARKED and read_claim(row).child != child
     if verdict in (Standing.SETTLED, Standing.HELD) or parked:
         return Taken(standing=verdict)
-    return (yield from seize(run, position, delivery, row, verdict))
+    return (yield from seize(memory, run, position, delivery, row, verdict))
 
 
-def seize(run: str, position: int, delivery: Delivery, row: Row, verdict: Standing) -> Task[Taken]:
+def seize(
+    memory: ProcessMemory, run: str, position: int, delivery: Delivery, row: Row, verdict: Standing
+) -> Task[Taken]:
     """Take over the claim in `row`, if nobody has touched it since it was read."""
     owner = yield from NewId()
     now = yield from Now()
+    there, execution = read_claim(row), memory.settings.execution
     if verdict is Standing.PARKED:
-        claim = joining(read_claim(row), owner=owner, delivery=delivery)
+        claim = joining(there, owner=owner, delivery=delivery)
     else:
-        claim = next_claim(read_claim(row), owner=owner, delivery=delivery, now=now)
+        claim = next_claim(there, owner=owner, delivery=delivery, now=now, execution=execution)
     write = Merge(rk=row.rk, props=claim_props(claim), etag=row.etag)
     try:
         (etag,) = yield from Commit(table=RUNS, pk=run, writes=(write,))

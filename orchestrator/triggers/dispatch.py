@@ -87,7 +87,7 @@ class Dispatcher:
     """Answers requests for routes. Thread-safe."""
 
     def __init__(self, service: Service, authorizer: Authorizer) -> None:
-        self._service = service
+        self.service = service
         self._authorizer = authorizer
 
     def answer(self, route: Route, request: Request) -> Answer:
@@ -108,15 +108,15 @@ class Dispatcher:
         if route.query is not None:
             decoded["query"] = decode_query(request.query, route.query, request.url)
         if route.body is not None:
-            limits = self._service.settings
+            limits = self.service.settings
             most = limits.definition_bytes if route.large else limits.body_bytes
             decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most, words=route.words)
         if route.data:
             decoded["data"] = request.body
-        base = self._service.settings.public_url or request.url.partition(PREFIX)[0]
+        base = self.service.settings.public_url or request.url.partition(PREFIX)[0]
         script = principal.script if principal else None
         asked = Asked(path=request.path, headers=request.headers, base_url=base, script=script)
-        return route.handle(self._service, asked, **decoded)
+        return route.handle(self.service, asked, **decoded)
 
 
 def _success(reply: Reply) -> Answer:

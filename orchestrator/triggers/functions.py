@@ -6,25 +6,13 @@ import azure.functions as func
 
 from orchestrator.catalog.submissions import Submitter, WebhookRules
 from orchestrator.changes.intake import Intake
-from orchestrator.engine.memory import EngineSettings, ProcessMemory
+from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.script_calls import may_call
 from orchestrator.settings import Settings
 from orchestrator.triggers import api, changes, http, openapi, queue, timer, webhooks
 from orchestrator.triggers.auth import RunTokenAuthorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher
 from orchestrator.triggers.service import Runner, Service
-
-
-def engine_settings(settings: Settings) -> EngineSettings:
-    """What of the settings the engine goes by."""
-    return EngineSettings(
-        queue=settings.queue,
-        claim_ttl=settings.claim_ttl,
-        sweep_quiet=settings.sweep_quiet,
-        webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
-        webhook_delays=settings.webhook_delays,
-        webhook_patience=settings.webhook_patience,
-    )
 
 
 def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.FunctionApp:
@@ -34,6 +22,7 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
         computes=settings.computes,
         datastores=settings.datastores,
         assignment_bytes=settings.assignment_bytes,
+        function_seconds=settings.function_timeout,
         webhooks=WebhookRules(enabled=bool(settings.webhook_keys), private=settings.webhook_private),
     )
     intake = Intake(submitter, settings.datastores, settings.changes_queue)

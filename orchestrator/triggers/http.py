@@ -39,7 +39,7 @@ def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-
 def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
     def answer(req: func.HttpRequest, outbox: Outbox) -> func.HttpResponse:
         made = dispatcher.answer(route, _request(req))
-        send(outbox, made.messages)
+        send(dispatcher.service, outbox, made.messages)
         return _response(made)
 
     return answer

@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 
 from orchestrator.catalog import computes
-from orchestrator.catalog.computes import Compute
+from orchestrator.core.compute import Compute, Executions
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
 
 
 class ComputeRequest(Strict, frozen=True, kw_only=True):
-    """`settings` is any JSON object: what the maker asked for, kept to be shown."""
+    """`settings` is any JSON object: what the maker asked for, kept to be shown. `executions`, of a process or
+    container compute: how many there may be, and on what."""
 
     kind: str = "function"
+    executions: Executions | None = None
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
@@ -35,7 +37,14 @@ class ComputeList(msgspec.Struct, frozen=True, kw_only=True):
 )
 def put_compute(service: Service, asked: Asked, body: ComputeRequest) -> Reply:
     """Give a kind of compute a name that steps may ask for. If there is one, its settings are replaced (200)."""
-    task = computes.put(asked.path["name"], body.kind, body.settings, configured=service.settings.computes)
+    task = computes.put(
+        asked.path["name"],
+        body.kind,
+        body.settings,
+        executions=body.executions,
+        configured=service.settings.computes,
+        kinds=service.settings.compute_kinds,
+    )
     made, created = service.world.run(task)
     return Reply(body=made, status=201 if created else 200)
 

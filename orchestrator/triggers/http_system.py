@@ -15,8 +15,6 @@ from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Strict
 from orchestrator.version import VERSION
 
-_MOST_COMPUTES = 1000
-
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`time` is the service's clock, in epoch seconds."""
@@ -96,7 +94,7 @@ def workspace(service: Service, asked: Asked) -> Reply:
     """Its name, datastores and computes, and the limits that requests are held to."""
     del asked
     settings = service.settings
-    made = service.world.run(computes.listing(limit=_MOST_COMPUTES, continuation=None)).items
+    made = service.world.run(computes.every())
     kinds = {compute.name: compute.kind for compute in made} | dict(settings.computes)
     return Reply(
         body=WorkspaceBody(

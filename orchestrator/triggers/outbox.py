@@ -8,6 +8,8 @@ from typing import List  # noqa: UP035
 import azure.functions as func
 
 from orchestrator.core.message import StepMessage, encode
+from orchestrator.ports import Send
+from orchestrator.triggers.service import Service
 
 STORAGE = "AzureWebJobsStorage"
 """The setting that holds the connection of every binding."""
@@ -16,7 +18,15 @@ STORAGE = "AzureWebJobsStorage"
 Outbox = func.Out[List[str]]  # noqa: UP006
 
 
-def send(outbox: Outbox, messages: Iterable[StepMessage]) -> None:
-    """Hand messages to the host, which sends them when the function has returned, and before it lets go of its own."""
-    if bodies := [encode(message) for message in messages]:
+def send(service: Service, outbox: Outbox, messages: Iterable[StepMessage]) -> None:
+    """Send messages: those of the service's own queue by the host, when the function has returned, and before it lets
+    go of its own; those of other computes' queues at once.
+    """
+    bodies: list[str] = []
+    for message in messages:
+        if message.queue == service.settings.queue:
+            bodies.append(encode(message))
+        else:
+            service.world.run(iter(Send(queue=message.queue, body=encode(message))))
+    if bodies:
         outbox.set(bodies)

@@ -30,7 +30,7 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
     def run_step(msg: func.QueueMessage, outbox: Outbox) -> None:
         message, delivery = _received(msg)
-        send(outbox, service.world.run(deliver(service.memory, message, delivery)))
+        send(service, outbox, service.world.run(deliver(service.memory, message, delivery)))
 
     @functions.function_name("fail_step")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
@@ -42,7 +42,7 @@ def blueprint(service: Service) -> func.Blueprint:
             log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
             return
         log.warning("step %d of run %s was given up by the host and fails", message.position, message.run)
-        send(outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
+        send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
 
     return functions
 

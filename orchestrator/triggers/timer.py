@@ -39,7 +39,7 @@ def blueprint(service: Service) -> func.Blueprint:
             log.warning("run %s could not be swept: %s", run, reason)
         if swept.messages:
             log.info("the sweep sent %d messages for %d unfinished runs", len(swept.messages), swept.seen)
-        send(outbox, swept.messages)
+        send(service, outbox, swept.messages)
         _sweep_webhooks(service)
 
     @functions.function_name("fire_schedules")

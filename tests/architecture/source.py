@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("azurerest", "devhost", "millstream", "orchestrator", "steps")
+ROOMS = ("azurerest", "devhost", "millstream", "orchestrator", "steps", "worker")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ _READERS = {
     "millstream/shim/real_core.py": "inside a step, where the worker reads what it is told",
     "millstream/workspace.py": "hands it to the functions of millstream.config",
     "steps/environment.py": "the few variables that a step's process inherits",
+    "worker/__main__.py": "hands it to orchestrator.settings",
+    "worker/driver.py": "hands it to orchestrator.settings, and to the processes that it starts",
     "steps/zygote/script.py": "in the step's own process, before the script starts",
 }
 

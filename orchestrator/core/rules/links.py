@@ -171,6 +171,20 @@ def computes(scene: Scene) -> Iterator[Problem]:
             yield Problem("UnknownCompute", f"{place}.compute", message, fix)
 
 
+def time_on_computes(scene: Scene) -> Iterator[Problem]:
+    """No step asks for more time than its compute has."""
+    for place, step in scene.placed():
+        most, asked = scene.longest.get(step.compute), step.timeout_seconds
+        if isinstance(asked, FromParameter):
+            asked = scene.defaults.get(asked.name)  # type: ignore[assignment]
+        if most is not None and isinstance(asked, int | float) and asked > most:
+            message = (
+                f"Step {label(step)} may take {asked:g} s, and {shown(step.compute)} ends scripts after {most:g} s."
+            )
+            fix = "Ask for less, or use a compute with a longer timeout_seconds (functionTimeout, for a function)."
+            yield Problem("TimeoutTooLong", f"{place}.timeout_seconds", message, fix)
+
+
 def arguments(scene: Scene) -> Iterator[Problem]:
     """Arguments and environment values refer to ports of their step and to parameters of the pipeline; settings and
     the timeout to parameters.

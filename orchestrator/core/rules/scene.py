@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from orchestrator.core.definition import Definition, Parameter, ParameterValue, Step
@@ -14,11 +14,14 @@ from orchestrator.core.parameters import DATA_TYPES
 
 @dataclass(frozen=True)
 class Scene:
-    """What the rules look at. `parent`: the step whose template the definition is."""
+    """What the rules look at. `longest`: compute -> the seconds that a step may take there, where that is known.
+    `parent`: the step whose template the definition is.
+    """
 
     definition: Definition
     computes: frozenset[str]
     datastores: frozenset[str]
+    longest: Mapping[str, float] = field(default_factory=dict)
     parent: Step | None = None
 
     @cached_property

@@ -32,6 +32,7 @@ from orchestrator.core.validation import RULES, check, validate
 
 SNAPSHOT = "0" * 64
 COMPUTES = ("function", "cpu-cluster")
+LONGEST = {"function": 1770.0}
 DATASTORES = ("workspaceblobstore", "archive")
 
 
@@ -81,7 +82,7 @@ def declares(*parameters: tuple[str, str, Any]) -> Definition:
 
 
 def problems(definition: Definition) -> list[Problem]:
-    return validate(definition, computes=COMPUTES, datastores=DATASTORES)
+    return validate(definition, computes=COMPUTES, datastores=DATASTORES, longest=LONGEST)
 
 
 GOOD = pipeline(
@@ -322,6 +323,7 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
         "archive",
     ),
     "compute": (one(compute="cpu_cluster"), "UnknownCompute", "steps[0].compute", 'Did you mean "cpu-cluster"?'),
+    "time on a compute": (one(timeout_seconds=1771.0), "TimeoutTooLong", "steps[0].timeout_seconds", "Ask for less"),
     "kind": (one(kind="python"), "UnknownKind", "steps[0].kind", "python_script"),
     "settings lack the script": (one(settings={}), "InvalidSettings", "steps[0].settings", "definition.md"),
     "settings hold more": (
@@ -436,7 +438,7 @@ def test_every_rule_is_in_force() -> None:
     cyclic = pipeline(step("a", run_after=("b",)), step("b", run_after=("a",)))
     for definition in (cyclic, *(case[0] for case in CASES.values())):
         for rule in RULES:
-            fired[rule.__name__] |= any(rule(Scene(definition, frozenset(COMPUTES), frozenset(DATASTORES))))
+            fired[rule.__name__] |= any(rule(Scene(definition, frozenset(COMPUTES), frozenset(DATASTORES), LONGEST)))
     assert all(fired.values()), fired
 
 

@@ -22,6 +22,7 @@ from orchestrator.triggers.auth import Authorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher, Request
 from orchestrator.triggers.routes import Route
 from orchestrator.triggers.service import Service
+from worker.equipment import engine_settings
 
 TOKEN = "correct horse"
 SNAPSHOT = "a" * 64
@@ -50,12 +51,13 @@ class Api:
         self.files.install(self.world)
         Sealing(self.settings.secret_keys).install(self.world)
         self.files.put(SYSTEM, f"snapshots/{SNAPSHOT}.zip", b"zip")
-        self.memory = ProcessMemory()
+        self.memory = ProcessMemory(engine_settings(self.settings))
         submitter = Submitter(
             self.memory,
             computes=self.settings.computes,
             datastores=self.settings.datastores,
             assignment_bytes=self.settings.assignment_bytes,
+            function_seconds=self.settings.function_timeout,
             webhooks=WebhookRules(enabled=bool(self.settings.webhook_keys), private=self.settings.webhook_private),
         )
         self.service = Service(

@@ -65,3 +65,54 @@ def test_what_cannot_be_made(api: Api, path: str, body: dict[str, Any], status: 
     refused = api.call("PUT", path, body)
     assert refused.status == status
     assert refused.json["error"]["field"] == field
+
+
+LOCAL = {"MILLSTREAM_EXECUTIONS": "local"}
+EIGHT = {"kind": "container", "executions": {"most": 8, "cpu": 1.0, "memory_gib": 2.0}}
+
+
+def test_the_steps_of_a_container_compute_go_by_a_queue_of_its_own() -> None:
+    api = Api(LOCAL)
+    made = api.call("PUT", "computes/cpu-cluster", EIGHT)
+    assert (made.status, made.json["executions"]["most"]) == (201, 8)
+    assert {message.queue for message in start_on(api, "cpu-cluster").messages} == {"millstream-steps-on-cpu-cluster"}
+    assert {message.queue for message in start_on(api, "function").messages} == {"millstream-steps"}
+
+
+def test_a_compute_that_does_not_exist_is_refused_with_what_may_be_meant() -> None:
+    api = Api(LOCAL)
+    api.call("PUT", "computes/cpu-cluster", EIGHT)
+    problem = start_on(api, "cpu_cluster").json["error"]["problems"][0]
+    assert (problem["code"], problem["field"]) == ("UnknownCompute", "steps[0].compute")
+    assert 'Did you mean "cpu-cluster"?' in problem["fix"]
+
+
+@pytest.mark.parametrize(("compute", "most"), [("function", 1770), ("slow", 7170)])
+def test_a_step_cannot_ask_for_more_time_than_its_compute_has(compute: str, most: int) -> None:
+    api = Api(LOCAL)
+    api.call("PUT", "computes/slow", {"kind": "process", "executions": {"timeout_seconds": 7200}})
+    wanted: dict[str, Any] = definition()
+    for seconds, status in ((most, 202), (most + 1, 400)):
+        wanted["steps"] = [{**step, "compute": compute, "timeout_seconds": seconds} for step in wanted["steps"]]
+        answer = api.call("POST", "runs", {"experiment_name": "e", "definition": wanted})
+        assert answer.status == status
+    assert {problem["code"] for problem in answer.json["error"]["problems"]} == {"TimeoutTooLong"}
+    assert f"after {most:,} s".replace(",", "") in answer.json["error"]["problems"][0]["message"]
+
+
+def test_its_kind_stays_what_it_is() -> None:
+    api = Api(LOCAL)
+    api.call("PUT", "computes/cpu", EIGHT)
+    refused = api.call("PUT", "computes/cpu", {"kind": "function"})
+    assert (refused.status, refused.json["error"]["field"]) == (409, "kind")
+
+
+def test_a_service_that_starts_no_executions_has_no_such_computes(api: Api) -> None:
+    refused = api.call("PUT", "computes/cpu", EIGHT)
+    assert (refused.status, refused.json["error"]["field"]) == (400, "kind")
+    assert "MILLSTREAM_EXECUTIONS" in refused.json["error"]["message"]
+
+
+def test_sizes_that_there_are_not_are_refused() -> None:
+    refused = Api(LOCAL).call("PUT", "computes/cpu", {"kind": "container", "executions": {"cpu": 3.1}})
+    assert (refused.status, refused.json["error"]["field"]) == (400, "executions.cpu")

@@ -1,0 +1,147 @@
+"""Steps on computes of their own: executions as processes of this machine, which a real driver starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.azurite import Azurite
+from tests.driver import RunningDriver, running_driver
+from tests.e2e.devhost.harness import eventually
+from tests.service import QUICK, Service, running_service, script_step
+
+SETTINGS = {**QUICK, "MILLSTREAM_EXECUTIONS": "local", "MILLSTREAM_WORKER_VISIBILITY_SECONDS": "3"}
+MOST = 8
+STEPS = int(os.environ.get("MILLSTREAM_CONTAINER_STEPS", "100"))
+
+SCRIPTS = {
+    "tells.py": "import os, sys\nprint('here', os.getppid())\n",
+    "waits.py": "import pathlib, sys, time\nprint('waiting', flush=True)\nopen(sys.argv[1], 'a').write('begun\\n')\n"
+    "while not pathlib.Path(sys.argv[2]).exists():\n    time.sleep(0.02)\nprint('went on')\n",
+    "sleeps.py": "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n",
+}
+
+
+@pytest.fixture(scope="module")
+def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with running_service(azurite, tmp_path_factory.mktemp("computes"), SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def snapshot(service: Service) -> str:
+    return service.upload(SCRIPTS)
+
+
+@pytest.fixture
+def driver(service: Service, tmp_path: Path) -> Iterator[RunningDriver]:
+    with running_driver(service.settings, tmp_path) as running:
+        yield running
+
+
+def make(service: Service, name: str, kind: str = "container", most: int = MOST) -> str:
+    service.ask("PUT", f"computes/{name}", {"kind": kind, "executions": {"most": most}})
+    return name
+
+
+@pytest.mark.timeout(300)
+def test_a_hundred_steps_never_have_more_than_eight_executions(
+    service: Service, driver: RunningDriver, snapshot: str
+) -> None:
+    compute = make(service, "cluster")
+    steps = [
+        script_step(f"s{number}", snapshot, "tells.py", compute=compute, allow_reuse=False) for number in range(STEPS)
+    ]
+    seen: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.is_set():
+            seen.append(len(driver.executions(compute)))
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        run = service.submit(steps)
+        done = service.wait(run, 280.0)
+    finally:
+        ended.set()
+        watcher.join()
+    assert (done["status"], done["steps_done"]) == ("Completed", STEPS), driver.log()
+    assert max(seen) == MOST, "they run side by side, and never more than there may be"
+    attempts = {step["attempt"] for step in service.steps(run).values()}
+    assert attempts == {1}
+
+
+def test_a_worker_that_is_killed_costs_one_redelivery(
+    service: Service, driver: RunningDriver, snapshot: str, tmp_path: Path
+) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    begun.touch()
+    arguments = [{"kind": "literal", "value": str(path)} for path in (begun, go)]
+    compute = make(service, "killed")
+    run = service.submit([script_step("s", snapshot, "waits.py", compute=compute, arguments=arguments)])
+    eventually(lambda: begun.read_text(), 30.0, driver.log)
+    (worker,) = driver.executions(compute)
+    os.kill(worker, signal.SIGKILL)
+    go.touch()
+    assert service.wait(run)["status"] == "Completed"
+    assert service.steps(run)["s"]["attempt"] == 2
+    assert begun.read_text() == "begun\nbegun\n"
+    assert "ended with -9" in driver.log()
+
+
+def test_a_worker_that_is_asked_to_end_gives_its_message_back_at_once(
+    service: Service, driver: RunningDriver, snapshot: str, tmp_path: Path
+) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    begun.touch()
+    arguments = [{"kind": "literal", "value": str(path)} for path in (begun, go)]
+    compute = make(service, "asked")
+    run = service.submit([script_step("s", snapshot, "waits.py", compute=compute, arguments=arguments)])
+    eventually(lambda: begun.read_text(), 30.0, driver.log)
+    (worker,) = driver.executions(compute)
+    os.kill(worker, signal.SIGTERM)
+    eventually(lambda: worker not in driver.executions(compute), 10.0)
+    go.touch()
+    assert service.wait(run)["status"] == "Completed"
+    assert service.steps(run)["s"]["attempt"] == 2
+    assert "ended with" not in driver.log(), "it ended well"
+
+
+def test_the_executions_of_a_cancelled_run_end(service: Service, driver: RunningDriver, snapshot: str) -> None:
+    compute = make(service, "cancelled")
+    run = service.submit([script_step(f"s{n}", snapshot, "sleeps.py", compute=compute) for n in range(3)])
+    eventually(lambda: all("waiting" in service.log(run, f"s{n}") for n in range(3)), 30.0, driver.log)
+    assert len(driver.executions(compute)) == 3
+    service.ask("POST", f"runs/{run}/cancel")
+    eventually(lambda: not driver.executions(compute), 15.0, driver.log)
+
+
+def test_a_pool_of_processes_serves_many_steps(service: Service, driver: RunningDriver, snapshot: str) -> None:
+    compute = make(service, "pool", kind="process", most=2)
+    run = service.submit([script_step(f"s{n}", snapshot, "tells.py", compute=compute) for n in range(10)])
+    assert service.wait(run)["status"] == "Completed", driver.log()
+    pool = driver.executions(compute)
+    assert 1 <= len(pool) <= 2, "they wait for more"
+
+
+def test_steps_of_functions_and_of_computes_feed_each_other(
+    service: Service, driver: RunningDriver, snapshot: str
+) -> None:
+    compute = make(service, "mixed")
+    chain = [
+        script_step(
+            f"s{n}", snapshot, "tells.py", compute=compute if n % 2 else "function", run_after=[f"s{n - 1}"] * (n > 0)
+        )
+        for n in range(4)
+    ]
+    run = service.submit(chain)
+    assert service.wait(run)["status"] == "Completed", driver.log()

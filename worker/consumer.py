@@ -1,0 +1,123 @@
+"""Takes messages of one queue and runs their steps, one after the other.
+
+A message is kept until its step is committed and what follows it is sent; so whatever is cut off is done again. It is
+hidden for a minute or so at a time: a worker that dies costs one redelivery after that.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from azurerest.errors import NotFound, StorageError
+from azurerest.queues import Message, Queues
+from orchestrator.core.errors import InvalidRequest, MillstreamError
+from orchestrator.core.message import Delivery, Messages, decode, encode
+from orchestrator.engine.deliver import deliver
+from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
+from orchestrator.ports import Send
+from worker.equipment import Equipment
+from worker.held import HeldMessage
+
+log = logging.getLogger("millstream.worker")
+
+FAILURE_DELAY: Final = 5.0
+"""Seconds until a message that could not be handled is shown again, as host.json says for the Functions app."""
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """`found`: there was a message. `ran`: its step was run. `well`: it is done with, or there was none."""
+
+    found: bool
+    well: bool
+    ran: bool = False
+
+
+class Consumer:
+    """Of one queue, for one process. `visibility` in seconds: for how long a message is hidden at a time."""
+
+    def __init__(self, equipment: Equipment, queue: str, *, visibility: float) -> None:
+        self._equipment = equipment
+        self._queues: Queues = equipment.world.queues
+        self._queue = queue
+        self._visibility = visibility
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Take nothing more; what runs is broken off, and its message shown to others at once."""
+        self._stopping.set()
+        self._equipment.steps.stop()
+
+    def take(self) -> Taken:
+        """Handle one message, if there is one."""
+        try:
+            messages = self._queues.receive(self._queue, visibility=max(1, round(self._visibility)))
+        except NotFound:
+            messages = []
+        except StorageError as error:
+            log.warning("receiving from queue %s failed: %s", self._queue, error)
+            return Taken(found=False, well=False)
+        if not messages:
+            return Taken(found=False, well=True)
+        begun = self._equipment.steps.begun
+        well = self._handle(messages[0])
+        return Taken(found=True, well=well, ran=self._equipment.steps.begun > begun)
+
+    def once(self) -> bool:
+        """Run one step. Messages of steps that others have, or that are done, are done with on the way. Whether all
+        went well, be it that there was nothing to do.
+        """
+        while not self._stopping.is_set():
+            taken = self.take()
+            if not taken.found or taken.ran or not taken.well:
+                return taken.well
+        return True
+
+    def serve(self, *, idle: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Handle messages until there have been none for `idle` seconds, or `stop` is called."""
+        last, pause = monotonic(), _FIRST_PAUSE
+        while not self._stopping.is_set():
+            if self.take().found:
+                last, pause = monotonic(), _FIRST_PAUSE
+            elif monotonic() - last >= idle:
+                return
+            else:
+                self._stopping.wait(pause)
+                pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _handle(self, message: Message) -> bool:
+        with HeldMessage(self._queues, self._queue, message, self._visibility) as held:
+            try:
+                self._send(self._run(message))
+                if self._stopping.is_set():
+                    held.release()
+                    return True
+                held.delete()
+            except InvalidRequest as error:
+                log.error("message %s of queue %s is dropped: %s", message.id, self._queue, error.message)
+                held.delete()
+            except (MillstreamError, StorageError) as error:
+                log.warning("message %s of queue %s, to be tried again: %s", message.id, self._queue, error)
+                held.release(FAILURE_DELAY)
+                return False
+        return True
+
+    def _run(self, message: Message) -> Messages:
+        """Raises InvalidRequest for a body that is no step message."""
+        own = self._equipment
+        step, delivery = decode(message.body), Delivery(message_id=message.id, count=message.dequeue_count)
+        if delivery.count > MAX_DEQUEUE_COUNT:
+            log.warning("step %d of run %s has failed its workers too often, and fails", step.position, step.run)
+            return own.world.run(fail_poisoned(own.memory, step, delivery))
+        return own.world.run(deliver(own.memory, step, delivery))
+
+    def _send(self, messages: Messages) -> None:
+        for message in messages:
+            self._equipment.world.run(iter(Send(queue=message.queue, body=encode(message))))
