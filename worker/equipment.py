@@ -21,7 +21,8 @@ from steps.datastores import AllDatastores
 from steps.environment import inherited
 from steps.places import routed
 from steps.service_access import service_access
-from steps.settings import WorkerSettings, WorkspaceIdentity
+from steps.settings import VenvSettings, WorkerSettings, WorkspaceIdentity
+from steps.venv_maker import configuration
 from steps.worker import StepWorker
 
 EXECUTION_NAME: Final = "CONTAINER_APP_JOB_EXECUTION_NAME"
@@ -76,6 +77,13 @@ def equip(
             snapshot_bytes=settings.snapshot_bytes,
             snapshot_files=settings.snapshot_files,
             keep_work_dirs=settings.keep_work_dirs,
+            venvs=VenvSettings(
+                folder=settings.environments_dir,
+                most_bytes=settings.environments_bytes,
+                timeout=settings.environments_timeout,
+                sources=settings.environments_sources,
+                configuration=configuration(environment),
+            ),
         ),
         beat=lambda lease: world.run(beat(lease)),
         cancelled=lambda run: world.run(is_over(memory, run)),
