@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from azurerest import Account
+from azurerest.connections import connection
 from orchestrator.adapters import azure_executions
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.catalog import computes
@@ -79,7 +79,7 @@ def main(arguments: list[str]) -> int:
     except InvalidSetting as error:
         print(error, file=sys.stderr)  # noqa: T201 - the only word of a process that does not start
         return 2
-    world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
+    world = AzureWorld(connection(os.environ, "AzureWebJobsStorage"))
     folder = settings.cache_dir / "executions"
     driver = Driver(settings, world, ProcessExecutions(os.environ, Path(folder), lambda text: log.warning("%s", text)))
     asked = threading.Event()

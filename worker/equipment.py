@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from azurerest import Account
+from azurerest.connections import connection
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip as equip_with_files
 from orchestrator.catalog import models, output_datasets, registered_datastores
@@ -51,7 +51,7 @@ def equip(
     run; None: as long as a function. `python_path`: folders that scripts import from, too. `once`: it will run one
     step, for which no interpreter is kept warm.
     """
-    world = AzureWorld(Account.from_connection_string(settings.storage.reveal()))
+    world = AzureWorld(connection(environment, "AzureWebJobsStorage"))
     containers = equip_with_files(world, settings.secret_keys, registered_datastores.revealing(world), environment)
     memory = ProcessMemory(engine_settings(settings, execution))
     steps = StepWorker(
