@@ -12,7 +12,7 @@ from typing import Final
 from azurerest.connections import connection
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip as equip_with_files
-from orchestrator.catalog import models, output_datasets, registered_datastores
+from orchestrator.catalog import attachments, models, output_datasets, registered_datastores
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
@@ -20,6 +20,7 @@ from orchestrator.settings import Settings
 from steps.datastores import AllDatastores
 from steps.environment import inherited
 from steps.places import routed
+from steps.remote.attached import Attachments
 from steps.service_access import service_access
 from steps.settings import VenvSettings, WorkerSettings, WorkspaceIdentity
 from steps.venv_maker import configuration
@@ -67,6 +68,7 @@ def equip(
             environment=inherited(environment),
             access=service_access(settings.service_url, settings.run_token_key.reveal()),
             python_path=python_path,
+            attachments=Attachments(find=attachments.revealing(world), lead=containers.at, variables=environment),
             spark_python=settings.spark_python or None,
             fork_server=settings.fork_server and not once,
             heartbeat_seconds=settings.heartbeat,
