@@ -22,6 +22,7 @@ StepFailure
 ├── ServiceFailed      a workspace did not answer, after several tries
 ├── InitFailed         the entry script could not be loaded, or its init() raised
 ├── TooManyFailed      more files, rows or mini-batches failed than may
+├── StoppedByPolicy    the policy of its search ended it early
 ├── OutputNotWritten   it ended well without writing an output
 ├── OutputUnusable     an output cannot be stored under its name
 └── StorageFailed      storage did not take or give something
@@ -34,6 +35,7 @@ from __future__ import annotations
 import errno
 
 from orchestrator.core.errors import MillstreamError
+from orchestrator.core.trials import STOPPED
 
 
 class StepFailure(MillstreamError):
@@ -113,6 +115,8 @@ class TimedOut(StepFailure):
 
 class ChildFailed(StepFailure):
     code = "ChildFailed"
+class StoppedByPolicy(StepFailure):
+    code = STOPPED
     retryable = False
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from orchestrator.core.result import LIVE_METRICS
+from orchestrator.core.result import LIVE_METRICS, Metric
 from steps import spool
 from steps.log import interval
 from steps.store import Store, StoreFailed
@@ -44,6 +44,11 @@ class LiveMetrics:
         self._due = self._begun + FIRST_LOOK
         self._read = 0
         self._stored = 0
+        self._observers: list[Callable[[Sequence[Metric]], None]] = []
+
+    def observe(self, observer: Callable[[Sequence[Metric]], None]) -> None:
+        """Hand it what is new at each look, too. It must not raise."""
+        self._observers.append(observer)
 
     def wait(self) -> float:
         """Seconds until `look` should be called."""
@@ -54,7 +59,8 @@ class LiveMetrics:
         now = self._clock()
         self._due = now + interval(now - self._begun)
         lines = self._new_lines()
-        data = b"".join(msgspec.json.encode(metric) + b"\n" for metric in spool.metrics(lines))
+        found = spool.metrics(lines)
+        data = b"".join(msgspec.json.encode(metric) + b"\n" for metric in found)
         try:
             if data:
                 self._store.append(self._container, self._name, data, self._stored)
@@ -63,6 +69,9 @@ class LiveMetrics:
             return
         self._stored += len(data)
         self._read += len(lines)
+        if found:
+            for observer in self._observers:
+                observer(found)
 
     def _new_lines(self) -> bytes:
         """What the spool has gained, to the end of its last whole line."""

@@ -14,6 +14,7 @@ class StopReason(StrEnum):
     LEASE_LOST = "the lease is lost"
     RUN_CANCELLED = "the run is cancelled"
     WORKER_ENDING = "the worker is asked to end"
+    POLICY = "a policy of its search ends it"
 
 
 class Stop:
