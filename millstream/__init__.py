@@ -58,6 +58,28 @@ if TYPE_CHECKING:
     from millstream.experiment import Experiment as Experiment
     from millstream.file_dataset import FileDataset as FileDataset
     from millstream.hdfs_output import HDFSOutputDatasetConfig as HDFSOutputDatasetConfig
+    from millstream.hyperdrive import BanditPolicy as BanditPolicy
+    from millstream.hyperdrive import BayesianParameterSampling as BayesianParameterSampling
+    from millstream.hyperdrive import GridParameterSampling as GridParameterSampling
+    from millstream.hyperdrive import HyperDriveConfig as HyperDriveConfig
+    from millstream.hyperdrive import MedianStoppingPolicy as MedianStoppingPolicy
+    from millstream.hyperdrive import NoTerminationPolicy as NoTerminationPolicy
+    from millstream.hyperdrive import PrimaryMetricGoal as PrimaryMetricGoal
+    from millstream.hyperdrive import RandomParameterSampling as RandomParameterSampling
+    from millstream.hyperdrive import TruncationSelectionPolicy as TruncationSelectionPolicy
+    from millstream.hyperdrive_run import HyperDriveRun as HyperDriveRun
+    from millstream.hyperdrive_run import HyperDriveStepRun as HyperDriveStepRun
+    from millstream.hyperdrive_space import choice as choice
+    from millstream.hyperdrive_space import lognormal as lognormal
+    from millstream.hyperdrive_space import loguniform as loguniform
+    from millstream.hyperdrive_space import normal as normal
+    from millstream.hyperdrive_space import qlognormal as qlognormal
+    from millstream.hyperdrive_space import qloguniform as qloguniform
+    from millstream.hyperdrive_space import qnormal as qnormal
+    from millstream.hyperdrive_space import quniform as quniform
+    from millstream.hyperdrive_space import randint as randint
+    from millstream.hyperdrive_space import uniform as uniform
+    from millstream.hyperdrive_step import HyperDriveStep as HyperDriveStep
     from millstream.model import Model as Model
     from millstream.module import Module as Module
     from millstream.module import ModuleVersion as ModuleVersion
@@ -100,6 +122,7 @@ if TYPE_CHECKING:
     from millstream.steps import PythonScriptStep as PythonScriptStep
     from millstream.tabular_dataset import TabularDataset as TabularDataset
     from millstream.time_zone import TimeZone as TimeZone
+    from millstream.training_output import TrainingOutput as TrainingOutput
     from millstream.widgets import RunDetails as RunDetails
     from millstream.workspace import Workspace as Workspace
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
@@ -178,6 +201,35 @@ _HOMES = {
         "OutputPortDef",
     ),
     "millstream.notebook_step": ("NotebookRunConfig", "NotebookRunnerStep"),
+    "millstream.hyperdrive": (
+        "BanditPolicy",
+        "BayesianParameterSampling",
+        "GridParameterSampling",
+        "HyperDriveConfig",
+        "MedianStoppingPolicy",
+        "NoTerminationPolicy",
+        "PrimaryMetricGoal",
+        "RandomParameterSampling",
+        "TruncationSelectionPolicy",
+    ),
+    "millstream.hyperdrive_run": (
+        "HyperDriveRun",
+        "HyperDriveStepRun",
+    ),
+    "millstream.hyperdrive_step": ("HyperDriveStep",),
+    "millstream.hyperdrive_space": (
+        "choice",
+        "lognormal",
+        "loguniform",
+        "normal",
+        "qlognormal",
+        "qloguniform",
+        "qnormal",
+        "quniform",
+        "randint",
+        "uniform",
+    ),
+    "millstream.training_output": ("TrainingOutput",),
     "millstream.sequence": ("StepSequence",),
     "millstream.service_steps": ("AutoMLStep", "AzureBatchStep", "KustoStep"),
     "millstream.step_run": ("PortDataReference", "StepRun"),

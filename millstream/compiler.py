@@ -25,6 +25,7 @@ from orchestrator.core.definition import (
     StepSource,
 )
 from orchestrator.core.errors import InvalidDefinition, Problem
+from orchestrator.core.kinds import KINDS
 from orchestrator.core.names import shown
 
 
@@ -82,12 +83,13 @@ def parameters_of(graph: Graph) -> tuple[Parameter, ...]:
 
 
 def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: str | None) -> Step:
+    snapshot = (step.kept_snapshot or snapshot) if step.needs_snapshot else None
     return Step(
         id=graph.id_of(step),
         name=step.name,
         kind=step.kind,
         compute=step.compute,
-        snapshot=(step.kept_snapshot or snapshot) if step.needs_snapshot else None,
+        snapshot=snapshot if KINDS[step.kind].needs_snapshot else None,
         settings=step.settings,
         arguments=tuple(step.wiring.arguments),
         environment=step.environment,
@@ -99,6 +101,7 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         version=step.version,
         retry=step.retry,
         timeout_seconds=step.timeout,
+        template=step.template(default_datastore, snapshot),
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from millstream.output_config import OutputFileDatasetConfig
     from millstream.pipeline_dataset import PipelineOutputFileDataset
     from millstream.steps import PipelineStep
+    from millstream.training_output import TrainingOutput
 
 INPUT_MODES = ("mount", "download")
 OUTPUT_MODES = ("mount", "upload")
@@ -102,7 +103,8 @@ class PipelineData(Token, Explained):
     """What one step writes and others read: a file or a folder, as the script likes.
 
     With `output_mode` "upload", the script writes to `output_path_on_compute` in its working folder. `datastore` None
-    means the pipeline's default. The name is that of the ports and of the environment variable.
+    means the pipeline's default. The name is that of the ports and of the environment variable. `training_output`: of a
+    HyperDriveStep, which of its results it is.
     """
 
     def __init__(
@@ -116,12 +118,11 @@ class PipelineData(Token, Explained):
         data_type: str | None = None,
         is_directory: bool | None = None,
         pipeline_output_name: str | None = None,
-        training_output: None = None,
+        training_output: TrainingOutput | None = None,
         **unknown: Any,
     ) -> None:
         refuse_unknown(PipelineData.__init__, unknown)
-        if training_output is not None:
-            raise ValueError(f"PipelineData {shown(name)}: training_output is not supported.")
+        self.training_output = training_output
         self.name = PORT.check(name, "name")
         self.output_name = PORT.check(output_name or name, "output_name")
         self.datastore = datastore

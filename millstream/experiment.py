@@ -14,6 +14,7 @@ from orchestrator.core.names import EXPERIMENT, shown, suggestion
 
 if TYPE_CHECKING:
     from millstream.estimator import Estimator
+    from millstream.hyperdrive import HyperDriveConfig
     from millstream.pipeline import Pipeline
     from millstream.pipeline_endpoint import PipelineEndpoint
     from millstream.pipeline_run import PipelineRun
@@ -121,16 +122,22 @@ class Experiment(Explained):
 
     @overload
     def submit(
-        self, config: ScriptRunConfig | Estimator, tags: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        config: ScriptRunConfig | Estimator | HyperDriveConfig,
+        tags: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> StepRun: ...
 
     def submit(self, config: Any, tags: Mapping[str, Any] | None = None, **kwargs: Any) -> PipelineRun | StepRun:
         """Run a Pipeline, a PublishedPipeline or a PipelineEndpoint in this experiment. Keyword arguments are those of
         its `submit`.
 
-        A ScriptRunConfig or an Estimator runs as a pipeline of one step; what is returned is the run of that step.
+        A ScriptRunConfig, an Estimator or a HyperDriveConfig runs as a pipeline of one step; what is returned is the
+        run of that step.
         """
         from millstream.estimator import Estimator
+        from millstream.hyperdrive import HyperDriveConfig
+        from millstream.hyperdrive_run import HyperDriveStepRun
         from millstream.pipeline import Pipeline
         from millstream.pipeline_endpoint import PipelineEndpoint
         from millstream.published import PublishedPipeline
@@ -147,9 +154,12 @@ class Experiment(Explained):
         if isinstance(config, (ScriptRunConfig, Estimator)):
             run = Pipeline(self.workspace, steps=[config.as_step()]).submit(self.name, **kwargs)
             return next(run.get_steps())
+        if isinstance(config, HyperDriveConfig):
+            run = Pipeline(self.workspace, steps=[config.as_step()]).submit(self.name, **kwargs)
+            return HyperDriveStepRun(next(run.get_steps()))
         raise TypeError(
-            "Experiment.submit takes a Pipeline, a PublishedPipeline, a PipelineEndpoint, a ScriptRunConfig or an "
-            f"Estimator, not {config!r}."
+            "Experiment.submit takes a Pipeline, a PublishedPipeline, a PipelineEndpoint, a ScriptRunConfig, an "
+            f"Estimator or a HyperDriveConfig, not {config!r}."
         )
 
     def get_runs(

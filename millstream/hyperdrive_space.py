@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.core.names import shown
 from orchestrator.core.sampling import (
@@ -20,6 +20,7 @@ from orchestrator.core.sampling import (
     Uniform,
 )
 
+E = TypeVar("E", bound=Expression)
 EXPRESSIONS = (Choice, RandInt, Uniform, LogUniform, Normal, LogNormal)
 """The others derive from these."""
 
@@ -89,7 +90,7 @@ def space_of(given: Mapping[str, Any]) -> dict[str, Expression]:
     return {str(name): expression for name, expression in given.items()}
 
 
-def _checked(made: Any, name: str) -> Any:
+def _checked(made: E, name: str) -> E:
     if complaint := made.complaint():
         raise ValueError(f"{name}: {complaint}")
     return made

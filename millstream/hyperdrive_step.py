@@ -161,5 +161,3 @@ class _Results:
             raise ValueError(f"HyperDriveStep {shown(step)}: there are two outputs for the metrics.")
         self.metrics = item.output_name
         self.made.append(item)
-
-

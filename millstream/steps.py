@@ -11,7 +11,7 @@ from millstream.environment import Environment
 from millstream.parameter import PipelineParameter
 from millstream.tokens import refuse_tokens
 from millstream.wiring import Wiring, environment_of, wire
-from orchestrator.core.definition import FromParameter
+from orchestrator.core.definition import Definition, FromParameter
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS
 from orchestrator.core.kinds.python_script import RUN_SETTINGS
@@ -88,6 +88,11 @@ class PipelineStep:
     def source_problem(self, folder: Path) -> Problem | None:
         """What `folder` lacks for this step to run from it."""
         raise NotImplementedError
+
+    def template(self, default_datastore: str, snapshot: str | None) -> Definition | None:
+        """The pipeline that the step becomes, or is made of, if it is of such a kind. `snapshot`: its source folder."""
+        del default_datastore, snapshot
+        return None
 
     def refusal(self) -> Problem | None:
         """Why no workspace here can run it, if none can."""

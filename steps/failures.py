@@ -115,6 +115,8 @@ class TimedOut(StepFailure):
 
 class ChildFailed(StepFailure):
     code = "ChildFailed"
+
+
 class StoppedByPolicy(StepFailure):
     code = STOPPED
     retryable = False

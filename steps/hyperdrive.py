@@ -54,7 +54,9 @@ def join(context: CompositeContext, children: Children) -> None:
     search = context.settings_as(HyperDrive)
     best, outcome = _best(search, children)
     run = f"{children.run}_{best.id}"
-    context.log.note(f"The best of {len(children.steps)} trials is {best.id}: {search.primary_metric} {outcome.score:g}.")
+    context.log.note(
+        f"The best of {len(children.steps)} trials is {best.id}: {search.primary_metric} {outcome.score:g}."
+    )
     context.metrics.append(
         Metric(name=search.primary_metric, kind="scalar", value=outcome.score, at=best.result.ended_at)
     )
@@ -90,7 +92,9 @@ def _best(search: HyperDrive, children: Children) -> tuple[Child, Outcome]:
 def _nothing_found(metric: str, children: Children, outcomes: Sequence[Outcome]) -> str:
     completed = sum(outcome.completed for outcome in outcomes)
     if completed:
-        return f"{completed} trials of the run {children.run} were completed, and none has logged the metric {metric!r}."
+        return (
+            f"{completed} trials of the run {children.run} were completed, and none has logged the metric {metric!r}."
+        )
     errors = [child.result.error for child in children.steps if child.result.error is not None]
     why = f" The first one's error: {errors[0].message}" if errors else ""
     late = " The search took longer than it may." if children.timed_out else ""

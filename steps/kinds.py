@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
     "databricks": "steps.databricks.step",
     "data_transfer": "steps.data_transfer",
+    "hyperdrive": "steps.hyperdrive",
     "hyperdrive_trial": "steps.hyperdrive_trial",
     "notebook": "steps.notebook",
     "mini_batches": "steps.mini_batches",

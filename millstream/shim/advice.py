@@ -7,7 +7,6 @@ from typing import Final
 _SERVING = "Millstream runs pipelines and serves no models: take them out with Model.download()."
 _NO_COMPUTE = "Steps run on the workspace's own computes: use AmlCompute, or name one of ws.compute_targets."
 _SCRIPT = "Write it as a PythonScriptStep; the script may start other programs."
-_TRIALS = "Make a PythonScriptStep for each trial, with its values among the arguments."
 _ONE_SERVICE = "Millstream is one service, and links no others."
 _NETWORKS = "Networks are set up with the Functions app."
 
@@ -18,8 +17,6 @@ NAMES: Final[dict[str, str]] = {
     "CommandStep": "Use a PythonScriptStep whose script starts the command with subprocess.run.",
     "AzureMLNotebookHandler": "Leave the handler out: notebooks are run by nbclient.",
     "DatasetRegistration": "Use the register() of what as_dataset() returns.",
-    "HyperDriveStep": _TRIALS,
-    "HyperDriveStepRun": _TRIALS,
     "Keyvault": "Give what is not secret as parameters; the service keeps no secrets for steps.",
     "Image": _SERVING,
     "InferenceConfig": _SERVING,
@@ -33,7 +30,6 @@ NAMES: Final[dict[str, str]] = {
     "RScriptStep": "Use a PythonScriptStep whose script starts Rscript with subprocess.run.",
     "SynapseSparkStep": _SCRIPT,
     "SynapseWorkspaceLinkedServiceConfiguration": _ONE_SERVICE,
-    "TrainingOutput": "Write what the step produces to PipelineData.",
     "Webservice": _SERVING,
 }
 
@@ -52,7 +48,7 @@ MODULES: Final[dict[str, str]] = {
     "azureml.data": "Use Datastore, DataReference, PipelineData and Dataset.",
     "azureml.pipeline.core.graph": "The graph is made from the steps: use Pipeline and PythonScriptStep.",
     "azureml.pipeline.steps": _SCRIPT,
-    "azureml.train.hyperdrive": _TRIALS,
+    "azureml.train.hyperdrive": "Use HyperDriveStep, HyperDriveConfig and what they take.",
 }
 
 OTHER_PACKAGES: Final[dict[str, str]] = {

@@ -60,6 +60,25 @@ _AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
 _BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
 _KUSTO_STEP = _at("millstream.service_steps", "KustoStep")
 _NOTEBOOK = _at("millstream.notebook_step", "NotebookRunConfig NotebookRunnerStep")
+_HYPERDRIVE_STEP = _at("millstream.hyperdrive_step", "HyperDriveStep")
+_HYPERDRIVE_RUN = _at("millstream.hyperdrive_run", "HyperDriveRun")
+_HYPERDRIVE_STEP_RUN = _at("millstream.hyperdrive_run", "HyperDriveStepRun")
+_HYPERDRIVE_CONFIG = _at(
+    "millstream.hyperdrive", "HyperDriveConfig HyperDriveRunConfig=HyperDriveConfig PrimaryMetricGoal"
+)
+_POLICIES = _at(
+    "millstream.hyperdrive",
+    "BanditPolicy EarlyTerminationPolicy MedianStoppingPolicy NoTerminationPolicy TruncationSelectionPolicy",
+)
+_SAMPLINGS = _at(
+    "millstream.hyperdrive",
+    "BayesianParameterSampling GridParameterSampling HyperParameterSampling RandomParameterSampling",
+)
+_SPACE = _at(
+    "millstream.hyperdrive_space",
+    "choice lognormal loguniform normal qlognormal qloguniform qnormal quniform randint uniform",
+)
+_TRAINING_OUTPUT = _at("millstream.training_output", "TrainingOutput")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
@@ -193,9 +212,10 @@ TABLE: dict[str, dict[str, str]] = {
         **_DRAFT,
         **_SEQUENCE,
         **_MODULE,
+        **_TRAINING_OUTPUT,
     },
     "azureml.pipeline.core.builder": {**_PIPELINE_DATA, **_STEP, **_SEQUENCE, **_PARAMETER},
-    "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT, **_PORT_DEFS},
+    "azureml.pipeline.core.graph": {**_PARAMETER, **_BINDING, **_PORT, **_PORT_DEFS, **_TRAINING_OUTPUT},
     "azureml.pipeline.core.module": _MODULE,
     "azureml.pipeline.core.pipeline": {**_PIPELINE, **_PUBLISHED},
     "azureml.pipeline.core.pipeline_draft": _DRAFT,
@@ -220,6 +240,8 @@ TABLE: dict[str, dict[str, str]] = {
         **_KUSTO_STEP,
         **_PARALLEL_CONFIG,
         **_PARALLEL_STEP,
+        **_HYPERDRIVE_STEP,
+        **_HYPERDRIVE_STEP_RUN,
     },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
@@ -227,6 +249,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.steps.automl_step": _AUTOML_STEP,
     "azureml.pipeline.steps.azurebatch_step": _BATCH_STEP,
     "azureml.pipeline.steps.estimator_step": _ESTIMATOR_STEP,
+    "azureml.pipeline.steps.hyper_drive_step": {**_HYPERDRIVE_STEP, **_HYPERDRIVE_STEP_RUN},
     "azureml.pipeline.steps.kusto_step": _KUSTO_STEP,
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.parallel_run_config": _PARALLEL_CONFIG,
@@ -235,7 +258,12 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.train": {},
     "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},
     "azureml.train.estimator": {**_at(_ESTIMATORS, "Estimator"), **_FRAMEWORKS},
-    "azureml.train.hyperdrive": {},
+    "azureml.train.hyperdrive": {**_HYPERDRIVE_CONFIG, **_HYPERDRIVE_RUN, **_POLICIES, **_SAMPLINGS, **_SPACE},
+    "azureml.train.hyperdrive.parameter_expressions": _SPACE,
+    "azureml.train.hyperdrive.policy": _POLICIES,
+    "azureml.train.hyperdrive.run": _HYPERDRIVE_RUN,
+    "azureml.train.hyperdrive.runconfig": _HYPERDRIVE_CONFIG,
+    "azureml.train.hyperdrive.sampling": _SAMPLINGS,
     "azureml.train.sklearn": _at(_ESTIMATORS, "SKLearn"),
     "azureml.widgets": _at("millstream.widgets", "RunDetails"),
     "azureml.widgets.run_details": _at("millstream.widgets", "RunDetails"),

@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
-from orchestrator.core.kinds.hyperdrive import TRIAL, HyperDriveTrial
+from orchestrator.core.kinds.hyperdrive import TRIAL, HyperDrive, HyperDriveTrial
 from orchestrator.core.kinds.notebook import NotebookRun
 from orchestrator.core.kinds.parallel_run import MiniBatches, ParallelRun
 from orchestrator.core.kinds.pipeline import SubPipeline
@@ -36,6 +36,7 @@ KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
+    "hyperdrive": Kind(settings=HyperDrive, needs_snapshot=False, composite=True, template=True),
     TRIAL: Kind(settings=HyperDriveTrial, needs_snapshot=True),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
     "mini_batches": Kind(settings=MiniBatches, needs_snapshot=True),
