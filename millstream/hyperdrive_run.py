@@ -45,7 +45,7 @@ class HyperDriveRun(StepRun):
             raise UnknownThing(f"The step {shown(view.name)} is of the kind {view.kind}, and searches nothing.")
         return view.child.run if view.child is not None else view.properties.get("hyperdrive_run")
 
-    def get_children(self, **_: Any) -> list[StepRun]:  # type: ignore[override]
+    def get_children(self, **_: Any) -> list[StepRun]:
         """The trials."""
         run = self.trials_run_id
         if run is None:

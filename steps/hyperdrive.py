@@ -92,9 +92,7 @@ def _best(search: HyperDrive, children: Children) -> tuple[Child, Outcome]:
 def _nothing_found(metric: str, children: Children, outcomes: Sequence[Outcome]) -> str:
     completed = sum(outcome.completed for outcome in outcomes)
     if completed:
-        return (
-            f"{completed} trials of the run {children.run} were completed, and none has logged the metric {metric!r}."
-        )
+        return f"None of the {completed} trials that were completed in run {children.run} has logged {metric!r}."
     errors = [child.result.error for child in children.steps if child.result.error is not None]
     why = f" The first one's error: {errors[0].message}" if errors else ""
     late = " The search took longer than it may." if children.timed_out else ""
