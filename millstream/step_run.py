@@ -172,7 +172,7 @@ class StepRun(ServiceRun):
 
         return follow_step(self, show_output=show_output, timeout=timeout_seconds, raise_on_error=raise_on_error)
 
-    def get_children(self, **_: Any) -> list[ServiceRun]:
+    def get_children(self, **_: Any) -> list[StepRun]:
         return []
 
     def _outputs(self) -> dict[str, OutputView]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from millstream.child_view import ChildView
 from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.definition import Definition, Parameter, ParameterValue
 
@@ -257,6 +258,7 @@ class StepView(View, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
     decision: DecisionView | None = None
+    child: ChildView | None = None
 
     @property
     def taken(self) -> bool:

@@ -128,8 +128,8 @@ class TestActive:
         ("statement", "words"),
         [
             (
-                "from azureml.pipeline.core import TrainingOutput",
-                r"does not have azureml\.pipeline\.core\.TrainingOutput.*PipelineData",
+                "from azureml.pipeline.core import OutputPortBinding",
+                r"does not have azureml\.pipeline\.core\.OutputPortBinding.*PipelineData",
             ),
             ("from azureml.core import Webservice", r"does not have azureml\.core\.Webservice.*Model\.download"),
             ("from azureml.core.compute import AksCompute", r"AksCompute.*AmlCompute.*docs/v1-compatibility\.md"),
