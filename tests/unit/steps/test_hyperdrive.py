@@ -59,6 +59,7 @@ def context(folder: Path, *, outputs: tuple[Output, ...] = OUTPUTS, template: tu
         pool=Pool(1),
         outputs={port.name: folder / port.name for port in outputs},
         scratch=folder / "scratch",
+        kept=folder / "code",
     )
 
 
