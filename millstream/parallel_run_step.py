@@ -16,6 +16,7 @@ from millstream.parameter import PipelineParameter
 from millstream.run_configuration import RunConfiguration
 from millstream.steps import PipelineStep
 from millstream.tabular_dataset import TabularDataset
+from orchestrator.core.definition import Argument, FromInput, parts_of
 from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 
@@ -57,7 +58,7 @@ class ParallelRunStep(PipelineStep):
         if not isinstance(parallel_run_config, ParallelRunConfig):
             raise TypeError(f"{what}: parallel_run_config must be a ParallelRunConfig, not {parallel_run_config!r}.")
         config = self.config = parallel_run_config
-        divided = _inputs(what, inputs)
+        divided = _inputs(what, inputs, config.mini_batch_size)
         if output is None and config.output_action == "append_row":
             raise ValueError(f"{what}: with the output_action 'append_row' it needs an output for the rows.")
         _check_arguments(what, arguments or ())
@@ -75,6 +76,7 @@ class ParallelRunStep(PipelineStep):
             source_files=source_files,
         )
         self._divided = [self.wiring.add_input(item, place).name for place, item in enumerate(divided)]
+        _check_references(what, self.wiring.arguments, self._divided)
         self._output = "" if output is None else self.wiring.add_output(output).output_name
         self._settings = self._made(what)
 
@@ -117,6 +119,16 @@ class ParallelRunStep(PipelineStep):
         return Problem("MissingScript", f"step {shown(self.name)}", message, fix)
 
 
+def _check_references(what: str, arguments: Iterable[Argument], divided: Sequence[str]) -> None:
+    """Raises ValueError for an argument that is a divided input."""
+    for part in (part for argument in arguments for part in parts_of(argument)):
+        if isinstance(part, FromInput) and part.name in divided:
+            raise ValueError(
+                f"{what}: the input {shown(part.name)} is divided, and run() is given its parts; it cannot be an "
+                "argument. What each process needs whole belongs to the side_inputs."
+            )
+
+
 def _run_config(config: ParallelRunConfig) -> RunConfiguration:
     """What the step's processes run with."""
     made = RunConfiguration()
@@ -126,7 +138,7 @@ def _run_config(config: ParallelRunConfig) -> RunConfiguration:
     return made
 
 
-def _inputs(what: str, inputs: Any) -> list[Any]:
+def _inputs(what: str, inputs: Any, size: Any) -> list[Any]:
     """What is to be divided. Raises ValueError, TypeError."""
     if not isinstance(inputs, list | tuple):
         raise TypeError(f"{what}: inputs must be a list, not {inputs!r}.")
@@ -135,6 +147,8 @@ def _inputs(what: str, inputs: Any) -> list[Any]:
     kinds = {_type(item) for item in inputs} - {None}
     if len(kinds) > 1:
         raise ValueError(f"{what}: its inputs are files and tables. Make two steps of it.")
+    if kinds == {"file"} and isinstance(size, str) and not size.isdigit():
+        raise ValueError(f"{what}: its inputs are files, of which mini_batch_size is a number, not {size!r}.")
     for item in inputs:
         if isinstance(item, DatasetConsumptionConfig) and _type(item) == "tabular" and item.mode != "direct":
             raise ValueError(f"{what}: the input {shown(item.name)} is a table, whose mode must be direct.")

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.core.kinds.parallel_run import ParallelRun
+from orchestrator.core.names import suggestion
 from orchestrator.core.states import RunStatus
 from steps.composite import Children, CompositeContext, Expansion, check_completed
 from steps.dataset_access import StoreAccess
-from steps.failures import InputUnusable, TimedOut, TooManyFailed
+from steps.failures import InputUnusable, InvalidStep, TimedOut, TooManyFailed
 from steps.parallel import expansion, joining, splitting, verdicts
 from steps.parallel.group import processes
 from steps.parallel.sources import Divided, divide
@@ -29,6 +30,7 @@ MOST_NOTED = 200
 def expand(context: CompositeContext) -> Expansion:
     """Raises StepFailure, Stopped."""
     settings = context.settings_as(ParallelRun)
+    _check_ports(context, settings)
     divided = _divided(context, settings)
     sizes = [len(source.batches) for source in divided]
     if not sum(sizes):
@@ -51,8 +53,21 @@ def expand(context: CompositeContext) -> Expansion:
         parameters={parameter.name: parameter.default for parameter in made.parameters},
         window=settings.node_count,
         keep_going=True,
-        join={"prefix": context.job.prefix},
+        join={"prefix": context.job.prefix, "batches": sum(sizes)},
     )
+
+
+def _check_ports(context: CompositeContext, settings: ParallelRun) -> None:
+    """Raises InvalidStep."""
+    step = context.job.step
+    for name, there, what in (
+        *((name, [port.name for port in step.inputs], "input") for name in settings.inputs),
+        *((name, [port.name for port in step.outputs], "output") for name in (settings.output,) if name),
+    ):
+        if name not in there:
+            raise InvalidStep(f"The settings name the {what} {name!r}. {suggestion(name, there, f'{what}s')}")
+    if len(set(settings.inputs)) != len(settings.inputs):
+        raise InvalidStep(f"An input is divided once, and the settings name these: {', '.join(settings.inputs)}.")
 
 
 def _divided(context: CompositeContext, settings: ParallelRun) -> list[Divided]:
@@ -80,6 +95,9 @@ def join(context: CompositeContext, children: Children) -> None:
     joining.raise_what_was_fatal(children.steps)
     folders = joining.bring(context, children.steps)
     every = joining.judged(context, children.steps, folders)
+    for child in children.steps:
+        context.metrics.extend(child.result.metrics)
+        context.tags.update(child.result.tags)
     _report(context, every)
     if complaint := verdicts.complaint(verdicts.count(every), settings):
         raise TooManyFailed("\n".join([complaint, *verdicts.first_errors(every)]))

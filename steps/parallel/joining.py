@@ -14,7 +14,7 @@ from orchestrator.core.nesting import Child
 from orchestrator.core.result import OutputData
 from steps.composite import CompositeContext
 from steps.datastores import container_of
-from steps.failures import InputMissing, StorageFailed
+from steps.failures import InputDamaged, InputMissing, StorageFailed
 from steps.parallel import expansion, plan, verdicts
 from steps.parallel.given_up import FATAL
 from steps.parallel.group import ROWS_FILE, VERDICTS_FILE
@@ -51,7 +51,7 @@ def bring(context: CompositeContext, children: Sequence[Child]) -> dict[int, Pat
 def judged(context: CompositeContext, children: Sequence[Child], folders: dict[int, Path]) -> list[Verdict]:
     """The verdict on every mini-batch of the step, by index. Of a group that was lost, all of them failed.
 
-    Raises InputMissing, StorageFailed.
+    Raises InputMissing, InputDamaged (it is not one for each), StorageFailed.
     """
     every: list[Verdict] = []
     for child in children:
@@ -60,7 +60,11 @@ def judged(context: CompositeContext, children: Sequence[Child], folders: dict[i
             every += verdicts.decode(data).verdicts
         else:
             every += _lost(context, child)
-    return sorted(every, key=lambda verdict: verdict.index)
+    every.sort(key=lambda verdict: verdict.index)
+    total = context.join_data["batches"]
+    if [verdict.index for verdict in every] != list(range(total)):
+        raise InputDamaged(f"There are {len(every):,} verdicts on {total:,} mini-batches, and not one on each.")
+    return every
 
 
 def _lost(context: CompositeContext, child: Child) -> list[Verdict]:

@@ -18,7 +18,7 @@ from orchestrator.datasets.access import Access, Blob
 from orchestrator.datasets.errors import FileMissing
 from orchestrator.datasets.files import Reading, files
 from orchestrator.datasets.leaves import Leaf
-from steps.failures import InputMissing, InputUnusable, StepFailure, Stopped, StorageFailed
+from steps.failures import InputMissing, InputUnusable, InvalidStep, StepFailure, Stopped, StorageFailed
 from steps.parallel import splitting
 from steps.parallel.plan import Item, MiniBatch
 
@@ -106,7 +106,7 @@ def _of_files(port: str, found: Iterable[Leaf], settings: ParallelRun, sums: Map
     items = [_item(port, leaf, sums) for leaf in leaves]
     keys = settings.keys()
     if not keys:
-        size = size_of(settings.mini_batch_size or FILES) or FILES
+        size = _count(port, settings.mini_batch_size or FILES)
         parts = splitting.by_count(len(items), size)
         whole = [
             MiniBatch(index=n, items=len(part), files=tuple(items[part.start : part.stop]))
@@ -120,6 +120,13 @@ def _of_files(port: str, found: Iterable[Leaf], settings: ParallelRun, sums: Map
         chosen = tuple(items[position] for position in positions)
         batches.append(MiniBatch(index=len(batches), items=len(chosen), files=chosen, key=values, moments=moments))
     return Divided(port=port, batches=batches)
+
+
+def _count(port: str, size: int | str) -> int:
+    text = str(size).strip()
+    if not text.isascii() or not text.isdigit():
+        raise InvalidStep(f"Input {port!r} is files, of which a mini-batch has a number, not a size such as {text!r}.")
+    return max(1, int(text))
 
 
 def _item(port: str, leaf: Leaf, sums: Mapping[str, File]) -> Item:

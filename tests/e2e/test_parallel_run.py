@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,11 +66,71 @@ def run(paths, context):
 
 
 MANY = 400
+CONFIG = '{"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}'
 SLOW = """
 import os, time
 def run(mini_batch):
     time.sleep(0.05)
     return [os.path.basename(path) + "=" + open(path).read() for path in mini_batch]
+"""
+
+
+V1_MAKE = """
+import os, sys
+for number in range(12):
+    with open(os.path.join(sys.argv[1], f"{number:02}.txt"), "w") as file:
+        file.write(str(number))
+"""
+V1_SCORE = """
+import os
+import pandas as pd
+from azureml.core import Run
+
+def init():
+    global run_context
+    run_context = Run.get_context()
+
+def run(mini_batch):
+    numbers = [int(open(path).read()) for path in mini_batch]
+    run_context.log("largest", max(numbers))
+    return pd.DataFrame({"name": [os.path.basename(path) for path in mini_batch], "square": [n * n for n in numbers]})
+"""
+V1_DRIVER = """
+from azureml.core import Environment, Experiment, Workspace
+from azureml.core.compute import AmlCompute, ComputeTarget
+from azureml.data import OutputFileDatasetConfig
+from azureml.pipeline.core import Pipeline, PipelineData, PipelineParameter
+from azureml.pipeline.steps import ParallelRunConfig, ParallelRunStep, PythonScriptStep
+
+ws = Workspace.from_config()
+sizes = AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", max_nodes=2)
+cpu = ComputeTarget.create(ws, "cpu", sizes)
+cpu.wait_for_completion(show_output=False)
+numbers = OutputFileDatasetConfig(name="numbers")
+make = PythonScriptStep("make.py", name="make", arguments=[numbers], source_directory="src", compute_target=cpu)
+squares = PipelineData(name="squares", datastore=ws.get_default_datastore())
+config = ParallelRunConfig(
+    source_directory="src",
+    entry_script="score.py",
+    mini_batch_size=PipelineParameter(name="batch_size", default_value="5"),
+    error_threshold=0,
+    output_action="append_row",
+    append_row_file_name="squares.txt",
+    environment=Environment("scoring"),
+    compute_target=cpu,
+    process_count_per_node=PipelineParameter(name="processes", default_value=1),
+    node_count=2,
+)
+score = ParallelRunStep(
+    name="score", parallel_run_config=config, inputs=[numbers.as_input("numbers")], output=squares, allow_reuse=True
+)
+pipeline = Pipeline(workspace=ws, steps=[score])
+for values in ({}, {}, {"batch_size": "4"}):
+    run = Experiment(ws, "squares").submit(pipeline, pipeline_parameters=values)
+    run.wait_for_completion()
+    step = run.find_step_run("score")[0]
+    step.get_output_data("squares").download("down")
+    print(step.get_status(), step.get_properties()["mini_batches"], step.get_metrics()["largest"])
 """
 
 
@@ -249,3 +311,26 @@ def test_workers_are_killed_and_every_mini_batch_counts_once(
     )
     assert len(groups()) == 8
     assert any(group["attempt"] > 1 for group in groups().values())
+
+
+def test_a_driver_of_v1_runs_unmodified_and_again(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "make.py").write_text(V1_MAKE)
+    (tmp_path / "src" / "score.py").write_text(V1_SCORE)
+    (tmp_path / "driver.py").write_text(V1_DRIVER)
+    (tmp_path / "config.json").write_text(CONFIG)
+    variables = {"MILLSTREAM_ENDPOINT": service.url, "MILLSTREAM_TOKEN": TOKEN}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")}
+    command = [sys.executable, "-m", "millstream", "run", "driver.py"]
+    done = subprocess.run(command, cwd=tmp_path, env={**own, **variables}, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert [line for line in told if line.startswith("Finished")] == [
+        "Finished 3 [4, 9, 11]",
+        "Finished 3 [4, 9, 11]",
+        "Finished 3 [3, 7, 11]",
+    ]
+    assert sum("score: Reused from run" in line for line in told) == 1
+    assert [path.read_text() for path in tmp_path.glob("down/**/squares.txt")] == [
+        "".join(f"{number:02}.txt {number * number}\n" for number in range(12))
+    ] * 2

@@ -144,6 +144,8 @@ def test_a_compute_has_no_more_nodes_than_it_has() -> None:
         ({"inputs": [FILES, TABLE]}, "its inputs are files and tables"),
         ({"inputs": [TABLE.as_named_input("rows").as_mount()]}, "is a table, whose mode must be direct"),
         ({"output": None}, "needs an output for the rows"),
+        ({"parallel_run_config": config(mini_batch_size="1MB")}, "of which mini_batch_size is a number, not '1MB'"),
+        ({"arguments": ["--data", FILES.as_named_input("data")]}, "it cannot be an argument"),
         ({"arguments": ["value"]}, "its arguments begin with 'value'"),
         ({"arguments": ["--mini-batch-size", 5]}, "belongs to the ParallelRunConfig"),
     ],

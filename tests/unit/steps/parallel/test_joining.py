@@ -24,11 +24,11 @@ from orchestrator.core.definition import (
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.kinds.parallel_run import VERDICTS, MiniBatches
 from orchestrator.core.nesting import Child, Children
-from orchestrator.core.result import File, OutputData, StepError, StepResult
+from orchestrator.core.result import File, Metric, OutputData, StepError, StepResult
 from orchestrator.core.states import RunStatus, StepStatus
 from steps import parallel_run
 from steps.composite import CompositeContext, Expansion
-from steps.failures import InitFailed, InputUnusable, TimedOut, TooManyFailed
+from steps.failures import InitFailed, InputDamaged, InputUnusable, InvalidStep, TimedOut, TooManyFailed
 from steps.log import StepLog
 from steps.memory_store import MemoryStore
 from steps.parallel import plan
@@ -261,3 +261,34 @@ def test_nothing_to_divide(played: Played) -> None:
     data = InputData(datastore=DATA, path="in", files=())
     with pytest.raises(InputUnusable, match="there are no mini-batches"):
         played.expand(msgspec.structs.replace(wish, inputs={"data": data}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"inputs": ["dta"]}, "the input 'dta'. Did you mean \"data\""),
+        ({"inputs": ["data", "data"]}, "An input is divided once"),
+        ({"output": "rows"}, "the output 'rows'"),
+    ],
+)
+def test_ports_that_are_not_there(played: Played, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidStep, match=words):
+        played.expand(played.job(**changes))
+
+
+def test_verdicts_are_one_for_each_mini_batch(played: Played) -> None:
+    def play(group: Group) -> StepResult:
+        return played.ended(group, [Verdict(index=0, items=10, returned=10)])
+
+    with pytest.raises(InputDamaged, match="4 verdicts on 4 mini-batches, and not one on each"):
+        played.join(played.job(mini_batch_size=10, node_count=1), play)
+
+
+def test_what_the_scripts_logged_is_the_steps(played: Played) -> None:
+    def play(group: Group) -> StepResult:
+        metric = Metric(name="loss", kind="scalar", value=group.number, at=1.0)
+        return msgspec.structs.replace(played.well(group), metrics=(metric,), tags={"seen": str(group.number)})
+
+    context = played.join(played.job(mini_batch_size=20, node_count=1), play)
+    assert [metric.value for metric in context.metrics] == [0, 1]
+    assert context.tags == {"seen": "1"}

@@ -23,7 +23,7 @@ from orchestrator.core.job import InputData
 from orchestrator.core.kinds.parallel_run import ParallelRun
 from orchestrator.core.result import File
 from orchestrator.datasets.local import LocalAccess
-from steps.failures import InputMissing, InputUnusable
+from steps.failures import InputMissing, InputUnusable, InvalidStep
 from steps.parallel.sources import Divided, divide
 
 STORE = "store"
@@ -145,6 +145,8 @@ def test_what_cannot_be_divided(root: Path) -> None:
         divided(root, InputData(dataset_id="0" * 64))
     with pytest.raises(InputMissing, match=r"Input 'data': .*nowhere"):
         divided(root, files("nowhere"))
+    with pytest.raises(InvalidStep, match="a number, not a size such as '1MB'"):
+        divided(root, files(), mini_batch_size="1MB")
     rows = table().dataset
     assert rows is not None
     written = dataset(rows.then(AsFiles(format="csv")))
