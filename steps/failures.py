@@ -115,6 +115,7 @@ class TimedOut(StepFailure):
 
 class ChildFailed(StepFailure):
     code = "ChildFailed"
+    retryable = False
 
 
 class StoppedByPolicy(StepFailure):
