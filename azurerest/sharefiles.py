@@ -24,10 +24,13 @@ class Draft(NamedTuple):
     id: str
 
 
-def draft(share: str, target: str) -> Draft:
-    """A name that nobody else has, for a file that is to become `target`; listings by `walk` leave it out."""
+def draft(share: str, target: str, id: str = "") -> Draft:
+    """A name that nobody else has, for a file that is to become `target`; listings by `walk` leave it out.
+
+    id: 32 hex digits, of a draft that was begun before.
+    """
     folder, slash, _ = target.rpartition("/")
-    made = secrets.token_hex(16)
+    made = id or secrets.token_hex(16)
     return Draft(share, f"{folder}{slash}.millstream-{made}.tmp", target, made)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from millstream import module_views, run_file_views, schedule_views, views
+from millstream import file_views, module_views, run_file_views, schedule_views, views
 from millstream.errors import (
     Conflict,
     InvalidDefinition,
@@ -78,19 +78,21 @@ class Api:
     def snapshot(self, snapshot: str) -> views.SourcesView:
         return self._get(f"snapshots/{_name(snapshot)}", views.SourcesView)
 
-    def prepare_uploads(self, datastore: str, files: list[dict[str, Any]], *, overwrite: bool) -> views.UploadsView:
+    def prepare_uploads(
+        self, datastore: str, files: list[dict[str, Any]], *, overwrite: bool
+    ) -> file_views.UploadsView:
         wish = {"files": files, "overwrite": overwrite}
-        return self._send("POST", f"datastores/{_name(datastore)}/uploads", wish, views.UploadsView)
+        return self._send("POST", f"datastores/{_name(datastore)}/uploads", wish, file_views.UploadsView)
 
-    def files(self, datastore: str, prefix: str) -> Iterator[views.StoredFile]:
+    def files(self, datastore: str, prefix: str) -> Iterator[file_views.StoredFile]:
         """Every file whose path begins with `prefix`."""
-        for page in self._pages(f"datastores/{_name(datastore)}/files", views.FilePage, {"prefix": prefix}):
+        for page in self._pages(f"datastores/{_name(datastore)}/files", file_views.FilePage, {"prefix": prefix}):
             yield from page.files
 
-    def locate(self, datastore: str, paths: list[str]) -> tuple[views.StoredFile | None, ...]:
+    def locate(self, datastore: str, paths: list[str]) -> tuple[file_views.StoredFile | None, ...]:
         """For each of at most 1,000 paths the file that is exactly there, or None."""
         wish = {"paths": paths}
-        return self._send("POST", f"datastores/{_name(datastore)}/locate", wish, views.LocatedList).files
+        return self._send("POST", f"datastores/{_name(datastore)}/locate", wish, file_views.LocatedList).files
 
     def save_dataset(self, wish: Mapping[str, Any]) -> views.DatasetView:
         """Keep a document; with a name, register it. Registered again it is the same version."""

@@ -22,7 +22,7 @@ from orchestrator.datasets.web import open_web
 
 if TYPE_CHECKING:
     from millstream.api import Api
-    from millstream.views import StoredFile
+    from millstream.file_views import StoredFile
 
 LOCATED_AT_ONCE = 1000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from millstream.errors import InvalidRequest
 from millstream.explained import Explained
 from millstream.path_parts import tidy
 from millstream.progress import Progress
-from millstream.transfer import Fetch, Send, below, fetch_all, send_all
+from millstream.share_upload import Draft
+from millstream.transfer import LARGE, Fetch, Send, below, fetch_all, send_all
 from millstream.views import UploadTarget
 from orchestrator.core.names import DATA_PATH, PATH
 
@@ -180,7 +182,15 @@ class Datastore(Registering, Explained):
             progress = Progress(f"Uploading to {self.name}", files=len(files), size=total)
         written = size = 0
         for batch in _batches(list(placed), self.workspace.details.limits.upload_files):
-            wish = [{"path": path, "size": placed[path].stat().st_size} for path in batch]
+            drafts = {path: self._draft(path, placed[path]) for path in batch}
+            wish = [
+                {
+                    "path": path,
+                    "size": placed[path].stat().st_size,
+                    "draft": draft.id if draft else secrets.token_hex(16),
+                }
+                for path, draft in drafts.items()
+            ]
             wishes = {file["path"]: file for file in wish}
             slots = self.workspace.api.prepare_uploads(self.name, wish, overwrite=overwrite).files
             sends = [
@@ -188,6 +198,7 @@ class Datastore(Registering, Explained):
                     path=placed[slot.path],
                     target=slot.upload,
                     renew=partial(self._target, wishes[slot.path], overwrite),
+                    draft=drafts[slot.path],
                 )
                 for slot in slots
                 if slot.upload is not None
@@ -199,6 +210,12 @@ class Datastore(Registering, Explained):
             note = f"; {there} were there already" if there else ""
             say(f"Uploaded {written} of {len(placed)} files ({amount(size)}) to {self.name}/{target}{note}")
         return self.path(target)
+
+    def _draft(self, path: str, source: Path) -> Draft | None:
+        """What is known of the upload of a large file to a share."""
+        if self.datastore_type != "AzureFile" or source.stat().st_size < LARGE:
+            return None
+        return Draft(f"{self.workspace.api.url}\0{self.name}\0{path}", source)
 
     def _target(self, file: dict[str, Any], overwrite: bool, /) -> UploadTarget | None:
         """Where to send a file, asked for anew; None: it is there and stays."""
@@ -221,7 +238,7 @@ def _batches(paths: list[str], most: int) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for path in paths:
-        length = len(path.encode()) + 64
+        length = len(path.encode()) + 112
         if batch and (len(batch) == most or size + length > BODY):
             yield batch
             batch, size = [], 0

@@ -18,6 +18,7 @@ import msgspec
 from millstream.errors import TransferError, Unavailable
 from millstream.part import Part
 from millstream.progress import Progress
+from millstream.share_upload import Draft, range_name
 from millstream.staged import Staged, block_id
 from millstream.together import AT_ONCE, in_order
 from millstream.transport import Response, Sink, Transport
@@ -38,6 +39,9 @@ THERE_ALREADY = (409, 412)
 REFUSED = 403
 CHANGED = 412
 NO_SUCH_BLOCK = 400
+NOT_THERE = 404
+MADE_BY = "x-ms-meta-millstream_upload"
+"""The header that says which upload has made a file of a share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +61,15 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """One file to send. `renew`: for a URL that has expired, gives where to send it then; None: it is there now."""
+    """One file to send. `renew`: for a URL that has expired, gives where to send it then; None: it is there now.
+
+    `draft`: of a large file that goes to a share, what is known of its upload.
+    """
 
     path: Path
     target: UploadTarget
     renew: Callable[[], UploadTarget | None] | None = None
+    draft: Draft | None = None
 
 
 def _most_at_once(url: str) -> int:
@@ -81,7 +89,7 @@ class _Url:
     """The URL of one transfer, exchanged when it has expired. Thread-safe."""
 
     def __init__(self, transport: Transport, url: str, renew: Callable[[str], str] | None) -> None:
-        self._transport = transport
+        self.transport = transport
         self._url = url
         self._renew = renew
         self._lock = Lock()
@@ -97,13 +105,13 @@ class _Url:
     ) -> Response:
         for _ in range(MOST_URLS - 1):
             url = self._url
-            response = self._transport.request(method, url + query, headers=headers, body=body, sink=sink)
+            response = self.transport.request(method, url + query, headers=headers, body=body, sink=sink)
             if response.status != REFUSED or self._renew is None:
                 return response
             with self._lock:
                 if self._url == url:
                     self._url = self._renew(url)
-        return self._transport.request(method, self._url + query, headers=headers, body=body, sink=sink)
+        return self.transport.request(method, self._url + query, headers=headers, body=body, sink=sink)
 
 
 def send(transport: Transport, body: IO[bytes], target: UploadTarget, name: str) -> bool:
@@ -171,37 +179,108 @@ def _put_whole(url: _Url, body: IO[bytes], target: UploadTarget, name: str) -> b
 
 
 def _send_ranges(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
-    """Into a file share: the file is made in its size and then filled, from its beginning to its end. If that is broken
-    off, it is taken away again, since without `overwrite` it would count as there.
+    """Into a file share, under a name of its own, until it is whole. False if there is such a file by then.
+
+    What is broken off is taken away again, or, if its upload is noted, left for the next try.
     """
+    draft = file.draft
+    try:
+        written = _fill_and_name(url, file, size, progress)
+    except BaseException as error:
+        if draft is None or not draft.lasts:
+            _take_away(url)
+        if draft is not None:
+            draft.close()
+        if isinstance(error, _There):
+            return False
+        raise
+    if not written:
+        _take_away(url)
+    if draft is not None:
+        draft.end()
+    return written
+
+
+def _fill_and_name(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:
     what = f"{file.path} could not be uploaded"
+    for known in (True, False):
+        begun = file.draft is not None and bool(file.draft.done) and known
+        if not begun:
+            _create(url, file, size, what)
+        if _fill_ranges(url, file, size, what, progress if known else None):
+            named = _name(url, file, what)
+            if named is not None:
+                return named
+        if not begun:
+            break
+    raise TransferError(f"{what}: it was taken away meanwhile. Send it again.")
+
+
+def _create(url: _Url, file: Send, size: int, what: str) -> None:
     headers = {**file.target.headers, "x-ms-content-length": str(size)}
     _check(url.request("PUT", headers=headers, body=b""), what)
-    try:
-        _fill_ranges(url, file, size, what, progress)
-    except Unavailable:
-        raise
-    except BaseException:
-        with suppress(Unavailable, _There):
-            url.request("DELETE")
-        raise
+    if file.draft is not None:
+        file.draft.begin()
+
+
+def _fill_ranges(url: _Url, file: Send, size: int, what: str, progress: Progress | None) -> bool:
+    """False: what was begun before is not there any more."""
+    done = file.draft.done if file.draft is not None else frozenset[str]()
+
+    def put(start: int) -> tuple[bool, int, bool]:
+        with file.path.open("rb") as source:
+            source.seek(start)
+            data = source.read(min(RANGE, size - start))
+        if len(data) < min(RANGE, size - start):
+            raise TransferError(f"{what}: it was made shorter meanwhile. Send it again.")
+        name = range_name(start, data)
+        if name in done:
+            return True, len(data), True
+        written = {"x-ms-write": "update", "x-ms-range": f"bytes={start}-{start + len(data) - 1}"}
+        response = url.request("PUT", "&comp=range", headers=written, body=data)
+        if response.status == NOT_THERE:
+            return False, 0, False
+        _check(response, what)
+        if file.draft is not None:
+            file.draft.add(name)
+        return True, len(data), False
+
+    for start in range(0, size, RANGE):
+        there, length, kept = put(start)
+        if not there:
+            return False
+        if progress is not None:
+            progress.add(length, kept=kept)
     return True
 
 
-def _fill_ranges(url: _Url, file: Send, size: int, what: str, progress: Progress | None) -> None:
-    with file.path.open("rb") as source:
-        for start in range(0, size, RANGE):
-            data = source.read(min(RANGE, size - start))
-            if not data:
-                raise TransferError(f"{what}: it was made shorter meanwhile. Send it again.")
-            written = {"x-ms-write": "update", "x-ms-range": f"bytes={start}-{start + len(data) - 1}"}
-            try:
-                _check(url.request("PUT", "&comp=range", headers=written, body=data), what)
-            except _There:  # what is there is what we have begun
-                reason = "its URL has expired on the way. Send it again with overwrite=True"
-                raise TransferError(f"{what}: {reason}.") from None
-            if progress is not None:
-                progress.add(len(data))
+def _name(url: _Url, file: Send, what: str) -> bool | None:
+    """Give the file its name. False: another one has it; None: what was to get it is not there."""
+    finish = file.target.finish
+    if finish is None:
+        raise TransferError(f"{what}: the service is older than this client. Update it.")
+    for _ in range(MOST_URLS):
+        response = url.transport.request("PUT", f"{finish.url}&comp=rename", headers=finish.headers, body=b"")
+        if response.status != REFUSED or file.renew is None:
+            break
+        renewed = file.renew()
+        if renewed is None:
+            return False
+        finish = renewed.finish or finish
+    if response.status in THERE_ALREADY:
+        return False
+    if response.status == NOT_THERE:
+        # Perhaps an earlier, unanswered renaming of ours: what there is says which upload made it.
+        there = url.transport.request("HEAD", finish.url)
+        mine = {name.lower(): value for name, value in file.target.headers.items()}.get(MADE_BY)
+        return True if there.status < 300 and mine and there.headers.get(MADE_BY) == mine else None
+    _check(response, what)
+    return True
+
+
+def _take_away(url: _Url) -> None:
+    with suppress(Unavailable, _There):
+        url.request("DELETE")
 
 
 def _send_blocks(url: _Url, file: Send, size: int, progress: Progress | None) -> bool:

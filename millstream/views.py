@@ -79,12 +79,20 @@ class WorkspaceView(View, frozen=True, kw_only=True):
     version: str = ""
 
 
+class FinishTarget(View, frozen=True, kw_only=True):
+    """How a file in a share gets its name when it is whole."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class UploadTarget(View, frozen=True, kw_only=True):
     """Where to send bytes, without a token. `expires_at` in epoch seconds."""
 
     url: str
     headers: dict[str, str]
     method: str = "PUT"
+    finish: FinishTarget | None = None
 
 
 class SnapshotView(View, frozen=True, kw_only=True):
@@ -99,35 +107,6 @@ class SourcesView(View, frozen=True, kw_only=True):
     id: str
     size: int
     url: str
-
-
-class UploadView(View, frozen=True, kw_only=True):
-    path: str
-    exists: bool
-    upload: UploadTarget | None = None
-
-
-class UploadsView(View, frozen=True, kw_only=True):
-    files: tuple[UploadView, ...]
-
-
-class StoredFile(View, frozen=True, kw_only=True):
-    """A file of a datastore; `url` reads it, for minutes. `last_modified` in epoch seconds."""
-
-    path: str
-    size: int
-    url: str
-    etag: str = ""
-    last_modified: float | None = None
-
-
-class LocatedList(View, frozen=True, kw_only=True):
-    files: tuple[StoredFile | None, ...]
-
-
-class FilePage(View, frozen=True, kw_only=True):
-    files: tuple[StoredFile, ...]
-    continuation: str | None = None
 
 
 class RunLine(View, frozen=True, kw_only=True):

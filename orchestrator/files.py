@@ -24,12 +24,24 @@ SYSTEM = "millstream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How a file gets the name that it is to have, when it is whole: PUT with comp=rename to `url` with `headers`."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """A request that the client may make: PUT its bytes to `url` with `headers` before `expires_at`, epoch seconds."""
+    """A request that the client may make: PUT its bytes to `url` with `headers` before `expires_at`, epoch seconds.
+
+    `finish`: what is left to do then; None: nothing.
+    """
 
     url: str
     headers: Mapping[str, str]
     expires_at: float
+    finish: Finish | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +85,8 @@ class SignUpload(Effect[Signed]):
 
     `relay`: the service's own URL, for a datastore whose credential cannot sign: the bytes go through the service then,
     by a ticket (`orchestrator.core.relay`). Raises Conflict where neither is possible. `readable`: the URL reads, too.
+    `draft`: 32 hex digits, by which a file that is not whole yet is known, where such files have names of their own:
+    with the same ones an upload goes on.
     """
 
     container: str
@@ -81,6 +95,7 @@ class SignUpload(Effect[Signed]):
     replace: bool = False
     relay: str = ""
     readable: bool = False
+    draft: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +165,7 @@ class Forwarded:
 class Forward(Effect[Forwarded]):
     """A request of a client for one file, passed on to storage with the datastore's own credential.
 
+    `draft`: the file of a share that is to get the name, instead of all else; `replace`: also where there is one.
     Who asks for it decides what may be asked. Raises Unavailable.
     """
 
@@ -159,6 +175,8 @@ class Forward(Effect[Forwarded]):
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    draft: str = ""
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,15 +156,17 @@ class Handler(BaseHTTPRequestHandler):
             raise Refusal(403, "AuthenticationFailed")
 
     def check_sas(self) -> None:
-        query = self.query
-        scope = f"/{self.name}" if query["sr"] == "f" else ""
-        resource = f"/file/{ACCOUNT}/{self.share}{scope}"
+        self.check_signature(self.query, self.share, self.name)
+        if not set(self.needed()) & set(self.query["sp"]):
+            raise Refusal(403, "AuthorizationPermissionMismatch")
+
+    def check_signature(self, query: dict[str, str], share: str, name: str) -> None:
+        scope = f"/{name}" if query["sr"] == "f" else ""
+        resource = f"/file/{ACCOUNT}/{share}{scope}"
         text = "\n".join(resource if name == "resource" else query.get(name, "") for name in _SAS)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         if query["sig"] != signature(text) or not query.get("st", "") <= now <= query["se"]:
             raise Refusal(403, "AuthenticationFailed")
-        if not set(self.needed()) & set(query["sp"]):
-            raise Refusal(403, "AuthorizationPermissionMismatch")
 
     def needed(self) -> str:
         """One of these permissions is needed."""
@@ -172,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
             return "l"
         if self.query.get("restype") == "share":
             return ""
-        making = "cw" if not self.query.get("comp") else "w"
+        making = "cw" if self.query.get("comp", "rename") == "rename" else "w"
         return {"GET": "r", "HEAD": "r", "DELETE": "d"}.get(self.command, making)
 
     def answer(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -230,10 +232,14 @@ class Handler(BaseHTTPRequestHandler):
     def source(self, header: str) -> Node:
         """A source is read with the signature in its own URL, where the request itself has no more than a SAS."""
         parts = urlsplit(self.given[header])
-        if "sig" in self.query and dict(parse_qsl(parts.query)).get("sig") != self.query["sig"]:
-            raise Refusal(403, "CannotVerifyCopySource")
-        path = unquote(parts.path).removeprefix(f"/{ACCOUNT}/")
-        return self.kept.file(*path.split("/", 1))
+        query = dict(parse_qsl(parts.query))
+        share, _, name = unquote(parts.path).removeprefix(f"/{ACCOUNT}/").partition("/")
+        if "sig" in self.query:
+            needed = "d" if header == "x-ms-file-rename-source" else "r"
+            if needed not in query.get("sp", ""):
+                raise Refusal(403, "CannotVerifyCopySource")
+            self.check_signature(query, share, name)
+        return self.kept.file(share, name)
 
     def rename(self) -> tuple[int, dict[str, str], bytes]:
         node = self.source("x-ms-file-rename-source")

@@ -82,7 +82,7 @@ class AzureFiles:
         if self._relays is not None and isinstance(place.credential, SharedAccessSignature) and effect.relay:
             return self._relays.upload(place, effect, expiry)
         if isinstance(place, Share):
-            return share_files.sign_upload(place, effect.name, expiry)
+            return share_files.sign_upload(place, effect, expiry)
         if place.own:
             self._ensure(place)
         headers = {"x-ms-blob-type": "BlockBlob"}

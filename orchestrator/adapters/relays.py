@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, quote
 
 from azurerest import Busy, NotFound, StorageError, Unanswered, Unreachable
 from azurerest.auth import SharedAccessSignature
 from azurerest.names import blob_path, file_path
-from azurerest.sharefiles import make_parents
-from orchestrator.adapters.containers import Place, Share
+from azurerest.sharefiles import draft, finish, make_parents
+from orchestrator.adapters.containers import Container, Place, Share
 from orchestrator.adapters.sealing import Sealing
+from orchestrator.adapters.share_files import making
 from orchestrator.core import relay
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable
 from orchestrator.core.relay import Ticket
 from orchestrator.core.secret import Secret
-from orchestrator.files import Forward, Forwarded, SignDownload, Signed, SignUpload
+from orchestrator.files import Finish, Forward, Forwarded, SignDownload, Signed, SignUpload
 from orchestrator.secrets import Seal
+
+RENAME = (("comp", "rename"),)
 
 
 class Relays:
@@ -29,9 +33,11 @@ class Relays:
         """Raises Conflict where the SAS token does not allow to write."""
         _check(place, "wc" if not effect.replace else "w", "to write files")
         ticket = _ticket(place, effect, expiry, write=True)
-        share = isinstance(place, Share)
-        headers = {"x-ms-type": "file"} if share else {"x-ms-blob-type": "BlockBlob"}
-        return Signed(url=self._url(effect.relay, ticket), headers=headers, expires_at=expiry.timestamp())
+        url = self._url(effect.relay, ticket)
+        if not isinstance(place, Share):
+            return Signed(url=url, headers={"x-ms-blob-type": "BlockBlob"}, expires_at=expiry.timestamp())
+        finish = Finish(url=url, headers={})
+        return Signed(url=url, headers=making(ticket.draft), expires_at=expiry.timestamp(), finish=finish)
 
     def download(self, place: Place, effect: SignDownload, expiry: datetime) -> str:
         """Raises Conflict where the SAS token does not allow to read."""
@@ -46,15 +52,7 @@ class Relays:
 def forwarded(place: Place, effect: Forward) -> Forwarded:
     """Raises InvalidRequest for a name that storage cannot have, Unavailable."""
     try:
-        if isinstance(place, Share):
-            if effect.method == "PUT" and not effect.query:
-                make_parents(place.files, place.name, effect.name)
-            path = file_path(place.name, effect.name)
-        else:
-            path = blob_path(place.name, effect.name)
-        answer = place.client.service.call(
-            effect.method, path, query=effect.query, headers=effect.headers, body=effect.body
-        )
+        status = _to_share(place, effect) if isinstance(place, Share) else _to_blob(place, effect)
     except (Busy, Unreachable, Unanswered):
         raise Unavailable("Storage did not answer in time. Try again in a moment.") from None
     except NotFound as fault:
@@ -63,7 +61,25 @@ def forwarded(place: Place, effect: Forward) -> Forwarded:
         if not fault.status:
             raise InvalidRequest(f"Storage cannot have this file: {fault.message}.", field="path") from fault
         return Forwarded(status=fault.status, code=fault.code, message=fault.message)
-    return Forwarded(status=answer.status)
+    return Forwarded(status=status)
+
+
+def _to_blob(place: Container, effect: Forward) -> int:
+    path = blob_path(place.name, effect.name)
+    call = place.blobs.service.call
+    return call(effect.method, path, query=effect.query, headers=effect.headers, body=effect.body).status
+
+
+def _to_share(place: Share, effect: Forward) -> int:
+    files = place.files
+    made = draft(place.name, effect.name, effect.draft)
+    if effect.query == RENAME:
+        finish(files, made, replace=effect.replace)
+        return 200
+    if effect.method == "PUT" and not effect.query:
+        make_parents(files, place.name, effect.name)
+    path = file_path(place.name, made.name)
+    return files.service.call(effect.method, path, query=effect.query, headers=effect.headers, body=effect.body).status
 
 
 def _ticket(place: Place, effect: SignUpload | SignDownload, expiry: datetime, *, write: bool) -> Ticket:
@@ -74,6 +90,7 @@ def _ticket(place: Place, effect: SignUpload | SignDownload, expiry: datetime, *
         write=write,
         expires_at=expiry.timestamp(),
         replace=write and isinstance(effect, SignUpload) and effect.replace,
+        draft=(effect.draft or secrets.token_hex(16)) if isinstance(effect, SignUpload) else "",
     )
 
 

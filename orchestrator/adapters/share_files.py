@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from azurerest import Busy, Entry, Invalid, NotFound, StorageError, Unanswered, Unreachable
 from azurerest.auth import SharedKey
+from azurerest.blobtypes import META
 from azurerest.sas import file_url
-from azurerest.sharefiles import make_parents, walk
+from azurerest.sharefiles import UPLOAD, draft, make_parents, walk
 from orchestrator.adapters.containers import Share
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable
-from orchestrator.files import FileItem, FilePage, ListFiles, Part, ReadPart, Signed
+from orchestrator.files import FileItem, FilePage, Finish, ListFiles, Part, ReadPart, Signed, SignUpload
 
 T = TypeVar("T")
 
@@ -24,17 +25,29 @@ CANNOT_SIGN = (
 )
 
 
-def sign_upload(place: Share, name: str, expiry: datetime) -> Signed:
-    """Where to create the file, put its ranges, and take it away if that is broken off; its directories are made now.
-
-    A share has no condition by which what is there would be kept: that is the caller's to look at before.
+def sign_upload(place: Share, effect: SignUpload, expiry: datetime) -> Signed:
+    """Where to create the file under a name of its own, put its ranges, and take it away if that is given up; and how
+    it gets its name then. Its directories are made now.
     """
-    url = _url(place, name, "cwd", expiry)
+    made = _done(place, lambda: draft(place.name, effect.name, effect.draft))
+    url = _url(place, made.name, "rcwd", expiry)
+    target = _url(place, effect.name, "rcw", expiry)
     try:
-        _done(place, lambda: make_parents(place.files, place.name, name))
+        _done(place, lambda: make_parents(place.files, place.name, effect.name))
     except _Missing:
         raise Conflict(f"The account has no share {place.name!r}. Make it.", field="name") from None
-    return Signed(url=url, headers={"x-ms-type": "file"}, expires_at=expiry.timestamp())
+    naming = {"x-ms-file-rename-source": url, "x-ms-file-rename-replace-if-exists": str(effect.replace).lower()}
+    return Signed(
+        url=url,
+        headers=making(made.id),
+        expires_at=expiry.timestamp(),
+        finish=Finish(url=target, headers=naming),
+    )
+
+
+def making(id: str) -> dict[str, str]:
+    """The headers with which a draft is created, beside its length."""
+    return {"x-ms-type": "file", f"{META}{UPLOAD}": id}
 
 
 def sign_download(place: Share, name: str, expiry: datetime) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from orchestrator.core.errors import InvalidRequest, TooLarge
 from orchestrator.core.names import DATA_PATH, PATH, shown
@@ -23,10 +25,14 @@ MOST_LOCATED = 1000
 
 
 class UploadFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file that the client wants to write: its path in the datastore with `/`, its size in bytes."""
+    """A file that the client wants to write: its path in the datastore with `/`, its size in bytes.
+
+    `draft`: 32 hex digits of the client's own making, the same for an upload that goes on. Shares need them.
+    """
 
     path: str
     size: int
+    draft: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,12 @@ def prepare_uploads(
         upload = None
         if file.path not in there:
             upload = yield from SignUpload(
-                container=container, name=file.path, seconds=url_seconds, replace=overwrite, relay=relay
+                container=container,
+                name=file.path,
+                seconds=url_seconds,
+                replace=overwrite,
+                relay=relay,
+                draft=file.draft,
             )
         slots.append(Slot(path=file.path, exists=file.path in there, upload=upload))
     return tuple(slots)

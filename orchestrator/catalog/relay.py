@@ -1,7 +1,7 @@
 """Files whose storage only a SAS token opens: their bytes pass through the service, one file a ticket, in parts.
 
 What a client may ask for is what it could ask of storage by a signed URL for that file: reading it; writing it whole,
-or in blocks and their list; in a share, making it, filling it, and taking it away again.
+or in blocks and their list; in a share, making it, filling it, and giving it its name, or taking it away again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _RANGE: Final = re.compile(r"bytes=(\d{1,15})-(\d{1,15})", re.ASCII)
 _BLOCK: Final = re.compile(r"[A-Za-z0-9+/=]{1,64}", re.ASCII)
 _SIZE: Final = re.compile(r"\d{1,14}", re.ASCII)
 _THERE: Final = (409, 412)
+_MADE_BY: Final = "x-ms-meta-millstream_upload"
 
 
 def opened(text: str, file: str) -> Task[Ticket | None]:
@@ -69,17 +70,26 @@ def write(ticket: Ticket, *, comp: str, block: str, headers: Mapping[str, str], 
     """
     if len(body) > MOST:
         raise TooLarge(f"Send at most {MOST:,} bytes at a time.", field="body")
-    asked = _to_blob(ticket, comp, block) if ticket.kind == "blob" else _to_share(comp, headers)
+    asked = _to_blob(ticket, comp, block) if ticket.kind == "blob" else _to_share(ticket, comp, headers)
     query, sent = asked
-    request = Forward(container=ticket.container, name=ticket.name, method="PUT", query=query, headers=sent, body=body)
+    request = Forward(
+        container=ticket.container,
+        name=ticket.name,
+        method="PUT",
+        query=query,
+        headers=sent,
+        body=body,
+        draft=ticket.draft,
+        replace=ticket.replace,
+    )
     _check((yield from request))
 
 
 def remove(ticket: Ticket) -> Task[None]:
-    """Take away a file of a share whose writing was broken off; one that is not there is away already."""
+    """Take away a file of a share that has not got its name; one that is not there is away already."""
     if ticket.kind != "share":
         raise InvalidRequest("A blob appears when it is whole: nothing of it is taken away.", field="ticket")
-    answer = yield from Forward(container=ticket.container, name=ticket.name, method="DELETE")
+    answer = yield from Forward(container=ticket.container, name=ticket.name, method="DELETE", draft=ticket.draft)
     if answer.status != 404:
         _check(answer)
 
@@ -101,18 +111,20 @@ def _to_blob(ticket: Ticket, comp: str, block: str) -> _Asked:
     return (), {"x-ms-blob-type": "BlockBlob", **keep}
 
 
-def _to_share(comp: str, headers: Mapping[str, str]) -> _Asked:
+def _to_share(ticket: Ticket, comp: str, headers: Mapping[str, str]) -> _Asked:
     if comp == "range":
         place = headers.get("x-ms-range", "")
         if not _RANGE.fullmatch(place):
             raise InvalidRequest("Say where the bytes go, as in x-ms-range: bytes=0-99.", field="x-ms-range")
         return (("comp", "range"),), {"x-ms-write": "update", "x-ms-range": place}
+    if comp == "rename":
+        return (("comp", "rename"),), {}
     if comp:
-        raise InvalidRequest("Of a file in a share comp is range, or is left out.", field="comp")
+        raise InvalidRequest("Of a file in a share comp is range or rename, or is left out.", field="comp")
     size = headers.get("x-ms-content-length", "")
     if not _SIZE.fullmatch(size):
         raise InvalidRequest("Say how long the file is to be.", field="x-ms-content-length")
-    return (), {"x-ms-type": "file", "x-ms-content-length": size}
+    return (), {"x-ms-type": "file", "x-ms-content-length": size, _MADE_BY: ticket.draft}
 
 
 def _check(answer: Forwarded) -> None:

@@ -21,7 +21,7 @@ Kind = Literal["blob", "share"]
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`container`: its address. `replace`: whether a file that is there may be written over. `expires_at`: epoch
-    seconds.
+    seconds. `draft`: what a file of a share is known by until it is whole.
     """
 
     container: str
@@ -30,6 +30,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     write: bool
     expires_at: float
     replace: bool = False
+    draft: str = ""
 
     @property
     def file(self) -> str:

@@ -46,19 +46,33 @@ class PageQuery(Strict, frozen=True, kw_only=True):
     continuation: Annotated[str, Meta(description="From the answer to the page before.")] = ""
 
 
+class FinishTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """PUT with `&comp=rename` at the end of the URL, and these headers: the file gets its name."""
+
+    url: str
+    headers: dict[str, str]
+
+
 class UploadTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """Send the bytes with this method, URL and headers before `expires_at` (epoch seconds). No token is needed."""
+    """Send the bytes with this method, URL and headers before `expires_at` (epoch seconds). No token is needed.
+
+    `finish`, of a file in a share: what is to be done when it is whole.
+    """
 
     url: str
     headers: dict[str, str]
     expires_at: float
     method: str = "PUT"
+    finish: FinishTarget | None = None
 
 
 def upload_target(signed: Signed | None) -> UploadTarget | None:
     if signed is None:
         return None
-    return UploadTarget(url=signed.url, headers=dict(signed.headers), expires_at=signed.expires_at)
+    finish = None
+    if signed.finish is not None:
+        finish = FinishTarget(url=signed.finish.url, headers=dict(signed.finish.headers))
+    return UploadTarget(url=signed.url, headers=dict(signed.headers), expires_at=signed.expires_at, finish=finish)
 
 
 def texts(problems: Sequence[Problem]) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ import os
 import re
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,9 +22,10 @@ import pytest
 from azurerest import Account, Blobs, Transport
 from azurerest.sas import share_query
 from millstream.errors import TransferError
+from millstream.share_upload import Draft
 from millstream.transfer import LARGE, RANGE, Fetch, Send, fetch_all, send_all
 from millstream.transport import Transport as ClientTransport
-from millstream.views import UploadTarget
+from millstream.views import FinishTarget, UploadTarget
 from orchestrator.adapters.azure_files import AzureFiles
 from orchestrator.adapters.containers import Containers
 from orchestrator.adapters.memory import MemoryWorld
@@ -67,9 +70,15 @@ class Place(NamedTuple):
         self.known[found.name] = found, secret
         return address_of(found)
 
-    def upload(self, address: str, name: str, source: Path) -> UploadTarget:
-        signed = self.world.run(iter(SignUpload(container=address, name=name, seconds=600)))
-        return UploadTarget(url=signed.url, headers=dict(signed.headers))
+    def upload(self, address: str, name: str, draft: str = "", *, replace: bool = False) -> UploadTarget:
+        wish = SignUpload(container=address, name=name, seconds=600, draft=draft, replace=replace)
+        signed = self.world.run(iter(wish))
+        assert signed.finish is not None
+        finish = FinishTarget(url=signed.finish.url, headers=dict(signed.finish.headers))
+        return UploadTarget(url=signed.url, headers=dict(signed.headers), finish=finish)
+
+    def names(self) -> list[str]:
+        return sorted(name for name, node in self.shares.shares[SHARE].items() if node.data is not None)
 
 
 @pytest.fixture
@@ -97,11 +106,13 @@ def test_a_client_writes_and_reads(place: Place, transport: ClientTransport, tmp
     address, data = place.registered(), os.urandom(size)
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(data)
-    send = Send(path=source, target=place.upload(address, "a b/ü/x.csv", source))
+    send = Send(path=source, target=place.upload(address, "a b/ü/x.csv"))
     assert send_all(transport, [send]) == 1
     assert place.shares.data(SHARE, "a b/ü/x.csv") == data
     (item,) = place.world.run(iter(ListFiles(container=address, prefix="a"))).items
-    assert place.world.run(iter(FileHead(container=address, name=item.name))) == item
+    head = place.world.run(iter(FileHead(container=address, name=item.name)))
+    assert head is not None
+    assert replace(head, metadata={}) == item
     url = place.world.run(iter(SignDownload(container=address, name=item.name, seconds=60)))
     assert KEY not in url
     fetch_all(transport, [Fetch(url=url, size=size, sha256=None, target=target, etag=item.etag)])
@@ -110,23 +121,108 @@ def test_a_client_writes_and_reads(place: Place, transport: ClientTransport, tmp
         urllib.request.urlopen(urllib.request.Request(url, b"", {"x-ms-type": "file"}, method="PUT"), timeout=10)
 
 
-def test_a_url_that_expires_on_the_way(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["comp=range", "comp=rename"])
+def test_a_url_that_expires_on_the_way(place: Place, transport: ClientTransport, tmp_path: Path, what: str) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x")
-    good = place.upload(place.registered(), "x", source)
+    address, id = place.registered(), "1" * 32
+    expired = [True]
 
     def renew() -> UploadTarget | None:
-        return None
+        expired.clear()
+        return place.upload(address, "x", id)
 
-    place.shares.refuse = lambda verb, path, query: "comp=range" in query
-    with pytest.raises(TransferError, match="overwrite=True"):
-        send_all(transport, [Send(path=source, target=good, renew=renew)])
+    place.shares.refuse = lambda verb, path, query: bool(expired) and what in query
+    assert send_all(transport, [Send(path=source, target=place.upload(address, "x", id), renew=renew)]) == 1
+    assert place.names() == ["x"]
+    expired.append(True)
+    assert send_all(transport, [Send(path=source, target=place.upload(address, "y", id), renew=lambda: None)]) == 0
+    assert place.names() == ["x"], "somebody else has made it meanwhile: nothing of ours is left"
+
+
+def test_a_file_appears_whole_and_stays_where_it_is_not_to_be_replaced(
+    place: Place, transport: ClientTransport, tmp_path: Path
+) -> None:
+    source, seen = tmp_path / "source", []
+    source.write_bytes(bytes(2 * RANGE))
+    address = place.registered()
+
+    def look(verb: str, path: str, query: str) -> bool:
+        if "comp=range" in query:
+            seen.append([item.name for item in place.world.run(iter(ListFiles(container=address, prefix=""))).items])
+        return False
+
+    place.shares.refuse = look
+    target = place.upload(address, "a")
+    assert send_all(transport, [Send(path=source, target=target)]) == 1
+    assert seen == [[], []]
+    source.write_bytes(b"other")
+    assert send_all(transport, [Send(path=source, target=place.upload(address, "a"))]) == 0
+    assert place.shares.data(SHARE, "a") == bytes(2 * RANGE)
+    assert send_all(transport, [Send(path=source, target=place.upload(address, "a", replace=True))]) == 1
+    assert place.shares.data(SHARE, "a") == b"other"
+    assert place.names() == ["a"]
+
+
+def test_a_large_upload_goes_on_where_it_was_broken_off(
+    place: Place, transport: ClientTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source, address, data = tmp_path / "source", place.registered(), os.urandom(LARGE + 1)
+    source.write_bytes(data)
+
+    def ranges() -> int:
+        return sum("comp=range" in query for _, _, query in place.shares.calls)
+
+    def send() -> int:
+        draft = Draft("here", source)
+        return send_all(transport, [Send(path=source, target=place.upload(address, "x", draft.id), draft=draft)])
+
+    place.shares.refuse = lambda verb, path, query: "comp=range" in query and ranges() > 5
+    with pytest.raises(TransferError):
+        send()
+    assert place.names() != ["x"]
+    place.shares.refuse, before = lambda verb, path, query: False, ranges()
+    with closing_draft(Draft("here", source)) as other:
+        assert other.done, "it is noted"
+        with closing_draft(Draft("here", source)) as second:
+            assert (second.lasts, second.done, second.id == other.id) == (False, frozenset(), False)
+    assert send() == 1
+    assert ranges() - before == LARGE // RANGE + 1 - 5
+    assert place.shares.data(SHARE, "x") == data
+    assert not list((tmp_path / "cache").rglob("share-*")), "nothing is left to go on with"
+    # What was begun is not there any more.
+    place.shares.refuse = lambda verb, path, query: "comp=range" in query and ranges() > 30
+    source.write_bytes(data[:-1])
+    with pytest.raises(TransferError):
+        send()
+    (left,) = [name for name in place.names() if name != "x"]
+    del place.shares.shares[SHARE][left]
+    place.shares.refuse = lambda verb, path, query: False
+    assert send() == 0, "x is there"
+    assert place.names() == ["x"]
+
+
+@contextmanager
+def closing_draft(draft: Draft) -> Iterator[Draft]:
+    try:
+        yield draft
+    finally:
+        draft.close()
+
+
+def test_an_answer_to_the_renaming_that_is_lost(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
+    source, lost = tmp_path / "source", [True]
+    source.write_bytes(b"x")
+    place.shares.lose = lambda verb, path, query: "comp=rename" in query and bool(lost and lost.pop())
+    assert send_all(transport, [Send(path=source, target=place.upload(place.registered(), "x"))]) == 1
+    assert (place.shares.data(SHARE, "x"), lost) == (b"x", [])
 
 
 def test_an_upload_that_fails_leaves_nothing(place: Place, transport: ClientTransport, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(bytes(RANGE + 1))
-    target = place.upload(place.registered(), "a/x", source)
+    target = place.upload(place.registered(), "a/x")
     place.shares.refuse = lambda verb, path, query: (
         "comp=range" in query and sum("comp=range" in asked for _, _, asked in place.shares.calls) > 1
     )
@@ -139,7 +235,7 @@ def test_a_file_that_is_replaced_while_it_comes(place: Place, transport: ClientT
     address = place.registered()
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(bytes(LARGE + 1))
-    send_all(transport, [Send(path=source, target=place.upload(address, "x", source))])
+    send_all(transport, [Send(path=source, target=place.upload(address, "x"))])
     url = place.world.run(iter(SignDownload(container=address, name="x", seconds=60)))
 
     def change(verb: str, path: str, query: str) -> bool:
@@ -188,14 +284,16 @@ def test_pages_parts_and_folders(place: Place) -> None:
 
 
 def put(place: Place, address: str, name: str, data: bytes) -> None:
-    url = place.world.run(iter(SignUpload(container=address, name=name, seconds=60))).url
-    for query, headers, body in (
-        ("", {"x-ms-type": "file", "x-ms-content-length": str(len(data))}, b""),
-        ("&comp=range", {"x-ms-write": "update", "x-ms-range": f"bytes=0-{len(data) - 1}"}, data),
+    target = place.upload(address, name)
+    assert target.finish is not None
+    for url, headers, body in (
+        (target.url, {"x-ms-type": "file", "x-ms-content-length": str(len(data))}, b""),
+        (f"{target.url}&comp=range", {"x-ms-write": "update", "x-ms-range": f"bytes=0-{len(data) - 1}"}, data),
+        (f"{target.finish.url}&comp=rename", target.finish.headers, b""),
     ):
-        request = urllib.request.Request(url + query, body, headers, method="PUT")
+        request = urllib.request.Request(url, body, headers, method="PUT")
         with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == 201
+            assert answer.status in (200, 201)
 
 
 def test_a_share_that_is_not_there(place: Place) -> None:
@@ -228,11 +326,15 @@ def test_what_only_a_sas_opens_passes_through_the_service(place: Place) -> None:
     address, far = place.registered("sas"), "https://service.example"
     signed = place.world.run(iter(SignUpload(container=address, name="a/ü", seconds=60, relay=far)))
     assert "sig=" not in signed.url
-    assert signed.headers == {"x-ms-type": "file"}
+    assert signed.finish is not None
+    assert (signed.headers["x-ms-type"], signed.finish.url) == ("file", signed.url)
     ticket = opened(place, signed.url)
     writing = partial(relay.write, ticket, block="")
     place.world.run(writing(comp="", headers={"x-ms-content-length": "4"}, body=b""))
     place.world.run(writing(comp="range", headers={"x-ms-range": "bytes=0-3"}, body=b"data"))
+    assert place.world.run(iter(ListFiles(container=address, prefix=""))).items == ()
+    for _ in range(2):
+        place.world.run(writing(comp="rename", headers={}, body=b""))
     assert place.shares.data(SHARE, "a/ü") == b"data"
     url = place.world.run(iter(SignDownload(container=address, name="a/ü", seconds=60, relay=far)))
     part, start = place.world.run(relay.read(opened(place, url), "bytes=1-2"))
@@ -241,10 +343,15 @@ def test_what_only_a_sas_opens_passes_through_the_service(place: Place) -> None:
         with pytest.raises(InvalidRequest):
             place.world.run(writing(comp="", headers=wrong, body=b""))
     with pytest.raises(InvalidRequest):
-        place.world.run(writing(comp="rename", headers={}, body=b""))
+        place.world.run(writing(comp="properties", headers={}, body=b""))
     for _ in range(2):
         place.world.run(relay.remove(ticket))
-    assert place.world.run(iter(FileHead(container=address, name="a/ü"))) is None
+    assert place.shares.data(SHARE, "a/ü") == b"data", "what is whole is not the ticket's to take away"
+    again = opened(place, place.world.run(iter(SignUpload(container=address, name="a/ü", seconds=60, relay=far))).url)
+    place.world.run(relay.write(again, comp="", block="", headers={"x-ms-content-length": "0"}, body=b""))
+    with pytest.raises(Conflict):
+        place.world.run(relay.write(again, comp="rename", block="", headers={}, body=b""))
+    place.shares.shares[SHARE].clear()
     with pytest.raises(UnknownThing):
         place.world.run(relay.read(opened(place, url), ""))
 

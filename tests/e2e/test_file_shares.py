@@ -58,6 +58,7 @@ def project(tmp_path: Path, shares: Shares, monkeypatch: pytest.MonkeyPatch) -> 
     expiry = datetime.now(UTC) + timedelta(hours=1)
     given = {"ACCOUNT": ACCOUNT, "ACCOUNT_KEY": KEY, "ENDPOINT": shares.endpoint}
     given["SAS"] = share_query(files, "raw", permissions="rcwdl", expiry=expiry, protocol="https,http")
+    given["READ_SAS"] = share_query(files, "raw", permissions="rl", expiry=expiry, protocol="https,http")
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return tmp_path
@@ -93,4 +94,9 @@ def test_a_share_by_a_sas(service: Service, shares: Shares, project: Path) -> No
     shown = run_driver(service, project, on_a_share(SAS_DRIVER))
     assert "Finished {'lines': 2} True" in shown
     assert shares.data("raw", "by-sas/count.txt") == b"2"
-    assert "cannot sign URLs" in shown
+    assert "output 1" in shown
+    assert shares.data("raw", "up/large") == bytes(range(256)) * 80_000
+    assert shares.data("raw", "up/iris.csv").count(b"\n") == 4, "what is there stays"
+    assert (project / "down/up/large").read_bytes() == bytes(range(256)) * 80_000
+    for line in ("Uploaded 0 of 1 files", "downloaded 2", "rows 3", "read 1", "does not allow to write files (sp=rl)"):
+        assert line in shown
