@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from millstream.authentication import MsiAuthentication as MsiAuthentication
     from millstream.authentication import ServicePrincipalAuthentication as ServicePrincipalAuthentication
     from millstream.authentication import TokenAuthentication as TokenAuthentication
+    from millstream.command_step import CommandStep as CommandStep
     from millstream.compute import AmlCompute as AmlCompute
     from millstream.compute import ComputeTarget as ComputeTarget
     from millstream.conda_dependencies import CondaDependencies as CondaDependencies
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from millstream.module import ModuleVersion as ModuleVersion
     from millstream.module import ModuleVersionDescriptor as ModuleVersionDescriptor
     from millstream.module_step import ModuleStep as ModuleStep
+    from millstream.mpi_step import MpiStep as MpiStep
     from millstream.notebook_step import NotebookRunConfig as NotebookRunConfig
     from millstream.notebook_step import NotebookRunnerStep as NotebookRunnerStep
     from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from millstream.port_defs import InputPortDef as InputPortDef
     from millstream.port_defs import OutputPortDef as OutputPortDef
     from millstream.published import PublishedPipeline as PublishedPipeline
+    from millstream.r_script_step import RScriptStep as RScriptStep
     from millstream.run_configuration import DockerConfiguration as DockerConfiguration
     from millstream.run_configuration import RunConfiguration as RunConfiguration
     from millstream.run_context import Run as Run
@@ -136,6 +139,7 @@ _HOMES = {
         "ServicePrincipalAuthentication",
         "TokenAuthentication",
     ),
+    "millstream.command_step": ("CommandStep",),
     "millstream.compute": ("AmlCompute", "ComputeTarget"),
     "millstream.conda_dependencies": ("CondaDependencies",),
     "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
@@ -185,6 +189,7 @@ _HOMES = {
     "millstream.pipeline_endpoint": ("PipelineEndpoint",),
     "millstream.pipeline_run": ("PipelineRun",),
     "millstream.published": ("PublishedPipeline",),
+    "millstream.r_script_step": ("RScriptStep",),
     "millstream.run_configuration": ("DockerConfiguration", "RunConfiguration"),
     "millstream.run_context": ("Run", "RunContextError"),
     "millstream.schedule": ("Schedule",),
@@ -200,6 +205,7 @@ _HOMES = {
         "InputPortDef",
         "OutputPortDef",
     ),
+    "millstream.mpi_step": ("MpiStep",),
     "millstream.notebook_step": ("NotebookRunConfig", "NotebookRunnerStep"),
     "millstream.hyperdrive": (
         "BanditPolicy",

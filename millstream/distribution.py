@@ -1,4 +1,6 @@
-"""v1's ways to spread a script over nodes. A step runs on one node, so these are accepted and left aside."""
+"""v1's ways to spread a script over nodes. A step runs on one node: MPI's processes, all of them there, are the one
+that works; the others are accepted and left aside.
+"""
 
 from __future__ import annotations
 

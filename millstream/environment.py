@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.conda_dependencies import CondaDependencies
 from millstream.console import say
+from millstream.r_section import RSection
 
 if TYPE_CHECKING:
     from millstream.workspace import Workspace
@@ -54,7 +55,7 @@ class PythonSection:
 class Environment:
     """Packages, an image and environment variables under a name. An unknown attribute raises AttributeError."""
 
-    __slots__ = ("docker", "environment_variables", "inferencing_stack_version", "name", "python", "version")
+    __slots__ = ("docker", "environment_variables", "inferencing_stack_version", "name", "python", "r", "version")
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
@@ -63,6 +64,7 @@ class Environment:
         self.version: str | None = None
         self.python = PythonSection()
         self.docker = DockerSection()
+        self.r: RSection | None = None
         self.environment_variables: dict[str, str] = {}
         self.inferencing_stack_version: str | None = None
         for attribute, value in kwargs.items():
@@ -143,6 +145,8 @@ class Environment:
         made.version = wishes.get("version")
         made.docker.base_image = wishes.get("image") or made.docker.base_image
         made.docker.base_dockerfile = wishes.get("dockerfile")
+        if r := wishes.get("r"):
+            made.r = RSection(cran_packages=list(r.get("names", ())))
         if conda := wishes.get("conda"):
             made.python.conda_dependencies = CondaDependencies(_underlying_structure=conda)
         return made
@@ -163,6 +167,7 @@ class Environment:
             "conda": packages.as_dict() if packages is not None and is_wanted else None,
             "image": self.docker.base_image,
             "dockerfile": self.docker.base_dockerfile,
+            "r": {"names": names} if self.r is not None and (names := self.r.names()) else None,
         }
         found = {key: value for key, value in asked.items() if value}
         return {"name": self.name, **({"version": self.version} if self.version else {}), **found} if found else {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
 from millstream.conda_dependencies import CondaDependencies
+from millstream.distribution import MpiConfiguration
 from millstream.environment import Environment
 from millstream.run_configuration import RunConfiguration
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from millstream.steps import PythonScriptStep
 
 LEFT_ASIDE = (
-    *("vm_size", "vm_priority", "node_count", "process_count_per_node", "distributed_backend", "distributed_training"),
+    *("vm_size", "vm_priority"),
     *(
         "use_gpu",
         "use_docker",
@@ -29,11 +30,17 @@ LEFT_ASIDE = (
     ),
     *("worker_count", "parameter_server_count", "source_directory_data_store", "max_run_duration_seconds"),
 )
-"""Arguments that are accepted and mean nothing here: machines, containers, several nodes."""
+"""Arguments that are accepted and mean nothing here: machines, containers, parameter servers."""
+MPI_BACKEND = "mpi"
 
 
 class Estimator:
-    """`script_params` becomes arguments: each name, and its value unless that is "" or None."""
+    """`script_params` becomes arguments: each name, and its value unless that is "" or None.
+
+    With MPI as `distributed_training` (or `distributed_backend`) the script runs in `node_count` *
+    `process_count_per_node` processes; otherwise these mean nothing. A `framework_version` does not either: v1's are
+    older than the Python here.
+    """
 
     packages: tuple[str, ...] = ()
 
@@ -52,6 +59,10 @@ class Estimator:
         environment_variables: Mapping[str, str] | None = None,
         environment_definition: Environment | None = None,
         inputs: Sequence[Any] | None = None,
+        node_count: int = 1,
+        process_count_per_node: int = 1,
+        distributed_backend: str | None = None,
+        distributed_training: Any = None,
         **others: Any,
     ) -> None:
         refuse_unknown(Estimator.__init__, {k: v for k, v in others.items() if k not in LEFT_ASIDE}, LEFT_ASIDE)
@@ -62,6 +73,10 @@ class Estimator:
         self.script_params = dict(script_params or {})
         self.inputs = list(inputs or [])
         self.run_config = RunConfiguration(script=entry_script)
+        if isinstance(distributed_training, MpiConfiguration) or distributed_backend == MPI_BACKEND:
+            per_node = max(process_count_per_node, getattr(distributed_training, "process_count_per_node", 1))
+            self.run_config.communicator, self.run_config.node_count = "OpenMpi", node_count
+            self.run_config.mpi = MpiConfiguration(process_count_per_node=per_node)
         if compute_target is not None:
             self.run_config.target = compute_target
         if environment_definition is not None:

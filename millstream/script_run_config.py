@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from millstream.distribution import MpiConfiguration
 from millstream.errors import InvalidRequest
 from millstream.run_configuration import LOCAL, DockerConfiguration, RunConfiguration
 
 if TYPE_CHECKING:
     from millstream.environment import Environment
-    from millstream.steps import PythonScriptStep
+    from millstream.steps import PipelineStep
 
 V1_DURATION = 2592000
 """Seconds that a script may run in v1 where nothing else is said: thirty days, which is no limit at all."""
@@ -22,7 +23,8 @@ V1_DURATION = 2592000
 class ScriptRunConfig:
     """A script, its arguments, and what it runs with. `run_config` is a copy of the one given.
 
-    `distributed_job_config`, `resume_from` and `docker_runtime_config` are accepted and left aside.
+    With a `command` it is a command, as of CommandStep, instead of a script. An MpiConfiguration as
+    `distributed_job_config` counts; others, `resume_from` and `docker_runtime_config` are accepted and left aside.
     """
 
     def __init__(
@@ -40,19 +42,19 @@ class ScriptRunConfig:
         command: str | Sequence[str] | None = None,
         docker_runtime_config: DockerConfiguration | None = None,
     ) -> None:
-        del _telemetry_values, distributed_job_config, resume_from
-        if command is not None:
-            raise InvalidRequest(
-                "A command cannot be run yet. Give script=, a Python script that starts it with subprocess.run.",
-                field="command",
-            )
+        del _telemetry_values, resume_from
+        self.command = command or (run_config.command if run_config else None)
+        if self.command and script:
+            raise InvalidRequest("Give script= or command=, not both.", field="command")
         self.source_directory = Path(source_directory or ".")
         self.script = script or (run_config.script if run_config else None)
-        if self.script is None:
+        if self.script is None and not self.command:
             raise InvalidRequest("Give script=, relative to source_directory.", field="script")
         self.arguments = list(arguments if arguments is not None else run_config.arguments if run_config else [])
         self.run_config = copy.deepcopy(run_config) if run_config else RunConfiguration()
         self.run_config.script = self.script
+        if isinstance(distributed_job_config, MpiConfiguration):
+            self.run_config.communicator, self.run_config.mpi = "OpenMpi", distributed_job_config
         if max_run_duration_seconds != V1_DURATION:
             self.run_config.max_run_duration_seconds = max_run_duration_seconds
         if compute_target is not None:
@@ -67,9 +69,13 @@ class ScriptRunConfig:
         """Where it runs; "local" stands for the functions app."""
         return self.run_config.target or LOCAL
 
-    def as_step(self) -> PythonScriptStep:
+    def as_step(self) -> PipelineStep:
         """The step that does the same. It always runs, as in version 1: only pipelines reuse."""
+        from millstream.command_step import CommandStep
         from millstream.steps import PythonScriptStep
+
+        if self.command:
+            return CommandStep(runconfig=self, allow_reuse=False)
 
         return PythonScriptStep(
             script_name=str(self.script),
@@ -80,4 +86,4 @@ class ScriptRunConfig:
         )
 
     def __repr__(self) -> str:
-        return f"ScriptRunConfig(script={self.script!r})"
+        return f"ScriptRunConfig({f'command={self.command!r}' if self.command else f'script={self.script!r}'})"

@@ -19,6 +19,8 @@ from orchestrator.core.names import SCRIPT, STEP_NAME, shown, suggestion
 from orchestrator.core.retry import RetryPolicy
 
 DEFAULT_COMPUTE = "function"
+MPI = "mpi"
+MPI_COMMUNICATORS = ("Mpi", "OpenMpi", "IntelMpi")
 
 
 class PipelineStep:
@@ -108,7 +110,8 @@ class PythonScriptStep(PipelineStep):
     `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
     first), `timeout_seconds`, which may be a parameter, and `source_files`: names, folders or patterns of the files
     whose change makes the step run again; the script always counts, and without `source_files` the whole folder does.
-    `runconfig_pipeline_params` are recorded: a step runs on one node. `hash_paths` means nothing.
+    With an MPI communicator in its `runconfig`, the script runs in as many processes as that says, or as
+    `runconfig_pipeline_params` say; otherwise these are recorded. `hash_paths` means nothing.
     """
 
     kind = "python_script"
@@ -154,21 +157,42 @@ class PythonScriptStep(PipelineStep):
             source_files=source_files,
         )
         self.run_settings = run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
+        self.processes = mpi_counts(runconfig, self.run_settings)
+        if self.processes is not None:
+            self.kind = MPI
 
     @property
     def settings(self) -> dict[str, Any]:
-        recorded = {"environment": self.wishes, "run_settings": self.run_settings}
-        return {"script": self.script_name, **{name: value for name, value in recorded.items() if value}}
+        recorded = {"environment": self.wishes, **(self.processes or {"run_settings": self.run_settings})}
+        return {"script": self.script_name, **{name: value for name, value in recorded.items() if value != {}}}
 
     def source_problem(self, folder: Path) -> Problem | None:
-        script = folder / self.script_name
-        if script.is_file():
-            return None
-        near = sorted(path.name for path in folder.glob("*.py"))[:8] if folder.is_dir() else []
-        fix = f"The folder has {', '.join(map(shown, near))}." if near else "There are no scripts in that folder."
-        if self.source_directory is None:
-            fix += " Give the step a source_directory, or the pipeline a default_source_directory."
-        return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script.absolute()}.", fix)
+        return missing_script(self, folder, self.script_name, "*.py")
+
+
+def missing_script(step: PipelineStep, folder: Path, name: str, pattern: str) -> Problem | None:
+    """What to say if the folder has no script of this name. `pattern`: that of the scripts to name instead."""
+    script = folder / name
+    if script.is_file():
+        return None
+    near = sorted(path.name for path in folder.glob(pattern))[:8] if folder.is_dir() else []
+    fix = f"The folder has {', '.join(map(shown, near))}." if near else "There are no scripts in that folder."
+    if step.source_directory is None:
+        fix += " Give the step a source_directory, or the pipeline a default_source_directory."
+    return Problem("MissingScript", f"step {shown(step.name)}", f"There is no script {script.absolute()}.", fix)
+
+
+def mpi_counts(runconfig: Any, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How many nodes and processes MPI was asked for, by a RunConfiguration, or first by runconfig_pipeline_params;
+    None: it was not.
+    """
+    if getattr(runconfig, "communicator", None) not in MPI_COMMUNICATORS:
+        return None
+    nodes = max(runconfig.node_count, runconfig.mpi.node_count)
+    return {
+        "node_count": given.get("NodeCount", nodes),
+        "process_count_per_node": given.get("MpiProcessCountPerNode", runconfig.mpi.process_count_per_node),
+    }
 
 
 def run_settings(given: Mapping[str, Any] | None, wiring: Wiring, what: str) -> dict[str, Any]:

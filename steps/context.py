@@ -41,8 +41,8 @@ class StepContext:
 
     `elsewhere`: the workspace that does the work, to which `inputs` say where the data lies; None: it is done here.
     `server` starts processes, Python ones by the worker's own interpreter. `venv`: the environment that the step has
-    asked for; None: it runs in the worker's own. A kind returns when the step has done its
-    work, and raises StepFailure when it has not. `exit_code` and `bare_seconds` are of the last process run.
+    asked for; None: it runs in the worker's own. A kind returns when the step has done its work, and raises StepFailure
+    when it has not. `exit_code` and `bare_seconds` are of the last process run.
     """
 
     job: Job
@@ -84,6 +84,11 @@ class StepContext:
         """The interpreter of the step's scripts."""
         return self.settings.python if self.venv is None else self.venv.python
 
+    def process_environment(self, own: Mapping[str, str] | None = None) -> dict[str, str]:
+        """All variables of a process of the step; `own` instead of `variables()`. Raises InvalidStep."""
+        own = self.variables() if own is None else own
+        return environment.combined(environment.inside(self.venv, self.common_environment), own)
+
     def run_python(self, script: str, arguments: tuple[str, ...]) -> None:
         """Run a script of the snapshot. Raises StepFailure, Stopped."""
         # Only the worker's own interpreter has a process waiting that can become the script.
@@ -106,7 +111,7 @@ class StepContext:
         order = Command(
             command=command,
             folder=self.folders.code,
-            environment=environment.combined(environment.inside(self.venv, self.common_environment), own),
+            environment=self.process_environment(own),
             timeout=timeout,
             grace=self.settings.grace_seconds,
             script=script,

@@ -18,14 +18,17 @@ from steps.failures import InvalidStep
 KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
     "databricks": "steps.databricks.step",
+    "command": "steps.command",
     "data_transfer": "steps.data_transfer",
     "hyperdrive": "steps.hyperdrive",
     "hyperdrive_trial": "steps.hyperdrive_trial",
+    "mpi": "steps.mpi",
     "notebook": "steps.notebook",
     "mini_batches": "steps.mini_batches",
     "parallel_run": "steps.parallel_run",
     "pipeline": "steps.pipeline",
     "python_script": "steps.python_script",
+    "r_script": "steps.r_script",
     "sql": "steps.sql",
 }
 

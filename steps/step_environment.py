@@ -90,7 +90,7 @@ class Environments:
         if spec.image or spec.dockerfile:
             notes.append("Environment: its image is for computes that run containers.")
         if packages.own:
-            log.note(f"{title}: no packages are asked for; the step runs in the worker's own.")
+            log.note(f"{title}: no packages of Python are asked for; the step runs in the worker's own.")
             _note_all(log, notes)
             yield None
             return

@@ -38,6 +38,7 @@ ABSENT: Final[dict[str, Reasons]] = {
     "Pipeline": {"load_yaml": "write the pipeline in Python"},
     "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
     **dict.fromkeys(("AutoMLStep", "AzureBatchStep", "HyperDriveStep", "KustoStep", "ModuleStep"), _STEP_PARTS),
+    **dict.fromkeys(("CommandStep", "MpiStep", "RScriptStep"), _STEP_PARTS),
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
         "start_logging": "log in the script of a step: Run.get_context()",

@@ -59,6 +59,10 @@ _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
 _AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
 _BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
 _KUSTO_STEP = _at("millstream.service_steps", "KustoStep")
+_COMMAND_STEP = _at("millstream.command_step", "CommandStep")
+_MPI_STEP = _at("millstream.mpi_step", "MpiStep")
+_R_SCRIPT_STEP = _at("millstream.r_script_step", "RScriptStep")
+_R = _at("millstream.r_section", "RCranPackage RGitHubPackage RSection")
 _NOTEBOOK = _at("millstream.notebook_step", "NotebookRunConfig NotebookRunnerStep")
 _HYPERDRIVE_STEP = _at("millstream.hyperdrive_step", "HyperDriveStep")
 _HYPERDRIVE_RUN = _at("millstream.hyperdrive_run", "HyperDriveRun")
@@ -148,6 +152,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.core.environment": {
         **_ENVIRONMENT,
         **_at("millstream.environment", "DockerEnvironment=DockerSection DockerSection"),
+        **_R,
         **_at("millstream.environment", "PythonEnvironment=PythonSection PythonSection"),
         **_CONDA,
         **_IMAGES,
@@ -242,6 +247,9 @@ TABLE: dict[str, dict[str, str]] = {
         **_PARALLEL_STEP,
         **_HYPERDRIVE_STEP,
         **_HYPERDRIVE_STEP_RUN,
+        **_COMMAND_STEP,
+        **_MPI_STEP,
+        **_R_SCRIPT_STEP,
     },
     "azureml.pipeline.steps.adla_step": _ADLA_STEP,
     "azureml.pipeline.steps.databricks_step": _DATABRICKS_STEP,
@@ -254,7 +262,10 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.steps.module_step": _MODULE_STEP,
     "azureml.pipeline.steps.parallel_run_config": _PARALLEL_CONFIG,
     "azureml.pipeline.steps.parallel_run_step": _PARALLEL_STEP,
+    "azureml.pipeline.steps.command_step": _COMMAND_STEP,
+    "azureml.pipeline.steps.mpi_step": _MPI_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
+    "azureml.pipeline.steps.r_script_step": _R_SCRIPT_STEP,
     "azureml.train": {},
     "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},
     "azureml.train.estimator": {**_at(_ESTIMATORS, "Estimator"), **_FRAMEWORKS},

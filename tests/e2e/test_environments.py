@@ -23,9 +23,9 @@ from tests.wheels import wheel
 pytestmark = pytest.mark.azurite
 
 SCRIPT = """
-import os, first
+import os, millfirst
 from azureml.core import Run
-Run.get_context().log("version", first.VERSION)
+Run.get_context().log("version", millfirst.VERSION)
 print("in", os.environ["VIRTUAL_ENV"], os.environ["MODE"])
 """
 
@@ -33,8 +33,8 @@ print("in", os.environ["VIRTUAL_ENV"], os.environ["MODE"])
 @pytest.fixture(scope="module")
 def workspace(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     index = tmp_path_factory.mktemp("index")
-    wheel(index, "first", "1.0")
-    wheel(index, "first", "2.0")
+    wheel(index, "millfirst", "1.0")
+    wheel(index, "millfirst", "2.0")
     folder = tmp_path_factory.mktemp("service")
     with running_service(azurite, folder, {"UV_FIND_LINKS": str(index)}) as service:
         yield Workspace(url=service.url, token=TOKEN)
@@ -53,27 +53,27 @@ def ran(workspace: Workspace, folder: Path, *packages: str, name: str = "trainin
 
 
 def test_a_step_has_its_packages_and_runs_again_when_they_change(workspace: Workspace, tmp_path: Path) -> None:
-    (first,) = ran(workspace, tmp_path, "first==1.0").find_step_run("step.py")
+    (first,) = ran(workspace, tmp_path, "millfirst==1.0").find_step_run("step.py")
     assert first.get_metrics() == {"version": "1.0"}
     log = first.get_stdout_log()
     assert log.startswith("[millstream] Environment training (")
     assert "/environments/" in log and log.endswith(" fast\n")
-    (same,) = ran(workspace, tmp_path, "First == 1.0", name="other").find_step_run("step.py")
+    (same,) = ran(workspace, tmp_path, "Millfirst == 1.0", name="other").find_step_run("step.py")
     assert same.details.decision is not None
     assert same.details.decision.action == "reuse"
-    (changed,) = ran(workspace, tmp_path, "first==2.0").find_step_run("step.py")
+    (changed,) = ran(workspace, tmp_path, "millfirst==2.0").find_step_run("step.py")
     assert changed.get_metrics() == {"version": "2.0"}
     assert changed.details.decision is not None
     (reason,) = changed.details.decision.reasons
     assert (reason.code, reason.text) == (
         "environment",
-        "the environment that it runs in changed: first==1.0 -> first==2.0",
+        "the environment that it runs in changed: millfirst==1.0 -> millfirst==2.0",
     )
 
 
 def test_packages_that_do_not_exist_fail_the_step(workspace: Workspace, tmp_path: Path) -> None:
-    (step,) = ran(workspace, tmp_path, "first==3.0").find_step_run("step.py")
+    (step,) = ran(workspace, tmp_path, "millfirst==3.0").find_step_run("step.py")
     error = step.details.error
     assert error is not None
     assert error.code == "EnvironmentImpossible"
-    assert "no version of first==3.0" in error.message
+    assert "no version of millfirst==3.0" in error.message

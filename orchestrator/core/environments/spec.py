@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -56,6 +57,10 @@ class EnvironmentSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 "InvalidSettings", f"{field}.conda", f"It asks for {len(lines):,} packages.", f"At most {MOST:,}."
             )
             return
+        for name in self.r.names:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9.]*", name, re.ASCII):
+                fix = "Use letters, digits and dots."
+                yield Problem("InvalidName", f"{field}.r.names", f"{shown(name)} is no package of R.", fix)
         for item in self.conda.dependencies:
             if not isinstance(item, str) and item.keys() - {"pip"}:
                 what = f"{shown(next(iter(item.keys() - {'pip'})))} is no section of a conda file."

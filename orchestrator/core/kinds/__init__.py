@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.kinds.command import CommandLine
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.hyperdrive import TRIAL, HyperDrive, HyperDriveTrial
+from orchestrator.core.kinds.mpi import MpiScript
 from orchestrator.core.kinds.notebook import NotebookRun
 from orchestrator.core.kinds.parallel_run import MiniBatches, ParallelRun
 from orchestrator.core.kinds.pipeline import SubPipeline
 from orchestrator.core.kinds.python_script import PythonScript
+from orchestrator.core.kinds.r_script import RScript
 from orchestrator.core.kinds.settings import Settings
 from orchestrator.core.kinds.sql import SqlQuery
 from orchestrator.core.kinds.usql import UsqlScript
@@ -35,14 +38,17 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
+    "command": Kind(settings=CommandLine, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "hyperdrive": Kind(settings=HyperDrive, needs_snapshot=False, composite=True, template=True),
     TRIAL: Kind(settings=HyperDriveTrial, needs_snapshot=True),
+    "mpi": Kind(settings=MpiScript, needs_snapshot=True),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
     "mini_batches": Kind(settings=MiniBatches, needs_snapshot=True),
     "parallel_run": Kind(settings=ParallelRun, needs_snapshot=True, composite=True),
     "pipeline": Kind(settings=SubPipeline, needs_snapshot=False, composite=True, template=True),
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
+    "r_script": Kind(settings=RScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
 }
 

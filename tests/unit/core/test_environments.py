@@ -165,3 +165,7 @@ class TestSpec:
     def test_a_password_is_not_shown(self) -> None:
         (problem,) = self.problems(dependencies=[{"pip": ["--index-url https://me:hush@x.test"]}])
         assert "hush" not in problem
+
+    def test_packages_of_r_have_names(self) -> None:
+        spec = msgspec.convert({"r": {"names": ["dplyr", "data.table", "--evil", "a b"]}}, EnvironmentSpec)
+        assert [problem.field for problem in spec.problems("e")] == ["e.r.names"] * 2

@@ -154,12 +154,14 @@ class TestScriptRunConfig:
         given = configured()
         config = ScriptRunConfig(tmp_path, "train.py", ["--reg", 0.1], run_config=given, compute_target="gpu")
         step = config.as_step()
+        assert isinstance(step, PythonScriptStep)
         assert (step.script_name, step.compute, step.source_directory) == ("train.py", "gpu", tmp_path)
         assert (given.target, given.script) == ("cpu-cluster", None)
         assert step.timeout_seconds is None
 
     @pytest.mark.parametrize(
-        ("arguments", "field"), [({"command": ["python", "x.py"]}, "command"), ({"source_directory": "."}, "script")]
+        ("arguments", "field"),
+        [({"command": ["a"], "script": "b.py"}, "command"), ({"source_directory": "."}, "script")],
     )
     def test_what_cannot_run_is_refused(self, arguments: dict[str, Any], field: str) -> None:
         with pytest.raises(InvalidRequest) as caught:

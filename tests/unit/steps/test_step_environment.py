@@ -27,8 +27,8 @@ from tests.wheels import wheel
 
 ROOT = Path(__file__).parents[3]
 SHOW = """
-import sys, os, millstream, first
-print(first.VERSION, sys.prefix == os.environ["VIRTUAL_ENV"], sys.argv[1:], os.environ["MODE"])
+import sys, os, millstream, millfirst
+print(millfirst.VERSION, sys.prefix == os.environ["VIRTUAL_ENV"], sys.argv[1:], os.environ["MODE"])
 millstream.Run.get_context().log("x", 1)
 try:
     import pytest
@@ -41,9 +41,9 @@ except ImportError:
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Packages beside those of the registry, which has what our own client needs."""
     folder = tmp_path_factory.mktemp("index")
-    wheel(folder, "first", "1.0")
-    wheel(folder, "first", "2.0")
-    wheel(folder, "second", "1.0")
+    wheel(folder, "millfirst", "1.0")
+    wheel(folder, "millfirst", "2.0")
+    wheel(folder, "millsecond", "1.0")
     return folder
 
 
@@ -70,7 +70,7 @@ def worker(store: MemoryStore, cache: Path, index: Path) -> Iterator[StepWorker]
         yield worker
 
 
-def asking(store: MemoryStore, *lines: str, source: str = "import os, first; print(first.VERSION)") -> Job:
+def asking(store: MemoryStore, *lines: str, source: str = "import os, millfirst; print(millfirst.VERSION)") -> Job:
     """A job whose step asks for these lines of a requirements file."""
     made = job(put_snapshot(store, {"script.py": source}), arguments=(Literal(value="a b"),))
     made.step.environment["MODE"] = Literal(value="fast")
@@ -84,18 +84,18 @@ def log_of(store: MemoryStore, result: StepResult) -> str:
 
 
 def test_a_step_has_the_packages_it_asks_for_and_the_client(worker: StepWorker, store: MemoryStore) -> None:
-    result = perform(worker, asking(store, "First==1.0", source=SHOW))
+    result = perform(worker, asking(store, "Millfirst==1.0", source=SHOW))
     lines = log_of(store, result).splitlines()
     assert result.error is None, lines
-    assert "Environment training (" in lines[0] and lines[0].endswith("): being made of first==1.0.")
+    assert "Environment training (" in lines[0] and lines[0].endswith("): being made of millfirst==1.0.")
     assert "): made in " in lines[1] and lines[1].endswith(f" 4 packages, Python {sys.version.split()[0]}.")
     assert lines[2:] == ["1.0 True ['a b'] fast", "nothing else is here"]
     assert [metric.name for metric in result.metrics] == ["x"]
 
 
 def test_one_that_is_there_is_found_whatever_its_name(worker: StepWorker, store: MemoryStore) -> None:
-    perform(worker, asking(store, "first==1.0"))
-    again = asking(store, "first == 1.0")
+    perform(worker, asking(store, "millfirst==1.0"))
+    again = asking(store, "millfirst == 1.0")
     again.step.settings["environment"]["name"] = "other"
     lines = log_of(store, perform(worker, again)).splitlines()
     assert "Environment other (" in lines[0] and "): found; 4 packages" in lines[0]
@@ -103,12 +103,12 @@ def test_one_that_is_there_is_found_whatever_its_name(worker: StepWorker, store:
 
 def test_what_is_kept_needs_no_index(store: MemoryStore, cache: Path, index: Path, tmp_path: Path) -> None:
     with working(store, equipped(cache, index)) as worker:
-        perform(worker, asking(store, "first==1.0", "second"))
+        perform(worker, asking(store, "millfirst==1.0", "millsecond"))
     gone = equipped(cache, tmp_path, {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"})
     with working(store, gone) as worker:
-        found = perform(worker, asking(store, "first==1.0", "second"))
+        found = perform(worker, asking(store, "millfirst==1.0", "millsecond"))
         assert found.error is None
-        made = perform(worker, asking(store, "second==1.0", source="import second; print(second.VERSION)"))
+        made = perform(worker, asking(store, "millsecond==1.0", source="import millsecond; print(millsecond.VERSION)"))
     assert made.error is not None  # a folder of wheels is no index: uv keeps nothing of it
     assert made.error.code in ("EnvironmentFailed", "EnvironmentImpossible")
 
@@ -134,10 +134,10 @@ def test_two_packages_of_the_registry_and_again_without_it(store: MemoryStore, t
 def test_what_cannot_be_installed_together_is_a_failure_in_the_resolver_s_words(
     worker: StepWorker, store: MemoryStore, cache: Path
 ) -> None:
-    result = perform(worker, asking(store, "first==3.0"))
+    result = perform(worker, asking(store, "millfirst==3.0"))
     assert result.error is not None
     assert (result.error.code, result.retryable) == ("EnvironmentImpossible", False)
-    assert "there is no version of first==3.0" in result.error.message
+    assert "there is no version of millfirst==3.0" in result.error.message
     assert "Change the packages" in result.error.message
     assert not list((cache / "environments").glob("draft-*"))
 
@@ -147,7 +147,7 @@ def test_an_index_that_does_not_answer_is_another_failure_and_shows_no_password(
 ) -> None:
     away = equipped(tmp_path, index, {"UV_DEFAULT_INDEX": "http://me:hush@127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"})
     with working(store, away) as worker:
-        result = perform(worker, asking(store, "first", "third"))
+        result = perform(worker, asking(store, "millfirst", "millthird"))
     assert result.error is not None
     assert (result.error.code, result.retryable) == ("EnvironmentFailed", True)
     assert "127.0.0.1:9" in result.error.message
@@ -156,8 +156,8 @@ def test_an_index_that_does_not_answer_is_another_failure_and_shows_no_password(
 
 
 def test_a_package_without_a_wheel_needs_a_permit(worker: StepWorker, store: MemoryStore, index: Path) -> None:
-    (index / "third-1.0.tar.gz").write_bytes(b"")
-    result = perform(worker, asking(store, "third==1.0"))
+    (index / "millthird-1.0.tar.gz").write_bytes(b"")
+    result = perform(worker, asking(store, "millthird==1.0"))
     assert result.error is not None
     assert "MILLSTREAM_ENVIRONMENTS_SOURCES" in result.error.message
 
@@ -168,7 +168,8 @@ def test_without_packages_the_step_runs_in_the_worker_s_own(worker: StepWorker, 
     it.step.settings["environment"]["image"] = "image:1"
     lines = log_of(store, perform(worker, it)).splitlines()
     assert (
-        lines[0] == "[millstream] Environment training: no packages are asked for; the step runs in the worker's own."
+        lines[0]
+        == "[millstream] Environment training: no packages of Python are asked for; the step runs in the worker's own."
     )
     assert "conda python=3.8 is left out" in lines[1]
     assert "azureml-defaults is left out" in lines[2]
@@ -178,7 +179,7 @@ def test_without_packages_the_step_runs_in_the_worker_s_own(worker: StepWorker, 
 
 def test_without_uv_the_extra_is_named(worker: StepWorker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(venv_maker, "find_uv", lambda: None)
-    result = perform(worker, asking(store, "first==1.0", "second==1.0"))
+    result = perform(worker, asking(store, "millfirst==1.0", "millsecond==1.0"))
     assert result.error is not None
     assert "millstream[environments]" in result.error.message
 
@@ -205,7 +206,7 @@ def test_a_stop_ends_what_is_being_made(store: MemoryStore, tmp_path: Path, inde
     worker = StepWorker(
         store, settings(tmp_path, venvs=given.venvs, cancel_check_seconds=0.1), lambda _: True, lambda _: over.is_set()
     )
-    it = asking(store, "third")
+    it = asking(store, "millthird")
     results: list[StepResult | None] = []
     thread = threading.Thread(target=lambda: results.append(worker.perform(it, lease_of(it))))
     thread.start()
@@ -221,7 +222,7 @@ def test_a_stop_ends_what_is_being_made(store: MemoryStore, tmp_path: Path, inde
 
 def test_making_one_takes_no_longer_than_it_may(store: MemoryStore, tmp_path: Path, index: Path, silence: str) -> None:
     with working(store, equipped(tmp_path, index, {"UV_DEFAULT_INDEX": silence}, timeout=0.7)) as worker:
-        result = perform(worker, asking(store, "third"))
+        result = perform(worker, asking(store, "millthird"))
     assert result.error is not None
     assert "not made within 0.7 s" in result.error.message
 
@@ -234,7 +235,7 @@ from tests.unit.steps.jobs import DATA, SYSTEM, perform, working
 from tests.unit.steps.test_step_environment import asking, equipped
 store = MemoryStore(SYSTEM, DATA)
 with working(store, equipped(Path(sys.argv[1]), Path(sys.argv[2]), {"UV_DEFAULT_INDEX": sys.argv[3]})) as worker:
-    perform(worker, asking(store, "first==1.0"))
+    perform(worker, asking(store, "millfirst==1.0"))
 """
 
 
@@ -250,7 +251,7 @@ def test_a_worker_that_is_killed_leaves_nothing_that_counts(
     dying.wait()
     assert eventually(lambda: not any(map(is_alive, uvs)))
     with working(store, equipped(tmp_path, index)) as worker:
-        result = perform(worker, asking(store, "first==1.0"))
+        result = perform(worker, asking(store, "millfirst==1.0"))
     assert result.error is None
     assert "): made in " in log_of(store, result)
     assert not list(folder.glob("draft-*"))
