@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from millstream.attached_compute import DatabricksCompute as DatabricksCompute
+    from millstream.attached_compute import SynapseCompute as SynapseCompute
     from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
     from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
     from millstream.authentication import MsiAuthentication as MsiAuthentication
@@ -123,6 +124,7 @@ if TYPE_CHECKING:
     from millstream.step_run import PortDataReference as PortDataReference
     from millstream.step_run import StepRun as StepRun
     from millstream.steps import PythonScriptStep as PythonScriptStep
+    from millstream.synapse_step import SynapseSparkStep as SynapseSparkStep
     from millstream.tabular_dataset import TabularDataset as TabularDataset
     from millstream.time_zone import TimeZone as TimeZone
     from millstream.training_output import TrainingOutput as TrainingOutput
@@ -131,7 +133,7 @@ if TYPE_CHECKING:
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
 
 _HOMES = {
-    "millstream.attached_compute": ("DatabricksCompute",),
+    "millstream.attached_compute": ("DatabricksCompute", "SynapseCompute"),
     "millstream.authentication": (
         "AzureCliAuthentication",
         "InteractiveLoginAuthentication",
@@ -242,6 +244,7 @@ _HOMES = {
     "millstream.sql_data_reference": ("SqlDataReference",),
     "millstream.sql_steps": ("AdlaStep", "SqlStep"),
     "millstream.steps": ("PythonScriptStep",),
+    "millstream.synapse_step": ("SynapseSparkStep",),
     "millstream.tabular_dataset": ("TabularDataset",),
     "millstream.time_zone": ("TimeZone",),
     "millstream.widgets": ("RunDetails",),

@@ -108,7 +108,59 @@ class DatabricksCompute(AttachedCompute):
         raise ComputeTargetException("The access token is kept encrypted, and never given back.")
 
 
-CLASSES: Final[dict[str, type[AttachedCompute]]] = {"Databricks": DatabricksCompute}
+class SynapseCompute(AttachedCompute):
+    """A Spark pool of a Synapse workspace. Steps of other kinds that name it run in the Functions app."""
+
+    type = "SynapseSpark"
+
+    @staticmethod
+    def attach_configuration(
+        linked_service: Any = None,
+        type: str = "SynapseSpark",
+        pool_name: str | None = None,
+        resource_id: str | None = None,
+        *,
+        workspace_url: str | None = None,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        access_token: str | None = None,
+    ) -> AttachConfiguration:
+        """For ComputeTarget.attach. `workspace_url`, as in https://<workspace>.dev.azuresynapse.net, or the name of the
+        workspace as `linked_service`. It is opened by the identity of the Functions app; or by a service principal
+        (`tenant_id`, `client_id`, `client_secret`); or by an `access_token`, which soon ends.
+
+        Raises ComputeTargetException.
+        """
+        if type != "SynapseSpark":
+            raise ComputeTargetException(f"There are pools of the type SynapseSpark only, not {type!r}.", field="type")
+        if not pool_name:
+            raise ComputeTargetException("Give pool_name: the Spark pool of the workspace.", field="pool_name")
+        name = linked_service if isinstance(linked_service, str) else getattr(linked_service, "name", None)
+        if not workspace_url and not name:
+            raise ComputeTargetException(
+                "Give workspace_url, or the name of the Synapse workspace as linked_service.", field="workspace_url"
+            )
+        more = {"pool": pool_name, "auth": "token" if access_token else "identity"}
+        if client_id or client_secret or tenant_id:
+            more |= {"auth": "service_principal", "tenant": tenant_id or "", "client": client_id or ""}
+        return AttachConfiguration(
+            type="Synapse",
+            url=(workspace_url or f"https://{name}.dev.azuresynapse.net").rstrip("/"),
+            secret=access_token or client_secret or "",
+            more=more,
+            shown={"pool": pool_name, "resource_id": resource_id or ""},
+        )
+
+    @staticmethod
+    def attach(workspace: Workspace, name: str, attach_configuration: Any) -> SynapseCompute:
+        """As ComputeTarget.attach."""
+        made = ComputeTarget.attach(workspace, name, attach_configuration)
+        assert isinstance(made, SynapseCompute)
+        return made
+
+
+CLASSES: Final[dict[str, type[AttachedCompute]]] = {"Databricks": DatabricksCompute, "Synapse": SynapseCompute}
 
 
 def class_of(settings: Mapping[str, Any]) -> type[AttachedCompute] | None:

@@ -137,9 +137,9 @@ class ComputeTarget:
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> ComputeTarget:
-        """Attach what `attach_configuration` describes: a workspace of Databricks, in which steps do their work
-        (docs/spark.md), or a Data Factory, which is then a name for the Functions app. What the name was attached to
-        before is replaced. Raises ComputeTargetException: machines and other services cannot be attached.
+        """Attach what `attach_configuration` describes: a workspace of Databricks or Synapse, in which steps do their
+        work (docs/spark.md), or a Data Factory, which is then a name for the Functions app. What the name was attached
+        to before is replaced. Raises ComputeTargetException: machines and other services cannot be attached.
         """
         from millstream.attached_compute import AttachConfiguration
         from millstream.data_factory import DataFactoryConfiguration
@@ -147,7 +147,8 @@ class ComputeTarget:
         if isinstance(attach_configuration, DataFactoryConfiguration | AttachConfiguration):
             return attach_configuration.make(workspace, name)
         raise ComputeTargetException(
-            "Databricks can be attached (DatabricksCompute.attach_configuration), machines and other services cannot. "
+            "Databricks and Synapse can be attached (DatabricksCompute.attach_configuration, "
+            "SynapseCompute.attach_configuration), machines and other services cannot. "
             "Use AmlCompute, whose steps run in the Functions app."
         )
 

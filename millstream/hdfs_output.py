@@ -1,4 +1,4 @@
-"""v1's output of a Spark step. Here every step is a process on the service's own node, and its outputs are folders."""
+"""v1's output of a Spark step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from millstream.output_config import OutputFileDatasetConfig
 
 
 class HDFSOutputDatasetConfig(OutputFileDatasetConfig):
-    """As OutputFileDatasetConfig: the script writes to the folder whose path it is given, which is uploaded.
+    """As OutputFileDatasetConfig: the script writes to the folder that it is given, whose files are the output's.
 
-    v1 gives the script an address of the datastore's for Spark to write to; here it is a path of the node.
+    In an attached workspace that is a URL for Spark to write to, as in v1; on the node it is a path.
     """
 
     def __init__(self, name: str | None = None, destination: Any = None) -> None:

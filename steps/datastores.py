@@ -33,6 +33,12 @@ class AllDatastores:
         return self.configured[name] if name in self.configured else self.find(name)
 
 
+def default_of(datastores: Datastores) -> str:
+    """The name of the first datastore of the settings, which is in the service's own account."""
+    own = datastores.configured if isinstance(datastores, AllDatastores) else datastores
+    return next(iter(own)) if isinstance(own, Mapping) else "workspaceblobstore"
+
+
 def container_of(datastores: Datastores, datastore: str) -> str:
     """The address of the container behind a datastore. Raises InvalidStep, StorageFailed."""
     with _failing(datastore):

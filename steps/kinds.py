@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "python_script": "steps.python_script",
     "r_script": "steps.r_script",
     "sql": "steps.sql",
+    "synapse_spark": "steps.synapse.step",
 }
 
 IN_STORAGE = frozenset({"data_transfer"})

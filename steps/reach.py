@@ -48,7 +48,7 @@ class Container:
 
     def url(self, path: str) -> str:
         """Of a blob, or of all below a prefix."""
-        return f"wasbs://{self.name}@{self.host}/{quote(path.strip('/'))}"
+        return f"wasbs://{self.name}@{self.host}/{quote(path.strip('/'), safe='/*?[]{},=')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,18 @@ class Call:
 
 @dataclass
 class Fault:
-    """For the next `times` calls whose path ends so. `refusal` None: they are done, and their answer is lost."""
+    """For the next `times` calls whose path ends so, and of this verb if one is given.
+
+    `refusal` None: they are done, and their answer is lost.
+    """
 
     path: str
     refusal: Refusal | None = None
     times: int = 1
+    verb: str = ""
+
+    def concerns(self, call: Call) -> bool:
+        return self.times > 0 and call.path.endswith(self.path) and self.verb in ("", call.verb)
 
 
 @dataclass
@@ -64,7 +71,7 @@ class JsonStandIn:
         """None: the answer is lost."""
         with self.lock:
             self.calls.append(call)
-            fault = next((one for one in self.faults if call.path.endswith(one.path) and one.times > 0), None)
+            fault = next((one for one in self.faults if one.concerns(call)), None)
             if fault is not None:
                 fault.times -= 1
             try:

@@ -25,7 +25,6 @@ NAMES: Final[dict[str, str]] = {
     "PipelineDataset": "Pass PipelineData, or a DataReference.",
     "PrivateEndPoint": _NETWORKS,
     "PrivateEndPointConfig": _NETWORKS,
-    "SynapseSparkStep": _SCRIPT,
     "SynapseWorkspaceLinkedServiceConfiguration": _ONE_SERVICE,
     "Webservice": _SERVING,
 }

@@ -39,6 +39,7 @@ ABSENT: Final[dict[str, Reasons]] = {
     "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
     **dict.fromkeys(("AutoMLStep", "AzureBatchStep", "HyperDriveStep", "KustoStep", "ModuleStep"), _STEP_PARTS),
     **dict.fromkeys(("CommandStep", "MpiStep", "RScriptStep"), _STEP_PARTS),
+    "SynapseSparkStep": _STEP_PARTS,
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
         "start_logging": "log in the script of a step: Run.get_context()",

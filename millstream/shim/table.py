@@ -19,11 +19,13 @@ _GET_RUN = _at("millstream.runs", "get_run=get_run_of")
 _DATASTORE = _at("millstream.datastore", "Datastore")
 _MODEL = _at("millstream.model", "Model")
 _DATA_FACTORY = _at("millstream.data_factory", "DataFactoryCompute")
+_SYNAPSE_COMPUTE = _at("millstream.attached_compute", "SynapseCompute")
 _DATABRICKS_COMPUTE = _at("millstream.attached_compute", "DatabricksCompute")
 _COMPUTE = {
     **_at("millstream.compute", "ComputeTarget AmlCompute"),
     **_DATA_FACTORY,
     **_DATABRICKS_COMPUTE,
+    **_SYNAPSE_COMPUTE,
 }
 _COMPUTE_ERROR = _at("millstream.exceptions", "ComputeTargetException")
 _ENVIRONMENT = _at("millstream.environment", "Environment")
@@ -84,6 +86,7 @@ _SPACE = _at(
 )
 _TRAINING_OUTPUT = _at("millstream.training_output", "TrainingOutput")
 _PORT_DEFS = _at("millstream.port_defs", "InputPortDef OutputPortDef")
+_SYNAPSE_STEP = _at("millstream.synapse_step", "SynapseSparkStep")
 _DATABRICKS_STEP = _at("millstream.databricks_step", "DatabricksStep")
 _LIBRARIES = _at("millstream.databricks", "EggLibrary JarLibrary MavenLibrary PyPiLibrary RCranLibrary")
 _TRANSFER_STEP = _at("millstream.data_transfer", "DataTransferStep")
@@ -143,6 +146,10 @@ TABLE: dict[str, dict[str, str]] = {
         **_at("millstream.attached_compute", "DatabricksAttachConfiguration=AttachConfiguration"),
     },
     "azureml.core.compute.datafactory": _DATA_FACTORY,
+    "azureml.core.compute.synapse": {
+        **_SYNAPSE_COMPUTE,
+        **_at("millstream.attached_compute", "SynapseAttachConfiguration=AttachConfiguration"),
+    },
     "azureml.core.compute_target": _COMPUTE_ERROR,
     "azureml.core.conda_dependencies": _CONDA,
     "azureml.core.container_registry": _REGISTRY,
@@ -239,6 +246,7 @@ TABLE: dict[str, dict[str, str]] = {
         **_ADLA_STEP,
         **_MODULE_STEP,
         **_DATABRICKS_STEP,
+        **_SYNAPSE_STEP,
         **_TRANSFER_STEP,
         **_AUTOML_STEP,
         **_BATCH_STEP,
@@ -266,6 +274,7 @@ TABLE: dict[str, dict[str, str]] = {
     "azureml.pipeline.steps.mpi_step": _MPI_STEP,
     "azureml.pipeline.steps.python_script_step": _SCRIPT_STEP,
     "azureml.pipeline.steps.r_script_step": _R_SCRIPT_STEP,
+    "azureml.pipeline.steps.synapse_spark_step": _SYNAPSE_STEP,
     "azureml.train": {},
     "azureml.train.dnn": {**_at(_ESTIMATORS, "Chainer PyTorch TensorFlow"), **_FRAMEWORKS},
     "azureml.train.estimator": {**_at(_ESTIMATORS, "Estimator"), **_FRAMEWORKS},

@@ -20,7 +20,7 @@ from steps.remote import bringing
 from steps.remote.attached import Workspace
 from steps.remote.ending import ending
 from steps.remote.http import Api, Refused, refusal
-from steps.remote.places import Places, signatures
+from steps.remote.places import Places, opened
 from steps.remote.waiting import Waiter
 from steps.spark.local import script_of
 
@@ -29,10 +29,6 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 15.0
 """Seconds between two looks at a run."""
 _RUNS: Final = "/api/2.1/jobs/runs"
-_SIGNED_SECONDS: Final = 24 * 3600.0
-"""How long a cluster may read and write, where the step has no limit of its own."""
-_MARGIN: Final = 3600.0
-"""Beyond the step's own limit, for a cluster that starts late."""
 
 
 def run(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> None:
@@ -98,13 +94,9 @@ def _submit(
 
 def _signed(context: StepContext, wanted: DatabricksJob, places: Places, timeout: float | None) -> dict[str, str]:
     """What opens the step's containers to a new cluster, unless its author has seen to that."""
-    job, cluster = context.job, wanted.new_cluster
-    conf = cluster.spark_conf if cluster else {}
-    if wanted.existing_cluster_id or any("fs.azure." in name for name in conf):
+    if wanted.existing_cluster_id:
         return {}
-    wishes = {places.container(data.datastore).address: False for data in job.inputs.values()}
-    wishes |= {places.staging(job, port.name)[0].address: True for port in job.step.outputs}
-    return signatures(places, wishes, (timeout or _SIGNED_SECONDS) + _MARGIN)
+    return opened(context.job, places, timeout, {}, wanted.new_cluster.spark_conf if wanted.new_cluster else {})
 
 
 def _followed(context: StepContext, api: Api, waiter: Waiter, number: int) -> State:

@@ -7,10 +7,13 @@ they are stored like any other output: checked, registered, and unique to the at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from orchestrator.core.dataset import DatastoreFiles
 from orchestrator.core.definition import Input
 from orchestrator.core.job import InputData, Job
 from steps.brought import Brought, Tally
@@ -19,6 +22,11 @@ from steps.failures import InputMissing, InvalidStep, OutputNotWritten, StorageF
 from steps.paths import UnsafeName, below
 from steps.reach import Container, Reach
 from steps.store import BlobMissing, Listed, Store, StoreFailed
+
+SIGNED_SECONDS: Final = 24 * 3600.0
+"""How long a cluster may read and write, where the step has no limit of its own."""
+MARGIN: Final = 3600.0
+"""Beyond the step's own limit, for a cluster that starts late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +49,16 @@ class Places:
         return {port.name: self._input(port, job.inputs[port.name]) for port in job.step.inputs}
 
     def _input(self, port: Input, data: InputData) -> Brought:
-        if data.dataset_id:
-            raise InvalidStep(
-                f"Input {port.name!r} is a dataset, which a cluster cannot evaluate: pass the DataReference or "
-                "PipelineData that it is made of."
-            )
-        container = self.container(data.datastore)
+        datastore, path = where(port, data)
+        container = self.container(datastore)
         tally = Tally()
         if data.files is not None:
             for item in data.files:
                 tally.add(item.path, item.size, item.sha256)
         else:
-            for blob in self._listed(container, data.path):
-                tally.add(f"{data.datastore}/{blob.name}", blob.size, blob.etag)
-        return Brought(value=container.url(data.path), read=tally.read())
+            for blob in self._listed(container, re.split(r"[*?\[{]", path)[0]):
+                tally.add(f"{datastore}/{blob.name}", blob.size, blob.etag)
+        return Brought(value=container.url(path), read=tally.read())
 
     def _listed(self, container: Container, path: str) -> Iterable[Listed]:
         name = path.strip("/")
@@ -114,11 +118,39 @@ def _is_marker(blob: Listed, names: Iterable[str]) -> bool:
     return blob.size == 0 and (blob.name.endswith("/") or any(name.startswith(f"{blob.name}/") for name in names))
 
 
-def signatures(places: Places, wanted: Mapping[str, bool], seconds: float) -> dict[str, str]:
-    """Spark settings that open containers for so long: address -> whether it is written to. Raises StorageFailed."""
-    found = {}
+def opened(
+    job: Job, places: Places, timeout: float | None, more: Mapping[str, bool], conf: Mapping[str, str]
+) -> dict[str, str]:
+    """Spark settings that open the job's containers to a new cluster, unless its author's own `conf` sees to that.
+
+    timeout: of the step, in seconds. more: further addresses, and whether they are written to. Raises InvalidStep,
+    StorageFailed.
+    """
+    if any("fs.azure." in name for name in conf):
+        return {}
+    wanted = dict(more)
+    for port in job.step.inputs:
+        wanted.setdefault(places.container(where(port, job.inputs[port.name])[0]).address, False)
+    for output in job.step.outputs:
+        wanted[places.staging(job, output.name)[0].address] = True
+    seconds, found = (timeout or SIGNED_SECONDS) + MARGIN, {}
     for address, writes in sorted(wanted.items()):
         container, query = places.reach.container(address), places.reach.signature(address, seconds, writes=writes)
         if container is not None and query:
             found[f"spark.hadoop.fs.azure.sas.{container.name}.{container.host}"] = query
     return found
+
+
+def where(port: Input, data: InputData) -> tuple[str, str]:
+    """The datastore and the path of an input; a dataset of files is what it names. Raises InvalidStep."""
+    document = data.dataset
+    if not data.dataset_id and not (data.view and data.view.operations):
+        return data.datastore, data.path
+    plain = document is not None and document.type == "file" and not document.operations and not document.archive
+    source = document.sources[0] if document is not None and plain and len(document.sources) == 1 else None
+    if not isinstance(source, DatastoreFiles) or "**" in (path := source.path.removesuffix("/**")):
+        raise InvalidStep(
+            f"Input {port.name!r} is a dataset that Spark cannot be given as a place: it has to be the files of one "
+            "path, without operations. Pass the DataReference or PipelineData that it is made of."
+        )
+    return source.datastore, path

@@ -26,6 +26,7 @@ from tests.databricks_standin import Databricks, Ending
 from tests.json_standin import serving
 from tests.service import TOKEN, Service, running_service
 from tests.spark import ROOT, spark_python
+from tests.synapse_standin import Synapse
 
 pytestmark = [pytest.mark.azurite, pytest.mark.timeout(240)]
 
@@ -60,11 +61,12 @@ assert rows == {"Ulm": 44, "Bonn": 70}, rows
 
 DRIVER = """
 from azureml.core import Experiment, Workspace
-from azureml.core.compute import ComputeTarget, DatabricksCompute
+import sys
+from azureml.core.compute import ComputeTarget, DatabricksCompute, SynapseCompute
 from azureml.core.databricks import PyPiLibrary
 from azureml.exceptions import ComputeTargetException
 from azureml.pipeline.core import Pipeline
-from azureml.pipeline.steps import DatabricksStep
+from azureml.pipeline.steps import DatabricksStep, SynapseSparkStep
 
 ws = Workspace.from_config()
 try:
@@ -81,10 +83,20 @@ step = DatabricksStep(
     spark_version="15.4.x-scala2.12", pypi_libraries=[PyPiLibrary(package="simplejson==3.8.0")],
     python_script_params=["--rate", "1"], compute_target=compute, allow_reuse=False,
 )
-run = Experiment(ws, "databricks").submit(Pipeline(ws, steps=[step]))
+config = SynapseCompute.attach_configuration(
+    workspace_url=sys.argv[1], pool_name="small", access_token="dapi-a-token-for-tests"
+)
+pool = SynapseCompute.attach(ws, "spark-pool", config)
+batch = SynapseSparkStep(
+    file="job.py", source_directory="src", compute_target="spark-pool", driver_memory="28g", driver_cores=4,
+    executor_memory="28g", executor_cores=4, num_executors=2, name="on synapse", arguments=["--x", 1],
+    allow_reuse=False,
+)
+run = Experiment(ws, "databricks").submit(Pipeline(ws, steps=[step, batch]))
 run.wait_for_completion()
 step_run = run.find_step_run("on databricks")[0]
 print("page", step_run.get_properties()["databricks_run_page"])
+assert run.find_step_run("on synapse")[0].get_properties()["synapse_batch_id"] == "7"
 compute.detach()
 assert "databricks" not in ws.compute_targets
 """
@@ -105,7 +117,8 @@ def test_a_driver_of_v1_attaches_a_workspace_and_runs_there(service: Service, tm
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "job.py").write_text("print(1)")
     (tmp_path / "driver.py").write_text(DRIVER)
-    with serving(Databricks(work=lambda run: Ending(logs="worked there\n"))) as databricks:
+    there = Databricks(work=lambda run: Ending(logs="worked there\n"))
+    with serving(there) as databricks, serving(Synapse()) as synapse:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM_")},
             "MILLSTREAM_ENDPOINT": service.url,
@@ -113,7 +126,7 @@ def test_a_driver_of_v1_attaches_a_workspace_and_runs_there(service: Service, tm
             "DATABRICKS_HOST": databricks.url,
             "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, "-m", "millstream", "run", "driver.py"]
+        command = [sys.executable, "-m", "millstream", "run", "driver.py", synapse.url]
         answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
         assert answer.returncode == 0, answer.stdout + answer.stderr + service.host.log()[-3000:]
         (run,) = databricks.runs
@@ -122,6 +135,8 @@ def test_a_driver_of_v1_attaches_a_workspace_and_runs_there(service: Service, tm
         assert run.task["spark_python_task"]["parameters"][:2] == ["--rate", "1"]
         assert f"page {databricks.url}/?o=7#job/1/run/{run.number}" in answer.stdout
         assert "worked there" in answer.stdout
+        (batch,) = synapse.batches
+        assert batch.body["args"] == ["--x", "1"] and batch.body["file"].endswith("/job.py")
         assert service.call("GET", "attachments/databricks").status == 404
 
 

@@ -20,6 +20,7 @@ from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.r_script import RScript
 from orchestrator.core.kinds.settings import Settings
 from orchestrator.core.kinds.sql import SqlQuery
+from orchestrator.core.kinds.synapse_spark import SparkBatch
 from orchestrator.core.kinds.usql import UsqlScript
 
 
@@ -50,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "r_script": Kind(settings=RScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
+    "synapse_spark": Kind(settings=SparkBatch, needs_snapshot=True),
 }
 
 

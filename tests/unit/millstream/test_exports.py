@@ -111,6 +111,8 @@ PUBLIC = [
     "SqlStep",
     "StepRun",
     "StepSequence",
+    "SynapseCompute",
+    "SynapseSparkStep",
     "TabularDataset",
     "TabularDatasetFactory",
     "TimeZone",

@@ -3,115 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from azurerest import Account, Blobs, Transport
-from azurerest.auth import SharedKey
 from orchestrator.core.attachment import Attachment
 from orchestrator.core.definition import DatastoreSource as Source
-from orchestrator.core.definition import FromInput, FromOutput, Input, Literal, Output, Step
+from orchestrator.core.definition import FromInput, FromOutput, Input, Literal, Output
 from orchestrator.core.errors import Conflict
-from orchestrator.core.job import InputData, Job
+from orchestrator.core.job import InputData
 from orchestrator.core.result import StepResult
 from orchestrator.core.secret import Secret
-from steps.memory_store import MemoryStore
 from steps.remote import http
-from steps.remote.attached import Attachments
-from steps.worker import StepWorker
 from tests.databricks_standin import Databricks, Ending, JobRun, refused
 from tests.json_standin import TOKEN, Fault, eventually, serving
-from tests.unit.steps.jobs import DATA, SYSTEM, lease_of, put_snapshot, settings
+from tests.unit.steps.elsewhere import HOST, Bench, failed
+from tests.unit.steps.jobs import DATA
 
 NEW = {"num_workers": 2}
-ACCOUNT = "lakeaccount"
-HOST = f"{ACCOUNT}.blob.core.windows.net"
-
-
-@dataclass(frozen=True)
-class Place:
-    """A container of an account that a cluster could reach."""
-
-    name: str
-    client: Blobs = field(
-        default_factory=lambda: Blobs(
-            Account(ACCOUNT, f"https://{HOST}", "", "", SharedKey("a2V5"), f"https://{HOST}"), Transport()
-        )
-    )
-
-    def signing_key(self, now: object, until: object) -> None:
-        return None
-
-
-class Bench:
-    """A worker whose compute "spark" is attached to the stand-in."""
-
-    def __init__(self, folder: Path, databricks: Databricks, secret: str = TOKEN) -> None:
-        self.databricks = databricks
-        self.store = MemoryStore(SYSTEM, DATA)
-        self.cancelled = threading.Event()
-        self.lost = threading.Event()
-        self._folder = folder
-        self._secret = Secret(secret)
-        self.find: Callable[[str], tuple[Attachment, Secret] | None] = self._find
-
-    def _find(self, name: str) -> tuple[Attachment, Secret] | None:
-        found = Attachment(name=name, type="Databricks", url=self.databricks.url)
-        return (found, self._secret) if name == "spark" else None
-
-    def worker(self) -> StepWorker:
-        given = settings(
-            self._folder / "cache",
-            attachments=Attachments(find=lambda name: self.find(name), lead=Place),
-            heartbeat_seconds=0.1,
-            cancel_check_seconds=0.1,
-        )
-        return StepWorker(self.store, given, lambda _: not self.lost.is_set(), lambda _: self.cancelled.is_set())
-
-    def job(self, work: Mapping[str, Any], **fields: Any) -> Job:
-        files = fields.pop("files", None)
-        retries = fields.pop("retries", 0)
-        inputs = fields.pop("data", {})
-        step = Step(
-            id="count",
-            name="Count",
-            kind="databricks",
-            compute=fields.pop("compute", "spark"),
-            snapshot=put_snapshot(self.store, files) if files else None,
-            settings=dict(work),
-            **fields,
-        )
-        return Job(
-            run="run1",
-            experiment="exp",
-            position=0,
-            step=step,
-            attempt=1,
-            owner="0123456789ab",
-            parameters={},
-            inputs=inputs,
-            retries=retries,
-        )
-
-    def perform(self, job: Job) -> StepResult | None:
-        worker = self.worker()
-        try:
-            return worker.perform(job, lease_of(job))
-        finally:
-            worker.close()
-
-    def result(self, job: Job) -> StepResult:
-        found = self.perform(job)
-        assert found is not None
-        return found
-
-    def log(self, result: StepResult) -> str:
-        return self.store.blobs[SYSTEM][result.log or ""].decode()
 
 
 @pytest.fixture
@@ -125,12 +37,7 @@ def databricks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
 
 @pytest.fixture
 def bench(tmp_path: Path, databricks: Databricks) -> Bench:
-    return Bench(tmp_path, databricks)
-
-
-def failed(result: StepResult, code: str) -> str:
-    assert result.error is not None and result.error.code == code, result.error
-    return result.error.message
+    return Bench(tmp_path, "databricks", Attachment(name="spark", type="Databricks", url=databricks.url))
 
 
 def test_a_script_is_uploaded_and_run_with_its_data(bench: Bench, databricks: Databricks) -> None:
@@ -348,15 +255,18 @@ def test_a_run_past_its_limit_has_timed_out(bench: Bench, databricks: Databricks
         ),
     ],
 )
-def test_what_the_workspace_refuses_is_not_tried_again(bench: Bench, work: dict[str, Any], text: str) -> None:
-    bench.databricks.clusters["off"] = "TERMINATED"
+def test_what_the_workspace_refuses_is_not_tried_again(
+    bench: Bench, databricks: Databricks, work: dict[str, Any], text: str
+) -> None:
+    databricks.clusters["off"] = "TERMINATED"
     result = bench.result(bench.job(work))
     assert text in failed(result, "JobRefused")
     assert not result.retryable
 
 
 def test_a_wrong_token_is_said_and_not_shown(tmp_path: Path, databricks: Databricks) -> None:
-    bench = Bench(tmp_path, databricks, secret="dapi-wrong")
+    attachment = Attachment(name="spark", type="Databricks", url=databricks.url)
+    bench = Bench(tmp_path, "databricks", attachment, secret="dapi-wrong")
     result = bench.result(bench.job({"notebook": "/n"}))
     message = failed(result, "JobRefused")
     assert "403 PERMISSION_DENIED" in message and "secret of the attached compute" in message
@@ -381,7 +291,7 @@ def test_an_output_may_be_a_single_blob(bench: Bench, databricks: Databricks) ->
 def test_what_a_cluster_cannot_take_is_refused(bench: Bench) -> None:
     port = (Input(name="people", source=Source(datastore=DATA, path="people")),)
     job = bench.job({"notebook": "/n"}, inputs=port, data={"people": InputData(dataset_id="00" * 32)})
-    assert "is a dataset" in failed(bench.result(job), "InvalidStep")
+    assert "is a dataset that Spark cannot be given" in failed(bench.result(job), "InvalidStep")
     link = bench.job({"notebook": "/n"}, outputs=(Output(name="old", mode="link"),))
     assert "is a link" in failed(bench.result(link), "InvalidStep")
 

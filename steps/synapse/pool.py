@@ -1,0 +1,140 @@
+"""A step's work in a Spark pool of Synapse, by its batches.
+
+A batch has no idempotency token. So it has a name made of run, step and number of retries, and before one is submitted,
+and again after each answer that was lost, the pool's batches are looked through for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from orchestrator.core.kinds.synapse_spark import SparkBatch
+from orchestrator.core.resolving import resolve_timeout
+from steps import environment
+from steps.context import StepContext
+from steps.datastores import default_of
+from steps.failures import JobFailed, ServiceFailed, StorageFailed, TimedOut
+from steps.remote import bringing
+from steps.remote.attached import Workspace
+from steps.remote.ending import ending
+from steps.remote.http import PATIENCE, Api, Refused, refusal
+from steps.remote.places import Places, opened
+from steps.remote.waiting import Waiter
+from steps.spark.local import script_of
+from steps.store import StoreFailed
+from steps.synapse import requests
+from steps.synapse.requests import State
+
+WHO: Final = "Synapse"
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 15.0
+"""Seconds between two looks at a batch."""
+PAGE: Final = 20
+FOLDER: Final = "millstream-spark"
+"""In the default datastore: source folders, as a pool reads them."""
+
+
+def run(context: StepContext, wanted: SparkBatch, workspace: Workspace, places: Places) -> None:
+    """Raises StepFailure, Stopped."""
+    waiter = Waiter(context.stop)
+    api = Api(WHO, workspace.url, workspace.token, waiter)
+    path = requests.batches(workspace.pool)
+    script_of(context, wanted.file)
+    try:
+        number = _submitted(context, wanted, api, waiter, path, places)
+        state = _followed(context, api, waiter, path, number)
+    except Refused as error:
+        raise refusal(WHO, error, "do the step's work") from error
+    if state.log:
+        context.log.write(f"{state.log}\n".encode("utf-8", "replace"))
+    if not state.succeeded:
+        raise JobFailed(f"The {WHO} batch {number} ended as {state}. {state.page}".rstrip())
+    bringing.bring_outputs(context, places)
+
+
+def _submitted(context: StepContext, wanted: SparkBatch, api: Api, waiter: Waiter, path: str, places: Places) -> int:
+    """The number of the batch, a new one or the one that is there."""
+    body, pause = None, FIRST_PAUSE
+    name = requests.name_of(context.job, wanted)
+    until = waiter.passed() + PATIENCE
+    while True:
+        found = _found(api, path, name)
+        if found is not None:
+            return found
+        body = body or _body(context, wanted, places)
+        try:
+            return int(api.once("POST", f"{path}?detailed={requests.DETAILED}", body)["id"])
+        except ServiceFailed:
+            if waiter.passed() + pause > until:
+                raise
+        waiter.pause(pause)
+        pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def _found(api: Api, path: str, name: str) -> int | None:
+    start = 0
+    while True:
+        page = api.get(path, **{"from": start, "size": PAGE, "detailed": requests.DETAILED})
+        sessions = page.get("sessions") or []
+        for session in sessions:
+            if session.get("name") == name:
+                return int(session["id"])
+        start += len(sessions)
+        if not sessions or start >= int(page.get("total", 0)):
+            return None
+
+
+def _body(context: StepContext, wanted: SparkBatch, places: Places) -> dict[str, object]:
+    timeout = resolve_timeout(context.job.step, context.job.parameters)
+    outputs = places.output_urls(context.job)
+    urls = _put_sources(context, places)
+    own = places.container(default_of(context.settings.datastores))
+    conf = opened(context.job, places, timeout, {own.address: False}, wanted.conf)
+    arguments = environment.arguments(context.job, context.inputs, outputs)
+    return requests.submission(context.job, wanted, urls=urls, arguments=arguments, conf=conf)
+
+
+def _put_sources(context: StepContext, places: Places) -> dict[str, str]:
+    """The source folder in the default datastore, once for each content; the URL of each file."""
+    container = places.container(default_of(context.settings.datastores))
+    prefix = f"{FOLDER}/{context.job.step.snapshot}"
+    folder = context.folders.code
+    names = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
+    try:
+        if context.store.find(container.address, f"{prefix}.complete") is None:
+            for name, file in names.items():
+                context.store.put(container.address, f"{prefix}/{name}", file.read_bytes())
+            context.store.put(container.address, f"{prefix}.complete", b"")
+    except StoreFailed as error:
+        raise StorageFailed(f"The source folder could not be put where the pool reads it: {error}") from error
+    return {name: container.url(f"{prefix}/{name}") for name in names}
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+
+
+def _followed(context: StepContext, api: Api, waiter: Waiter, path: str, number: int) -> State:
+    """The batch at its end. Raises TimedOut, Refused, ServiceFailed, Stopped: then the batch is cancelled, too."""
+    limit, pause, shown, page = context.time_left(), FIRST_PAUSE, "", ""
+    context.log.note(f"{WHO} batch {number}")
+    context.report_property("synapse_batch_id", str(number))
+    with ending(context, lambda: api.once("DELETE", f"{path}/{number}", None)):
+        while True:
+            state = requests.state_of(api.get(f"{path}/{number}", detailed=requests.DETAILED))
+            if state.page and not page:
+                page = state.page
+                context.report_property("spark_ui_url", page)
+                context.log.note(f"{WHO}: {page}")
+            if str(state) != shown:
+                shown = str(state)
+                context.log.note(f"{WHO}: {shown}")
+                context.log.flush()
+            if state.ended:
+                return state
+            if limit is not None and waiter.passed() > limit:
+                raise TimedOut(f"The {WHO} batch {number} took longer than it may, {limit:g} s, and was cancelled.")
+            waiter.pause(pause)
+            pause = min(LONGEST_PAUSE, pause * 1.5)
