@@ -58,7 +58,7 @@ def _programs() -> Path:
     for folder in known:
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
-    raise PostgresMissing("PostgreSQL is not installed")
+    raise PostgresMissing("PostgreSQL is not installed: apt-get install postgresql")
 
 
 def _await(process: subprocess.Popen[Any], port: int, log: Path) -> None:

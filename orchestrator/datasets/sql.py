@@ -6,9 +6,10 @@ SQLAlchemy and the driver of the database are loaded by the first query. No erro
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -24,6 +25,9 @@ from orchestrator.datasets.errors import NotSupported, QueryFailed
 BATCH: Final = 10_000
 """Rows that are in memory at a time, as far as the driver can read in portions."""
 
+VERIFIED: Final = "ssl_check_hostname"
+"""In the query of a URL of MySQL: the server must show a certificate of its name, from one whom this system trusts."""
+
 _PACKAGES: Final = {
     "psycopg": "psycopg[binary]",
     "psycopg2": "psycopg2-binary",
@@ -31,17 +35,21 @@ _PACKAGES: Final = {
     "oracledb": "oracledb",
 }
 """Modules of drivers whose package has another name."""
+_UNBUFFERED: Final = ("pymysql", "mysqldb")
+"""Drivers that read all rows of a query when its cursor is closed."""
 
 
-def _session(dialect: str, seconds: float) -> Sequence[str]:
+def _session(dialect: Any, seconds: float) -> Sequence[str]:
     """What a database is told before the query: how long it may take, and that it changes nothing."""
     milliseconds = max(1, int(seconds * 1000))
+    # A URL of MySQL may lead to a MariaDB, which has other variables.
+    name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
     return {
         "postgresql": (f"SET statement_timeout = {milliseconds}", "SET TRANSACTION READ ONLY"),
         "mysql": (f"SET SESSION max_execution_time = {milliseconds}", "SET SESSION TRANSACTION READ ONLY"),
         "mariadb": (f"SET SESSION max_statement_time = {seconds}", "SET SESSION TRANSACTION READ ONLY"),
         "sqlite": ("PRAGMA query_only = ON",),
-    }.get(dialect, ())
+    }.get(name, ())
 
 
 def query(url: Secret, text: str, *, seconds: float) -> Generator[Any, None, None]:
@@ -65,8 +73,7 @@ def _engine(url: Secret, seconds: float) -> Any:
         raise NotSupported("SQL queries need SQLAlchemy: pip install sqlalchemy", field="sources") from None
     try:
         parsed = sqlalchemy.make_url(url.reveal())
-        # pymssql knows a time limit of a connection only.
-        options = {"timeout": max(1, int(seconds))} if parsed.drivername == "mssql+pymssql" else {}
+        parsed, options = _options(parsed, seconds)
         pool = sqlalchemy.NullPool
         return sqlalchemy.create_engine(parsed, poolclass=pool, connect_args=options, hide_parameters=True)
     except ModuleNotFoundError as error:
@@ -79,6 +86,17 @@ def _engine(url: Secret, seconds: float) -> Any:
         raise NotSupported(message, field="sources") from None
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise QueryFailed("The URL of the datastore is none that SQLAlchemy understands.", field="sources") from None
+
+
+def _options(url: Any, seconds: float) -> tuple[Any, dict[str, Any]]:
+    """The URL for SQLAlchemy, and what the driver is told beside it."""
+    if url.drivername == "mssql+pymssql":
+        # It knows a time limit of a connection only.
+        return url, {"timeout": max(1, int(seconds))}
+    if url.drivername.endswith("+pymysql") and url.query.get(VERIFIED) == "true" and "ssl_ca" not in url.query:
+        # Without an authority of its own, pymysql encrypts and takes any certificate.
+        return url.difference_update_query([VERIFIED]), {"ssl": ssl.create_default_context()}
+    return url, {}
 
 
 @contextmanager
@@ -99,14 +117,14 @@ def _tables(connection: Any, text: str, url: Secret, seconds: float) -> Iterator
     import sqlalchemy
 
     try:
-        for statement in _session(connection.dialect.name, seconds):
+        for statement in _session(connection.dialect, seconds):
             connection.exec_driver_sql(statement)
         with _limited(connection, seconds):
             options = {"stream_results": True, "max_row_buffer": BATCH, "no_parameters": True}
             result = connection.execution_options(**options).exec_driver_sql(text)
         if not result.returns_rows:
             raise QueryFailed("The query gives no rows. Write one that selects something.", field="sources")
-        with closing(result):
+        with closing(result), _let_go(connection, result):
             names = _distinct(list(result.keys()))
             first = True
             while True:
@@ -119,6 +137,25 @@ def _tables(connection: Any, text: str, url: Secret, seconds: float) -> Iterator
                 first = False
     except sqlalchemy.exc.SQLAlchemyError as error:
         raise QueryFailed(f"The database refused the query: {_said(error, url)}", field="sources") from None
+
+
+@contextmanager
+def _let_go(connection: Any, result: Any) -> Iterator[None]:
+    """Who has enough rows of MySQL would have to read all others before the connection can be closed, unless the query
+    is ended.
+    """
+    import sqlalchemy
+
+    try:
+        yield
+    except BaseException:
+        if connection.dialect.driver in _UNBUFFERED:
+            number = connection.connection.driver_connection.thread_id()
+            with suppress(sqlalchemy.exc.SQLAlchemyError), connection.engine.connect() as other:
+                other.exec_driver_sql(f"KILL QUERY {number}")
+            with suppress(Exception):  # the driver's own: that the query was interrupted
+                result.cursor.close()
+        raise
 
 
 @contextmanager

@@ -153,7 +153,8 @@ from azureml.pipeline.core import Pipeline
 from azureml.pipeline.steps import PythonScriptStep
 
 ws = Workspace.from_config()
-away = Datastore.register_azure_my_sql(ws, "away", "server", "db", "me", "hidden-password", overwrite=True)
+away = Datastore.register_azure_sql_database(
+    ws, "away", "server", "db", username="me", password="hidden-password", overwrite=True)
 made = Dataset.Tabular.from_sql_query((away, "select 1"))
 try:
     made.to_pandas_dataframe()
@@ -296,7 +297,7 @@ def test_a_driver_that_is_missing_is_named_where_it_is_missing(service: Service,
     assert (
         "client: The service keeps the password of 'away' and gives it to nobody. Set MILLSTREAM_PASSWORD_AWAY" in shown
     )
-    assert "pip install 'pymysql'" in shown.partition("step:")[2]
+    assert "pip install 'pymssql'" in shown.partition("step:")[2]
     assert "hidden-password" not in shown
 
 

@@ -150,7 +150,7 @@ def test_a_query_may_take_so_long(store: Databases) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("mysql+pymysql://me:hidden@host/db", "pip install 'pymysql'"),
+        ("mysql+mysqldb://me:hidden@host/db", "pip install 'mysqlclient'"),
         ("mssql+pymssql://me:hidden@host/db", "pip install 'pymssql'"),
         ("postgresql+psycopg2://me:hidden@host/db", "pip install 'psycopg2-binary'"),
         ("nosuchdb://me:hidden@host/db", "no database 'nosuchdb'"),
