@@ -55,6 +55,11 @@ class CondaDependencies:
         return made
 
     @property
+    def has_packages(self) -> bool:
+        """Whether more is asked for than a version of Python."""
+        return bool(self._pip) or any(_name(item) not in ("python", "pip") for item in self._conda)
+
+    @property
     def conda_packages(self) -> list[str]:
         return list(self._conda)
 

@@ -48,7 +48,7 @@ class PythonSection:
     user_managed_dependencies: bool = False
     interpreter_path: str = "python"
     conda_dependencies_file: str | None = None
-    conda_dependencies: CondaDependencies | None = None
+    conda_dependencies: CondaDependencies | None = field(default_factory=CondaDependencies)
     base_conda_environment: str | None = None
 
 
@@ -160,11 +160,12 @@ class Environment:
     def wishes(self) -> dict[str, Any]:
         """What of this is more than the service's environment: the record of a step. {}: nothing."""
         packages = self.python.conda_dependencies
-        if packages is None and self.python.conda_dependencies_file:
+        if self.python.conda_dependencies_file and not (packages and packages.has_packages):
             packages = CondaDependencies(self.python.conda_dependencies_file)
-        is_wanted = packages is not None and not self.python.user_managed_dependencies
+        if self.python.user_managed_dependencies or not (packages and packages.has_packages):
+            packages = None
         asked: dict[str, Any] = {
-            "conda": packages.as_dict() if packages is not None and is_wanted else None,
+            "conda": packages.as_dict() if packages is not None else None,
             "image": self.docker.base_image,
             "dockerfile": self.docker.base_dockerfile,
             "r": {"names": names} if self.r is not None and (names := self.r.names()) else None,

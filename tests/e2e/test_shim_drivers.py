@@ -282,7 +282,7 @@ def test_a_driver_is_run_as_python_would(service: Service, project: Path) -> Non
     [
         ("raise ValueError('no')", 1, 'Traceback (most recent call last):\n  File "{0}", line 1, in <module>\n'),
         ("import sys; sys.exit(7)", 7, ""),
-        ("from azureml.pipeline.steps import AutoMLStep", 1, "does not have azureml.pipeline.steps.AutoMLStep"),
+        ("from azureml.core import Keyvault", 1, "does not have azureml.core.Keyvault"),
         (None, 3, "There is no script"),
     ],
 )

@@ -82,6 +82,20 @@ class TestEnvironment:
     def test_nothing_asked_for_is_no_wish(self) -> None:
         assert Environment("x").wishes() == {}
 
+    def test_packages_are_added_in_place(self) -> None:
+        made = Environment("x")
+        assert made.python.conda_dependencies is not None
+        made.python.conda_dependencies.add_pip_package("pandas")
+        assert made.wishes()["conda"]["dependencies"][-1] == {"pip": ["pandas"]}
+        made.python.user_managed_dependencies = True
+        assert made.wishes() == {}
+
+    def test_a_file_may_name_them(self, tmp_path: Path) -> None:
+        (tmp_path / "env.yml").write_text(CONDA)
+        made = Environment("x")
+        made.python.conda_dependencies_file = str(tmp_path / "env.yml")
+        assert made.wishes()["conda"]["name"] == "training"
+
     def test_what_is_asked_for_is_a_wish(self, tmp_path: Path) -> None:
         (tmp_path / "requirements.txt").write_text("# pins\npandas==3.1\n\n")
         made = Environment.from_docker_image("x", "image:1", pip_requirements=tmp_path / "requirements.txt")

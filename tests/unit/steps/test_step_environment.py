@@ -11,9 +11,10 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from orchestrator.core.definition import Literal
+from orchestrator.core.definition import DatasetSource, Input, Literal
 from orchestrator.core.job import Job
 from orchestrator.core.result import StepResult
 from steps import step_environment, venv_maker
@@ -281,6 +282,15 @@ def test_the_name_for_reuse_is_that_of_what_is_installed(store: MemoryStore) -> 
     pandas = {"dependencies": [{"pip": ["pandas"]}]}
     assert name(conda=pandas) == name(conda={"dependencies": ["pandas"]}, name="x")
     assert len({name(), name(conda=pandas), name(image="a"), name(conda=pandas, image="a"), name(dockerfile="a")}) == 5
+
+
+def test_steps_that_read_datasets_get_what_that_takes(store: MemoryStore) -> None:
+    port = Input(name="x", source=DatasetSource(id="0" * 64), mode="direct")
+    plain = asking(store, "toolz").step
+    reading = msgspec.structs.replace(plain, inputs=(port,))
+    batches = msgspec.structs.replace(plain, kind="mini_batches", settings={**plain.settings, "rows": True})
+    asked = [step_environment.identity(step, "own")[1] for step in (plain, reading, batches)]
+    assert asked == [("toolz",), *[("pandas", "pyarrow", "toolz")] * 2]
 
 
 def test_uv_is_told_of_indexes_and_of_nothing_else() -> None:
