@@ -66,6 +66,8 @@ class HyperDriveStep(PipelineStep):
             timeout_seconds=timeout_seconds,
             **common,
         )
+        if self.trial.kind != PythonScriptStep.kind:
+            raise ValueError(f"HyperDriveStep {shown(name)}: a trial is one process; leave MPI out of its run_config.")
         super().__init__(
             name,
             outputs=[*results.written, *results.made],

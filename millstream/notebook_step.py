@@ -105,6 +105,7 @@ class NotebookRunnerStep(PipelineStep):
             "output_notebook": self.notebook_run_config.output_notebook,
             "output": self.output_notebook,
             "cell_timeout_seconds": self.cell_timeout_seconds,
+            "environment": self.wishes,
         }
         return {key: value for key, value in made.items() if value not in (None, "", {})}
 

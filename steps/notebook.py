@@ -23,7 +23,7 @@ NEEDED = ("nbclient", "ipykernel")
 def run(context: StepContext) -> None:
     """Raises StepFailure, Stopped."""
     missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
+    if missing and context.venv is None:
         raise StartFailed(f"This node has no {missing[0]}: install millstream[notebook] beside the worker.")
     try:
         settings = msgspec.convert(context.job.step.settings, NotebookRun)
@@ -43,7 +43,7 @@ def run(context: StepContext) -> None:
         "kernel": settings.kernel,
         "timeout": settings.cell_timeout_seconds,
     }
-    own_process.run(context, "steps.notebook_process", request)
+    own_process.run(context, "steps.notebook_process", request, python=context.python)
 
 
 def _pairs(arguments: tuple[str, ...]) -> dict[str, str]:

@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import nbformat
-from jupyter_client.kernelspec import NoSuchKernel
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+try:
+    import nbformat
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+except ModuleNotFoundError as error:
+    sys.exit(f"The environment of the step has no {error.name}: add nbclient and ipykernel to its packages.")
 
 PARAMETERS: Final = "parameters"
 INJECTED: Final = "injected-parameters"

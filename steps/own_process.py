@@ -18,12 +18,15 @@ _BOOT: Final = (
 )
 
 
-def run(context: StepContext, module: str, request: Mapping[str, Any]) -> None:
-    """Call `main(request)` of the module in a process. Raises StepFailure, Stopped."""
+def run(context: StepContext, module: str, request: Mapping[str, Any], *, python: str | None = None) -> None:
+    """Call `main(request)` of the module in a process, of the worker's interpreter or of `python`.
+
+    Raises StepFailure, Stopped.
+    """
     path = context.folders.root / "request.json"
     path.write_text(json.dumps(dict(request)), encoding="utf-8")
     root = Path(str(steps.__file__)).parents[1]
-    context.run_command((context.settings.python, "-c", _BOOT, str(root), module, str(path)))
+    context.run_command((python or context.settings.python, "-c", _BOOT, str(root), module, str(path)))
 
 
 def places(context: StepContext) -> dict[str, dict[str, str]]:

@@ -14,7 +14,7 @@ from orchestrator.core.early_termination import Goal, Policy
 from orchestrator.core.errors import Problem
 from orchestrator.core.kinds.python_script import PythonScript
 from orchestrator.core.kinds.settings import Settings
-from orchestrator.core.names import PATH, shown
+from orchestrator.core.names import PATH, shown, suggestion
 from orchestrator.core.parameters import text_of
 from orchestrator.core.sampling import Expression, Value, Values
 
@@ -62,6 +62,30 @@ class HyperDrive(Settings, frozen=True, kw_only=True):
         for name, path in self.model_files.items():
             if problem := PATH.problem(path, f"{field}.model_files.{shown(name)[1:-1]}"):
                 yield problem
+
+    def step_problems(self, step: Step, place: str) -> Iterator[Problem]:
+        """Each output of the step is the trial's, its metrics, or a model; the template is one Python script."""
+        if step.template is None:
+            return
+        if len(step.template.steps) != 1 or step.template.steps[0].kind != "python_script":
+            fix = "Give it one step, of the kind python_script."
+            yield Problem("WrongTemplate", f"{place}.template.steps", "A trial is one Python script.", fix)
+            return
+        ports = {port.name for port in step.outputs}
+        written = {port.name for port in step.template.steps[0].outputs}
+        made = {*self.model_files, *([self.metrics_output] if self.metrics_output else [])}
+        for name in sorted(made - ports):
+            message = f"The step has no output {shown(name)}, which its settings name."
+            yield Problem("UnknownOutput", f"{place}.outputs", message, suggestion(name, ports, "outputs"))
+        for name in sorted(ports - made - written):
+            message = f"Nothing makes the output {shown(name)}."
+            fix = "Let the trial have it, or name it in model_files or metrics_output."
+            yield Problem("UnknownOutput", f"{place}.outputs", message, fix)
+        declared = {parameter.name for parameter in step.template.parameters}
+        for name in sorted(self.parameters.keys() - declared):
+            message = f"The template has no parameter {shown(name)}."
+            hint = suggestion(name, declared, "parameters")
+            yield Problem("UnknownParameter", f"{place}.settings.parameters", message, hint)
 
     def trials(self) -> list[Values]:
         """The combinations, in the order of the trials."""

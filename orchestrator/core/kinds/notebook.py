@@ -6,11 +6,11 @@ import keyword
 from collections.abc import Iterator
 
 from orchestrator.core.errors import Problem
-from orchestrator.core.kinds.settings import Settings
+from orchestrator.core.kinds.settings import RunsPrograms
 from orchestrator.core.names import PATH, SCRIPT, shown
 
 
-class NotebookRun(Settings, frozen=True, kw_only=True):
+class NotebookRun(RunsPrograms, frozen=True, kw_only=True):
     """Runs a Jupyter notebook of Python. `notebook` is relative to the source folder.
 
     `parameters` take the place of those in the cell that is tagged "parameters"; so do the step's arguments, which come
@@ -26,6 +26,7 @@ class NotebookRun(Settings, frozen=True, kw_only=True):
     cell_timeout_seconds: float | None = None
 
     def problems(self, field: str) -> Iterator[Problem]:
+        yield from super().problems(field)
         if problem := SCRIPT.problem(self.notebook, f"{field}.notebook"):
             yield problem
         if problem := PATH.problem(self.output_notebook, f"{field}.output_notebook"):

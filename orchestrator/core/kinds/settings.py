@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from orchestrator.core.definition import Step
 from orchestrator.core.environments.spec import EnvironmentSpec
 from orchestrator.core.errors import Problem
 
@@ -16,6 +17,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def problems(self, field: str) -> Iterator[Problem]:
         """What is wrong with these settings, which lie at `field`."""
         del field
+        yield from ()
+
+    def step_problems(self, step: Step, place: str) -> Iterator[Problem]:
+        """What does not fit together of the step at `place`, whose settings these are: ports, template, arguments."""
+        del step, place
         yield from ()
 
 

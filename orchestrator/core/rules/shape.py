@@ -192,6 +192,7 @@ def settings_problems(step: Step, values: Values, field: str) -> Iterator[Proble
         yield Problem("InvalidSettings", field + place.rstrip("`"), message, "See docs/definition.md.")
     else:
         yield from settings.problems(field)
+        yield from settings.step_problems(step, field.removesuffix(".settings"))
 
 
 def parameters(scene: Scene) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from orchestrator.core.definition import FromOutput, Literal, Output, Step
+from orchestrator.core.definition import Definition, FromOutput, Literal, Output, Step
 from orchestrator.core.early_termination import Bandit, Goal, MedianStopping, Policy, Trial
 from orchestrator.core.job import Job
 from orchestrator.core.kinds.hyperdrive import HyperDrive, trial_step
@@ -196,3 +196,46 @@ class TestSearch:
     def test_what_cannot_be_searched_is_told(self, changes: dict[str, Any], field: str) -> None:
         wrong = msgspec.structs.replace(self.SEARCH, **changes)
         assert [problem.field for problem in wrong.problems("s")] == [field]
+
+
+class TestWhole:
+    """What does not fit together of a step that searches, which is told before anything runs."""
+
+    TRIAL = Step(
+        id="trial", name="t", kind="python_script", settings={"script": "a.py"}, outputs=(Output(name="weights"),)
+    )
+    SETTINGS = HyperDrive(
+        space={"a": Choice(values=(1, 2))},
+        primary_metric="m",
+        goal=Goal.MINIMIZE,
+        max_total_runs=1,
+        metrics_output="metrics",
+        model_files={"model": "outputs/m"},
+    )
+
+    def problems(self, *ports: str, template: tuple[Step, ...] = (TRIAL,), **changes: Any) -> list[tuple[str, str]]:
+        step = Step(
+            id="s",
+            name="s",
+            kind="hyperdrive",
+            outputs=tuple(Output(name=name) for name in ports),
+            template=Definition(name="s", steps=template),
+        )
+        found = msgspec.structs.replace(self.SETTINGS, **changes).step_problems(step, "steps[0]")
+        return [(problem.code, problem.field) for problem in found]
+
+    def test_every_output_is_made_by_something(self) -> None:
+        assert self.problems("weights", "metrics", "model") == []
+        assert self.problems("weights", "metrics", "model", "other") == [("UnknownOutput", "steps[0].outputs")]
+
+    def test_what_is_named_is_an_output(self) -> None:
+        assert self.problems("weights", "metrics") == [("UnknownOutput", "steps[0].outputs")]
+
+    def test_a_trial_is_one_script(self) -> None:
+        wrong = [("WrongTemplate", "steps[0].template.steps")]
+        assert self.problems("metrics", "model", template=()) == wrong
+        assert self.problems("metrics", "model", template=(msgspec.structs.replace(self.TRIAL, kind="sql"),)) == wrong
+
+    def test_parameters_are_the_templates(self) -> None:
+        told = self.problems("metrics", "model", parameters={"x": 1})
+        assert told == [("UnknownParameter", "steps[0].settings.parameters")]

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from millstream import NotebookRunConfig, NotebookRunnerStep, PipelineData, PipelineParameter
+from millstream import (
+    CondaDependencies,
+    NotebookRunConfig,
+    NotebookRunnerStep,
+    PipelineData,
+    PipelineParameter,
+    RunConfiguration,
+)
 from orchestrator.core.definition import FromInput, FromOutput, Literal
+from orchestrator.core.kinds import settings_of
 from orchestrator.core.kinds.notebook import NotebookRun
 from steps.notebook_process import inject
+
+ROOT = Path(__file__).parents[3]
 
 
 def cells(*tags: str) -> Any:
@@ -95,3 +108,18 @@ class TestStep:
 def test_settings_that_cannot_work_are_told(wrong: dict[str, Any]) -> None:
     assert list(NotebookRun(**{"notebook": "a.ipynb", **wrong}).problems("settings"))
     assert not list(NotebookRun(notebook="a.ipynb").problems("settings"))
+
+
+def test_packages_that_are_asked_for_are_the_notebooks(tmp_path: Path) -> None:
+    config = RunConfiguration()
+    config.environment.python.conda_dependencies = CondaDependencies.create(pip_packages=["nbclient", "ipykernel"])
+    step = NotebookRunnerStep(notebook_run_config=NotebookRunConfig(tmp_path, "a.ipynb", run_config=config))
+    assert "nbclient" in json.dumps(step.settings["environment"])
+    assert not list(settings_of("notebook", step.settings).problems("settings"))
+
+
+def test_an_environment_without_a_kernel_says_so() -> None:
+    code = "import sys; sys.path.insert(0, '.'); import steps.notebook_process"
+    ended = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "has no nbformat: add nbclient and ipykernel" in ended.stderr
