@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import re
+import shlex
 
 from orchestrator.core.compute import ComputeKind
 from orchestrator.core.errors import MillstreamError
@@ -129,9 +130,17 @@ def computes(value: str) -> dict[str, str]:
     return found
 
 
+def words(value: str) -> tuple[str, ...]:
+    """As a shell would split them; no shell sees them."""
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise ValueError("its quotes do not match") from None
+
+
 def executions(value: str) -> str:
-    if value not in ("none", "local", "events"):
-        raise ValueError('it must be "none", "local" or "events"')
+    if value not in ("none", "local", "events", "container-apps"):
+        raise ValueError('it must be "none", "local", "events" or "container-apps"')
     return value
 
 

@@ -141,9 +141,35 @@ class Settings:
         "MILLSTREAM_EXECUTIONS",
         types.executions,
         "What starts the executions of computes that are not functions: `local`, the driver that scripts/up starts, as "
-        "containers or processes; `events`, Container Apps jobs by the lengths of their queues; `none`: nothing does, "
-        "and there are no such computes.",
+        "containers or processes; `events`, the platform, by the lengths of the queues; `container-apps`, the app too, "
+        "as soon as a message is sent; `none`: nothing does, and there are no such computes.",
         "none",
+    )
+    resource_manager: str = _setting(
+        "MILLSTREAM_RESOURCE_MANAGER",
+        types.url,
+        "URL of the Resource Manager of the cloud that the app lives in; its Container Apps jobs are in "
+        "MILLSTREAM_SUBSCRIPTION_ID and MILLSTREAM_RESOURCE_GROUP.",
+        "https://management.azure.com",
+    )
+    worker_image: str = _setting(
+        "MILLSTREAM_WORKER_IMAGE",
+        types.text,
+        "Image of the worker for container computes that name none, as scripts/worker-image builds it. Without it the "
+        "local driver runs them as worker processes.",
+        "",
+    )
+    container_command: tuple[str, ...] = _setting(
+        "MILLSTREAM_CONTAINER_COMMAND",
+        types.words,
+        "What runs containers locally, as in `podman --runtime runc`; without it, podman or docker, if there is one.",
+        (),
+    )
+    container_options: tuple[str, ...] = _setting(
+        "MILLSTREAM_CONTAINER_OPTIONS",
+        types.words,
+        "Options of its `run`, as in `--network host --ulimit nofile=4096:4096`.",
+        ("--network", "host"),
     )
     worker_visibility: float = _setting(
         "MILLSTREAM_WORKER_VISIBILITY_SECONDS",
@@ -331,12 +357,23 @@ class Settings:
             )
 
     @property
+    def starts_executions(self) -> bool:
+        """Whether the app itself does."""
+        return self.executions == "container-apps"
+
+    @property
+    def jobs_group(self) -> str:
+        """The resource group of the Container Apps jobs, as the Resource Manager names it."""
+        return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+
+    @property
     def compute_kinds(self) -> tuple[str, ...]:
         """The kinds of computes that can be made."""
         return {
             "none": ("function",),
             "local": ("function", "process", "container"),
             "events": ("function", "container"),
+            "container-apps": ("function", "container"),
         }[self.executions]
 
     @property
@@ -404,6 +441,8 @@ def _shown(spec: dataclasses.Field[Any]) -> str | None:
         return str(spec.default).lower()
     if isinstance(spec.default, tuple) and spec.default and isinstance(spec.default[0], float):
         return ",".join(f"{item:g}" for item in spec.default)
+    if isinstance(spec.default, tuple):
+        return " ".join(str(item) for item in spec.default) or "none"
     return f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default or "none")
 
 

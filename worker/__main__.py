@@ -43,6 +43,7 @@ def main(arguments: list[str]) -> int:
         execution=name if RUN_ID.allows(name) else "",
         longest_seconds=options.timeout,
         once=options.once,
+        python_path=tuple(path for path in sys.path if ".python_packages" in path),
     )
     consumer = Consumer(equipment, options.queue, visibility=settings.worker_visibility)
     asked = threading.Event()

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from azurerest.connections import connection
@@ -19,12 +19,13 @@ from orchestrator.adapters import azure_executions
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.catalog import computes
 from orchestrator.catalog.dispatch import dispatch
-from orchestrator.core.compute import configured
+from orchestrator.core.compute import Compute, configured
 from orchestrator.core.errors import MillstreamError
 from orchestrator.executions import ListExecutions, StartExecution, StopExecution
 from orchestrator.setting_types import InvalidSetting
 from orchestrator.settings import Settings, read
 from steps.zygote import tree
+from worker.choice import choice
 from worker.processes import ProcessExecutions
 
 log = logging.getLogger("millstream.driver")
@@ -33,32 +34,31 @@ POLL_SECONDS: Final = 0.5
 
 
 class Driver:
-    """Looks at the queues, twice a second. `executions` carries out what is decided."""
+    """Looks at the queues, twice a second. `choose`: what the executions of a compute are here."""
 
-    def __init__(self, settings: Settings, world: AzureWorld, executions: ProcessExecutions) -> None:
+    def __init__(self, settings: Settings, world: AzureWorld, choose: Callable[[Compute], ProcessExecutions]) -> None:
         self._settings = settings
         self._world = world
-        self._executions = executions
+        self._choose = choose
         azure_executions.install(world)
-        world.register(ListExecutions, lambda asked: executions.listed(asked.compute))
-        world.register(StartExecution, lambda asked: executions.start(asked.compute, asked.queue))
-        world.register(StopExecution, lambda asked: executions.stop(asked.compute, asked.name))
+        world.register(ListExecutions, lambda asked: choose(asked.compute).listed(asked.compute))
+        world.register(StartExecution, lambda asked: choose(asked.compute).start(asked.compute, asked.queue))
+        world.register(StopExecution, lambda asked: choose(asked.compute).stop(asked.compute, asked.name))
         self._complaints: dict[str, str] = {}
 
     def serve(self, asked: threading.Event) -> None:
-        """Until `asked` to end: what runs then gives its message back."""
+        """Until `asked` to end."""
         while not asked.wait(POLL_SECONDS):
             try:
                 self.look()
             except MillstreamError as error:
                 log.warning("%s", error.message)
-        self._executions.close()
 
     def look(self) -> None:
         """Start what is missing, once."""
         own = configured(self._settings.computes).values()
         every = self._world.run(computes.every(own))
-        dispatched = self._world.run(dispatch(every, self._settings.queue, self._executions.NAME))
+        dispatched = self._world.run(dispatch(every, self._settings.queue, lambda it: self._choose(it).name))
         failed = dict(dispatched.failed)
         for name, reason in failed.items():
             if self._complaints.get(name) != reason:
@@ -80,12 +80,14 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - the only word of a process that does not start
         return 2
     world = AzureWorld(connection(os.environ, "AzureWebJobsStorage"))
-    folder = settings.cache_dir / "executions"
-    driver = Driver(settings, world, ProcessExecutions(os.environ, Path(folder), lambda text: log.warning("%s", text)))
+    here = choice(settings, os.environ)
+    print(here.words, flush=True)  # noqa: T201 - what runs on this machine is for its owner to know
+    driver = Driver(settings, world, here.executions)
     asked = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
     driver.serve(asked)
+    here.close()
     return 0
 
 

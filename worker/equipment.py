@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from azurerest.connections import connection
+from azurerest.tokens import managed_identity
+from orchestrator.adapters import azure_executions, container_apps
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip as equip_with_files
 from orchestrator.catalog import attachments, models, output_datasets, registered_datastores
@@ -54,6 +56,10 @@ def equip(
     """
     world = AzureWorld(connection(environment, "AzureWebJobsStorage"))
     containers = equip_with_files(world, settings.secret_keys, registered_datastores.revealing(world), environment)
+    azure_executions.install(world)
+    client = environment.get("AzureWebJobsStorage__clientId", "")
+    token = managed_identity(environment, resource=container_apps.RESOURCE, client=client)
+    container_apps.ContainerApps(settings.resource_manager, settings.jobs_group, token).install(world)
     memory = ProcessMemory(engine_settings(settings, execution))
     steps = StepWorker(
         routed(containers.at),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,7 +36,7 @@ class ProcessExecutions:
     `environment`: theirs, with the settings of the service. `folder`: for their logs. `say`: told of failures.
     """
 
-    NAME = "worker processes"
+    name = "worker processes"
 
     def __init__(
         self,
@@ -67,23 +67,18 @@ class ProcessExecutions:
         failed_at = self._failed_at.get(compute.name)
         if failed_at is not None and self._monotonic() - failed_at < FAILURE_PAUSE:
             raise Unavailable(f"An execution of {compute.name} has just failed; the next one waits a moment.")
-        name = f"{compute.name}-{secrets.token_hex(4)}"
+        name = f"{compute.name[:40].replace('.', '-')}-{secrets.token_hex(4)}"
         log = self._folder / f"{name}.log"
-        environment = {**self._environment, EXECUTION_NAME: name}
         try:
-            with log.open("wb") as output:
-                process = subprocess.Popen(
-                    command(compute, queue, parent=os.getpid()),
-                    cwd=ROOT,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
+            process = self._launch(compute, queue, name, log)
         except OSError as error:
-            raise Unavailable(f"A worker process could not be started: {error.strerror}.") from error
+            raise Unavailable(f"An execution of {compute.name} could not be started: {error.strerror}.") from error
         self._running.setdefault(compute.name, {})[name] = _Running(process, log)
         return name
+
+    def _launch(self, compute: Compute, queue: str, name: str, log: Path) -> subprocess.Popen[bytes]:
+        line = [sys.executable, "-m", "worker", *arguments(compute, queue), "--with-parent", str(os.getpid())]
+        return run(line, {**self._environment, EXECUTION_NAME: name}, log)
 
     def stop(self, compute: Compute, name: str) -> None:
         """Ask it to end."""
@@ -114,9 +109,15 @@ class ProcessExecutions:
         ended.log.unlink(missing_ok=True)
 
 
-def command(compute: Compute, queue: str, *, parent: int | None = None, python: str = sys.executable) -> list[str]:
-    """What an execution runs. `parent`: the process that it is to end with."""
+def run(line: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process that writes to `log`. Raises OSError."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            line, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def arguments(compute: Compute, queue: str) -> list[str]:
+    """What the worker of an execution is told."""
     mode = ["--once"] if compute.kind == ComputeKind.CONTAINER else ["--idle", str(POOL_IDLE_SECONDS)]
-    limit = ["--timeout", str(compute.sizes.timeout_seconds)]
-    tied = [] if parent is None else ["--with-parent", str(parent)]
-    return [python, "-m", "worker", "--queue", queue, *mode, *limit, *tied]
+    return ["--queue", queue, *mode, "--timeout", str(compute.sizes.timeout_seconds)]

@@ -8,7 +8,7 @@ it is about to start, and until it has, the other one leaves that compute alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,15 +52,17 @@ def wanted(backlog: Backlog, *, running: int, most: int) -> int:
     return max(0, min(visible, backlog.total - running, most - running))
 
 
-def dispatch(computes: Iterable[Compute], main: str, by: str) -> Task[Dispatched]:
-    """Start what is missing of each compute that has executions. `main`: the service's own queue."""
+def dispatch(computes: Iterable[Compute], main: str, by: Callable[[Compute], str]) -> Task[Dispatched]:
+    """Start what is missing of each compute that has executions. `main`: the service's own queue. `by`: what the
+    executions of a compute are, for people to read.
+    """
     started: list[str] = []
     failed: list[tuple[str, str]] = []
     for compute in computes:
         if compute.kind == ComputeKind.FUNCTION:
             continue
         try:
-            started += yield from _dispatch(compute, queue_of(main, compute.name, compute.kind), by)
+            started += yield from _dispatch(compute, queue_of(main, compute.name, compute.kind), by(compute))
         except MillstreamError as error:
             failed.append((compute.name, error.message))
     return Dispatched(started=tuple(started), failed=tuple(failed))

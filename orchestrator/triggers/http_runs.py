@@ -21,6 +21,7 @@ from orchestrator.engine.reading import load_plan
 from orchestrator.engine.reuse.ingredients import ALL
 from orchestrator.engine.tags import change_tags
 from orchestrator.engine.view import RunView, run_view, unknown_run, view_of
+from orchestrator.triggers.executions import end_executions
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import (
     PIPELINE_ID,
@@ -305,6 +306,7 @@ def cancel_run(service: Service, asked: Asked) -> Reply:
     if not RUN_ID_RULE.allows(run_id):
         raise unknown_run(run_id)
     service.world.run(cancel(service.memory, run_id))
+    end_executions(service, run_id)
     return Reply(body=service.world.run(run_view(service.memory, run_id)))
 
 

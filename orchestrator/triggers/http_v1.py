@@ -19,6 +19,7 @@ from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID, shown
 from orchestrator.engine.cancel import cancel
 from orchestrator.engine.view import RunView, run_view, unknown_run, view_of
+from orchestrator.triggers.executions import end_executions
 from orchestrator.triggers.http_runs import IDEMPOTENCY_KEY, KEY_HELP
 from orchestrator.triggers.routes import Asked, Reply, Role, Route, Service, route
 from orchestrator.triggers.shapes import texts
@@ -151,6 +152,7 @@ def cancel_pipeline_run(service: Service, asked: Asked) -> Reply:
     if not RUN_ID.allows(run_id):
         raise unknown_run(run_id)
     service.world.run(cancel(service.memory, run_id))
+    end_executions(service, run_id)
     return Reply(body=entity(service.world.run(run_view(service.memory, run_id)), ()))
 
 

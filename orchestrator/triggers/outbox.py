@@ -9,6 +9,7 @@ import azure.functions as func
 
 from orchestrator.core.message import StepMessage, encode
 from orchestrator.ports import Send
+from orchestrator.triggers.executions import start_executions
 from orchestrator.triggers.service import Service
 
 STORAGE = "AzureWebJobsStorage"
@@ -23,10 +24,14 @@ def send(service: Service, outbox: Outbox, messages: Iterable[StepMessage]) -> N
     go of its own; those of other computes' queues at once.
     """
     bodies: list[str] = []
+    elsewhere = False
     for message in messages:
         if message.queue == service.settings.queue:
             bodies.append(encode(message))
         else:
             service.world.run(iter(Send(queue=message.queue, body=encode(message))))
+            elsewhere = True
     if bodies:
         outbox.set(bodies)
+    if elsewhere:
+        start_executions(service)

@@ -12,6 +12,7 @@ from orchestrator.catalog.firing import Fired, fire
 from orchestrator.core.errors import MillstreamError
 from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
+from orchestrator.triggers.executions import start_executions
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
 
@@ -40,6 +41,7 @@ def blueprint(service: Service) -> func.Blueprint:
         if swept.messages:
             log.info("the sweep sent %d messages for %d unfinished runs", len(swept.messages), swept.seen)
         send(service, outbox, swept.messages)
+        start_executions(service)
         _sweep_webhooks(service)
 
     @functions.function_name("fire_schedules")
