@@ -65,7 +65,7 @@ module storage 'modules/storage.bicep' = {
       dataContainer
       packageContainer
     ]
-    queues: map(computes, compute => 'millstream-${compute.name}')
+    queues: map(computes, compute => 'millstream-steps-on-${compute.name}')
     retentionDays: retentionDays
     appPrincipal: identities.outputs.appPrincipal
     workerPrincipal: identities.outputs.workerPrincipal

@@ -109,6 +109,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
       workspaceblobstore: dataContainer
     })
     MILLSTREAM_COMPUTES: string(kinds)
+    MILLSTREAM_EXECUTIONS: empty(computes) ? 'none' : 'container-apps'
     MILLSTREAM_BLOB_EVENTS: 'eventgrid'
     MILLSTREAM_BLOB_EVENTS_IN: watched
     MILLSTREAM_ENTRA_TENANT: subscription().tenantId

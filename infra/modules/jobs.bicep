@@ -133,7 +133,7 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               identity: workerIdentityId
               metadata: {
                 accountName: storageName
-                queueName: 'millstream-${compute.name}'
+                queueName: 'millstream-steps-on-${compute.name}'
                 queueLength: '1'
               }
             }
@@ -158,6 +158,13 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
         {
           name: 'worker'
           image: empty(image) ? placeholder : image
+          args: [
+            '--queue'
+            'millstream-steps-on-${compute.name}'
+            '--once'
+            '--timeout'
+            string(compute.timeoutSeconds)
+          ]
           resources: {
             cpu: json(compute.cpu)
             memory: compute.memory
@@ -174,10 +181,6 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
             {
               name: 'AzureWebJobsStorage__clientId'
               value: workerClientId
-            }
-            {
-              name: 'MILLSTREAM_WORKER_COMPUTE'
-              value: compute.name
             }
             {
               name: 'MILLSTREAM_PUBLIC_URL'
