@@ -30,6 +30,7 @@ from orchestrator.datasets.local import LocalAccess
 from orchestrator.datasets.partitions import columns_of
 
 if TYPE_CHECKING:
+    from millstream.dataset_types import ArchiveOptions
     from millstream.file_dataset import FileDataset
     from millstream.tabular_dataset import TabularDataset
     from millstream.workspace import Workspace
@@ -285,6 +286,68 @@ class Dataset(AbstractDataset):
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError("Make a dataset by Dataset.File.from_files(...) or Dataset.Tabular.from_delimited_files(...).")
+
+    @staticmethod
+    def from_delimited_files(
+        path: Any,
+        separator: str = ",",
+        header: bool | int = True,
+        encoding: str = "utf8",
+        quoting: bool = False,
+        infer_column_types: bool = True,
+        *,
+        include_path: bool = False,
+        archive_options: ArchiveOptions | None = None,
+        partition_format: str | None = None,
+        **unknown: Any,
+    ) -> TabularDataset:
+        """v1's older name of `Dataset.Tabular.from_delimited_files`. `quoting`: quoted values may have line breaks."""
+        refuse_unknown(Dataset.from_delimited_files, unknown)
+        return TabularDatasetFactory.from_delimited_files(
+            path,
+            include_path=include_path,
+            infer_column_types=infer_column_types,
+            separator=separator,
+            header=header,
+            partition_format=partition_format,
+            support_multi_line=quoting,
+            encoding=encoding,
+            archive_options=archive_options,
+        )
+
+    @staticmethod
+    def from_parquet_files(
+        path: Any, include_path: bool = False, partition_format: str | None = None
+    ) -> TabularDataset:
+        """v1's older name of `Dataset.Tabular.from_parquet_files`."""
+        return TabularDatasetFactory.from_parquet_files(
+            path, include_path=include_path, partition_format=partition_format
+        )
+
+    @staticmethod
+    def from_json_files(
+        path: Any,
+        encoding: str = "utf8",
+        *,
+        include_path: bool = False,
+        partition_format: str | None = None,
+        **unknown: Any,
+    ) -> TabularDataset:
+        """v1's older name of `Dataset.Tabular.from_json_lines_files`: an object a line."""
+        refuse_unknown(Dataset.from_json_files, unknown)
+        return TabularDatasetFactory.from_json_lines_files(
+            path, include_path=include_path, partition_format=partition_format, encoding=encoding
+        )
+
+    @staticmethod
+    def from_sql_query(data_source: Any, query: str) -> TabularDataset:
+        """v1's older name of `Dataset.Tabular.from_sql_query`. `data_source`: a SQL datastore."""
+        return TabularDatasetFactory.from_sql_query((data_source, query))
+
+    @staticmethod
+    def from_binary_files(path: Any) -> FileDataset:
+        """v1's older name of `Dataset.File.from_files`."""
+        return FileDatasetFactory.from_files(path)
 
     @staticmethod
     def get(workspace: Workspace, name: str | None = None, id: str | None = None) -> FileDataset | TabularDataset:

@@ -67,6 +67,16 @@ class Pipeline(Explained):
         self._named = name is not None
         submission.check_structure(self._draft)
 
+    @staticmethod
+    def load_yaml(workspace: Workspace, filename: str | os.PathLike[str]) -> Pipeline:
+        """A pipeline that is written in v1's YAML (docs/yaml.md). Raises InvalidRequest, ConfigurationError."""
+        from millstream.yaml_files import PipelineFile, load
+
+        document = load(filename, "pipeline")
+        steps = PipelineFile(workspace, document, Path(filename).parent).steps()
+        description, name = document.get("description"), document.get("name")
+        return Pipeline(workspace, steps, description, name=None if name is None else str(name))
+
     @property
     def graph(self) -> Graph:
         """All steps, each after those it needs."""

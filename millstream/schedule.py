@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,6 +57,23 @@ class Schedule(Explained):
     def __init__(self, workspace: Workspace, view: ScheduleView) -> None:
         self.workspace = workspace
         self._view = view
+
+    @staticmethod
+    def load_yaml(workspace: Workspace, filename: str | os.PathLike[str]) -> dict[str, Any]:
+        """What `create` takes, as v1's YAML has it below `Schedule` (docs/yaml.md): `Schedule.create(ws, name=...,
+        pipeline_id=..., experiment_name=..., **Schedule.load_yaml(ws, "schedule.yml"))`.
+
+        Raises InvalidRequest, ConfigurationError.
+        """
+        from millstream.datastore import Datastore
+        from millstream.yaml_files import load
+
+        made = load(filename, "schedule")
+        if isinstance(made.get("recurrence"), dict):
+            made["recurrence"] = ScheduleRecurrence(**made["recurrence"])
+        if "datastore_name" in made:
+            made["datastore"] = Datastore(workspace, made.pop("datastore_name"))
+        return made
 
     @staticmethod
     def create(

@@ -38,9 +38,6 @@ UNAVAILABLE = {
     "add_type_provider": "there are no other kinds of run",
     "child_run": "the child runs of a pipeline run are its steps",
     "create_children": "the child runs of a pipeline run are its steps",
-    "complete": "a run ends by itself",
-    "fail": "cancel it instead",
-    "start": "a run starts by itself",
     "get_secret": "steps are given no secrets",
     "get_secrets": "steps are given no secrets",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
@@ -241,6 +238,15 @@ class ServiceRun(MetricLog, Run):
 
     def flush(self, timeout_seconds: float = 300) -> None:
         """Nothing: nothing waits here."""
+
+    def start(self) -> None:
+        """Nothing: a run starts by itself."""
+
+    def complete(self, _set_status: bool = True) -> None:
+        """Nothing: the exit codes of its scripts decide how a run ends."""
+
+    def fail(self, error_details: Any = None, error_code: Any = None, _set_status: bool = True) -> None:
+        """Nothing: the exit codes of its scripts decide how a run ends."""
 
     def clean(self) -> None:
         """Nothing: nothing lies on this machine."""

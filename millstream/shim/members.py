@@ -31,12 +31,18 @@ _STEP_PARTS: Reasons = {
 }
 """What v1's steps are built with, which nobody calls."""
 
+_OF_ITSELF = {
+    "clean": "nothing lies on this machine",
+    "flush": "nothing waits here",
+    "start": "a run starts by itself",
+    "complete": "a run ends by itself, and how says its scripts' exit codes, as in v1",
+    "fail": "a run ends by itself, and how says its scripts' exit codes, as in v1",
+}
+
 ABSENT: Final[dict[str, Reasons]] = {
     "ScriptRun": IN_STEP,
     "PipelineRun": OUTSIDE,
     "StepRun": OF_STEP,
-    "Pipeline": {"load_yaml": "write the pipeline in Python"},
-    "Schedule": {"load_yaml": "make the schedule in Python, with Schedule.create"},
     **dict.fromkeys(("AutoMLStep", "AzureBatchStep", "HyperDriveStep", "KustoStep", "ModuleStep"), _STEP_PARTS),
     **dict.fromkeys(("CommandStep", "MpiStep", "RScriptStep"), _STEP_PARTS),
     "SynapseSparkStep": _STEP_PARTS,
@@ -56,10 +62,7 @@ ABSENT: Final[dict[str, Reasons]] = {
         "get_mlflow_tracking_uri": "log with Run.get_context()",
     },
     "Dataset": {
-        **dict.fromkeys(
-            ("from_delimited_files", "from_json_files", "from_parquet_files", "from_sql_query", "auto_read_files"),
-            _TABLES,
-        ),
+        "auto_read_files": _TABLES,
         **dict.fromkeys(("from_excel_files", "from_pandas_dataframe"), _FRAMES),
         **dict.fromkeys(("head", "sample", "to_pandas_dataframe", "to_spark_dataframe"), _TABLES),
         **dict.fromkeys(("definition", "definition_version", "get_definition", "get_definitions"), _VERSIONS),
@@ -67,7 +70,6 @@ ABSENT: Final[dict[str, Reasons]] = {
         **dict.fromkeys(("get_all_snapshots", "diff", "compare_profiles"), _VERSIONS),
         **dict.fromkeys(("generate_profile", "get_profile"), _PROFILE),
         **dict.fromkeys(("archive", "deprecate", "reactivate", "state", "is_visible"), _UNREGISTER),
-        "from_binary_files": "use Dataset.File.from_files",
         "Scenario": "it was never public",
     },
     "TabularDataset": {
@@ -90,8 +92,8 @@ IGNORED: Final[dict[str, Reasons]] = {
         "flush": "what is logged has been handed over already",
         "start": "the run has started",
     },
-    "PipelineRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
-    "StepRun": {"clean": "nothing lies on this machine", "flush": "nothing waits here"},
+    "PipelineRun": _OF_ITSELF,
+    "StepRun": _OF_ITSELF,
     "Workspace": {
         "environments": "empty: environments are not kept by name yet",
         "images": "empty: no services are deployed",
@@ -105,6 +107,8 @@ _MADE = "made by the service, not by hand"
 
 WITHOUT: Final[dict[str, dict[str, Reasons]]] = {
     "Dataset": {
+        "from_delimited_files": dict.fromkeys(("skip_rows", "skip_mode", "comment"), "write the files without them"),
+        "from_json_files": {"flatten_nested_arrays": "write an object a line, without arrays"},
         "register": {
             "exist_ok": "use create_new_version",
             "update_if_exist": "use create_new_version",
