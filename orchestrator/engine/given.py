@@ -84,11 +84,11 @@ def url(place: str, path: str, *, seconds: float) -> Task[str]:
     return (yield from SignDownload(container=SYSTEM, name=place + path, seconds=seconds))
 
 
-def part(place: str, path: str, *, limit: int) -> Task[Part | None]:
-    """The beginning of a file that was given; None: there is none of that name."""
+def part(place: str, path: str, *, limit: int, start: int = 0) -> Task[Part | None]:
+    """Some bytes of a file that was given; None: there is none of that name."""
     if not PATH.allows(path):
         return None
-    return (yield from ReadPart(container=SYSTEM, name=place + path, start=0, limit=limit))
+    return (yield from ReadPart(container=SYSTEM, name=place + path, start=start, limit=limit))
 
 
 def _below(place: str, item: FileItem) -> FileItem:

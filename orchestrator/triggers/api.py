@@ -29,6 +29,7 @@ from orchestrator.triggers import (
     http_wire,
     http_wire_files,
     http_wire_metrics,
+    http_wire_models,
 )
 from orchestrator.triggers.routes import Route
 
@@ -41,6 +42,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_wire.ROUTES,
     *http_wire_files.ROUTES,
     *http_wire_metrics.ROUTES,
+    *http_wire_models.ROUTES,
     *http_runs.ROUTES,
     *http_schedules.ROUTES,
     *http_repeats.ROUTES,

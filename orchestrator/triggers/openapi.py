@@ -31,6 +31,7 @@ GROUPS = {
     "v1": "Starting, looking at and cancelling runs in the casing of Azure ML v1.",
     "wire": "What a real azureml-core asks for inside a step.",
     "wire_files": "Files of runs, as a real azureml-core asks for them inside a step.",
+    "wire_models": "Models, as a real azureml-core registers them inside a step.",
     "wire_metrics": "Metrics, as a real azureml-core asks for them inside a step.",
     "runs": "Runs: start, find, tag, cancel.",
     "repeats": "Runs once more: all of it, or what failed.",

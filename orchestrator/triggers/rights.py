@@ -31,7 +31,9 @@ CATALOG: Final = frozenset(
 )
 """Reading what outlives runs, with URLs to download the files."""
 
-REGISTERING: Final = frozenset({"save_dataset", "upload_model", "register_model"})
+REGISTERING: Final = frozenset(
+    {"save_dataset", "upload_model", "register_model", "make_wire_asset", "register_wire_model"}
+)
 """Adding datasets and models to it."""
 
 OWN_RUN: Final = frozenset(

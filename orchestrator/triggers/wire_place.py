@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from orchestrator.core.errors import Conflict
+from orchestrator.core.run_token import RunToken
 from orchestrator.engine.stepview import Execution, execution
 from orchestrator.triggers.routes import Asked, Service
 
@@ -34,12 +35,16 @@ def ids(asked: Asked) -> tuple[str, str]:
 def executing(service: Service, asked: Asked) -> Execution | None:
     """The execution that is spoken for: the caller's own, or the one that is under way. Raises UnknownThing."""
     if asked.script is not None:
-        script = asked.script
-        return Execution(
-            run=script.run, step=script.step, position=script.position, attempt=script.attempt, owner=script.owner
-        )
+        return of_script(asked.script)
     run, step = ids(asked)
     return service.world.run(execution(service.memory, run, step))
+
+
+def of_script(script: RunToken) -> Execution:
+    """The execution whose script calls."""
+    return Execution(
+        run=script.run, step=script.step, position=script.position, attempt=script.attempt, owner=script.owner
+    )
 
 
 def must_execute(service: Service, asked: Asked) -> Execution:

@@ -163,6 +163,12 @@ print("metrics", metrics.pop("cm"), metrics)
 print("one", run.get_metrics(name="rmse"), run.get_metrics(name="nothing"))
 details = run.get_details()
 print("details", details["runId"] == run.id, details["status"], details["logFiles"])
+model = run.register_model("real-model", "folder", tags={"area": "iris"}, model_framework="ScikitLearn")
+print("model", model.name, model.version, model.id, model.tags, run.register_model("more", "more/a").version)
+try:
+    run.register_model("none", "outputs/none")
+except Exception as error:
+    print("no model", type(error).__name__)
 os.makedirs("outputs", exist_ok=True)
 open("outputs/model.txt", "w").write("m")
 """
@@ -318,11 +324,13 @@ def test_files_and_charts_of_a_real_azureml_core(service: Service, tmp_path: Pat
         "image True",
         "one {'rmse': [0.5, 0.25]} {}",
         "details True Running {}",
+        "model real-model 1 real-model:1 {'area': 'iris'} 1",
+        "no model ModelPathNotFoundException",
     ):
         assert line in log.splitlines(), log
     assert "'table': {'a': [1, 2], 'b': ['x', 'y']}" in log
     assert "'row': {'a': 1, 'b': 0.5}" in log
-    from millstream import Workspace
+    from millstream import Model, Workspace
 
     left = Workspace(url=service.url, token=TOKEN).get_run(f"{run}_a")
     kept = left.get_file_names()
@@ -333,6 +341,10 @@ def test_files_and_charts_of_a_real_azureml_core(service: Service, tmp_path: Pat
     ]
     left.download_file("folder/deep/two words.txt", str(tmp_path / "two"))
     assert (tmp_path / "two").read_text() == "made/deep/two words.txt"
+    model = Model(left.experiment.workspace, "real-model")
+    assert (model.version, model.tags, model.run_id) == (1, {"area": "iris"}, f"{run}_a")
+    model.download(tmp_path / "model")
+    assert (tmp_path / "model/folder/deep/two words.txt").read_text() == "made/deep/two words.txt"
     metrics = left.get_metrics()
     assert metrics["loss"] in kept
     assert metrics["cm"]["data"]["matrix"] == [[1, 2], [3, 4]]
