@@ -40,9 +40,8 @@ def spec_of(step: Step) -> EnvironmentSpec:
 def packages_for(step: Step, spec: EnvironmentSpec) -> Packages:
     """What is to be installed. Raises InvalidStep."""
     conda, python = spec.conda, platform.python_version()
-    datasets = any(port.mode == "direct" for port in step.inputs) or (
-        step.kind == "mini_batches" and step.settings["rows"]
-    )
+    rows = step.kind == "mini_batches" and bool(step.settings.get("rows"))
+    datasets = rows or any(port.mode == "direct" for port in step.inputs)
     found = packages_of(conda.conda_packages, conda.pip_lines, python=python, datasets=datasets)
     if found.faults:
         text, advice = found.faults[0]
