@@ -3,13 +3,15 @@
 A group is a step rather than a mini-batch, since `init()` may cost more than many calls of `run()`. A group is all or
 nothing: its verdicts and rows are published by the claim that commits its step, so that a mini-batch counts once
 however many workers have died over it; what is lost with a worker is done again, which `splitting.group_size` bounds.
-Within a group, a mini-batch that fails is tried again by itself, and takes no other along.
+Within a group, a mini-batch that fails is tried again by itself, and takes no other along. A group that is lost,
+perhaps by one of its mini-batches, is done again in a second round with each of them in a group by itself.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -19,8 +21,9 @@ from orchestrator.core.states import RunStatus
 from steps.composite import Children, CompositeContext, Expansion, check_completed
 from steps.dataset_access import StoreAccess
 from steps.failures import InputUnusable, InvalidStep, TimedOut, TooManyFailed
-from steps.parallel import expansion, joining, splitting, verdicts
+from steps.parallel import expansion, joining, parts, splitting, verdicts
 from steps.parallel.group import processes
+from steps.parallel.plan import Group
 from steps.parallel.sources import Divided, divide
 from steps.parallel.verdicts import Verdict
 
@@ -47,13 +50,19 @@ def expand(context: CompositeContext) -> Expansion:
     context.log.note(
         f"{items:,} items in {sum(sizes):,} mini-batches, in {len(groups):,} groups; {settings.node_count} at once."
     )
-    made = expansion.definition(context, groups, settings.inputs)
+    return _expansion(context, settings, groups, {"prefix": context.job.prefix, "batches": sum(sizes)})
+
+
+def _expansion(
+    context: CompositeContext, settings: ParallelRun, groups: Sequence[Group], data: dict[str, Any]
+) -> Expansion:
+    made = expansion.definition(context, groups, data["prefix"], settings.inputs)
     return Expansion(
         definition=made,
         parameters={parameter.name: parameter.default for parameter in made.parameters},
         window=settings.node_count,
         keep_going=True,
-        join={"prefix": context.job.prefix, "batches": sum(sizes)},
+        join=data,
     )
 
 
@@ -85,25 +94,31 @@ def _divided(context: CompositeContext, settings: ParallelRun) -> list[Divided]:
         access.forget()
 
 
-def join(context: CompositeContext, children: Children) -> None:
+def join(context: CompositeContext, children: Children) -> Expansion | None:
     """Raises StepFailure, Stopped."""
     settings = context.settings_as(ParallelRun)
     if children.status is RunStatus.CANCELED:
         if children.timed_out:
             raise TimedOut(f"The mini-batches took longer than they may; their run {children.run} was canceled.")
         check_completed(children)
-    joining.raise_what_was_fatal(children.steps)
-    folders = joining.bring(context, children.steps)
-    every = joining.judged(context, children.steps, folders)
-    for child in children.steps:
-        context.metrics.extend(child.result.metrics)
-        context.tags.update(child.result.tags)
-    _report(context, every)
-    if complaint := verdicts.complaint(verdicts.count(every), settings):
-        raise TooManyFailed("\n".join([complaint, *verdicts.first_errors(every)]))
+    every = parts.found(context, children.steps)
+    again, data = parts.second_round(context, every, most=splitting.MOST_GROUPS)
+    if again:
+        context.log.note(f"Groups were lost: their {len(again):,} mini-batches are done again, each by itself.")
+        return _expansion(context, settings, again, data)
+    _finish(context, settings, joining.bring(context, every))
+    parts.logged(context, every)
+    return None
+
+
+def _finish(context: CompositeContext, settings: ParallelRun, found: Sequence[joining.Brought]) -> None:
+    told = [verdict for one in found for verdict in one.verdicts]
+    _report(context, told)
+    if complaint := verdicts.complaint(verdicts.count(told), settings):
+        raise TooManyFailed("\n".join([complaint, *verdicts.first_errors(told)]))
     if settings.output_action == "append_row":
-        joining.write_rows(context, settings, folders)
-    joining.adopt(context, settings, children.steps)
+        joining.write_rows(context, settings, found)
+    joining.adopt(context, settings, found)
 
 
 def _report(context: CompositeContext, every: Sequence[Verdict]) -> None:

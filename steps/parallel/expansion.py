@@ -31,7 +31,7 @@ from steps.parallel.sources import Divided
 from steps.store import StoreFailed
 from steps.transfer import Push, push
 
-RETRIES = RetryPolicy(max_retries=2, delay_seconds=5)
+RETRIES = RetryPolicy(max_retries=2, delay_seconds=2)
 """Of a group whose node or storage failed: what its script does wrong is tried again within the group."""
 
 
@@ -99,10 +99,9 @@ def _write_rows(path: Path, part: range, divided: Sequence[Divided]) -> None:
             writer.write_table(table, row_group_size=table.num_rows)
 
 
-def definition(context: CompositeContext, groups: Sequence[Group], inputs: Sequence[str]) -> Definition:
-    """The pipeline of all groups. `inputs`: those that were divided; the others go to each step whole.
-
-    Raises InvalidStep.
+def definition(context: CompositeContext, groups: Sequence[Group], prefix: str, inputs: Sequence[str]) -> Definition:
+    """The pipeline of all groups, which lie below `prefix`. `inputs`: those that were divided; the others go to each
+    step whole. Raises InvalidStep.
     """
     job = context.job
     known = {name: job.parameters[name] for name in sorted(parameters_used(job.step)) if name in job.parameters}
@@ -113,7 +112,7 @@ def definition(context: CompositeContext, groups: Sequence[Group], inputs: Seque
             for name, value in known.items()
             if not isinstance(value, DataPathValue | DatasetValue)
         ),
-        steps=tuple(_step(job.step, job.prefix, group, inputs) for group in groups),
+        steps=tuple(_step(job.step, prefix, group, inputs) for group in groups),
     )
 
 
@@ -123,7 +122,7 @@ def _step(step: Step, prefix: str, group: Group, inputs: Sequence[str]) -> Step:
     whole = [port for port in step.inputs if port.name not in inputs]
     return Step(
         id=f"group-{group.number:05}",
-        name=f"mini-batches {first} to {last}",
+        name=f"mini-batches {first} to {last}" if last > first else f"mini-batch {first}",
         kind="mini_batches",
         compute=step.compute,
         snapshot=step.snapshot,

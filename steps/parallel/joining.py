@@ -2,99 +2,85 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from orchestrator.core.kinds.parallel_run import VERDICTS, ParallelRun
-from orchestrator.core.nesting import Child
 from orchestrator.core.result import OutputData
 from steps.composite import CompositeContext
 from steps.datastores import container_of
-from steps.failures import InputDamaged, InputMissing, StorageFailed
-from steps.parallel import expansion, plan, verdicts
-from steps.parallel.given_up import FATAL
+from steps.failures import InputDamaged
+from steps.parallel import verdicts
 from steps.parallel.group import ROWS_FILE, VERDICTS_FILE
+from steps.parallel.parts import Part, group_of
 from steps.parallel.verdicts import Verdict
-from steps.store import BlobMissing, StoreFailed
 from steps.transfer import Fetch, fetch_all
 
 
-def raise_what_was_fatal(children: Sequence[Child]) -> None:
-    """Raises InitFailed, TooManyFailed as the first group that found it out."""
-    for child in children:
-        error = child.result.error
-        if error is not None and error.code in FATAL:
-            raise FATAL[error.code](error.message)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A part with its verdicts. `folder`: where its rows are; None: it is lost."""
+
+    part: Part
+    verdicts: tuple[Verdict, ...]
+    folder: Path | None
 
 
-def bring(context: CompositeContext, children: Sequence[Child]) -> dict[int, Path]:
-    """The verdicts and rows of every group that ended well: position -> folder. Raises StepFailure, Stopped."""
-    folders: dict[int, Path] = {}
-    fetches: list[Fetch] = []
-    for child in children:
-        source = child.result.outputs.get(VERDICTS)
-        if source is None:
-            continue
-        folder = folders[child.position] = context.scratch / f"group-{child.position}"
+def bring(context: CompositeContext, parts: Sequence[Part]) -> list[Brought]:
+    """All parts in the order of their mini-batches, each of which is in one. Of a lost part, all have failed.
+
+    Raises InputDamaged (there is not one verdict on each), InputMissing, StorageFailed, Stopped.
+    """
+    folders = _fetch(context, [part for part in parts if not part.error])
+    found = [_brought(context, part, folders.get(part.number)) for part in parts]
+    found.sort(key=lambda one: one.verdicts[0].index if one.verdicts else -1)
+    indexes, total = [verdict.index for one in found for verdict in one.verdicts], context.join_data["batches"]
+    if indexes != list(range(total)):
+        raise InputDamaged(f"There are {len(indexes):,} verdicts on {total:,} mini-batches, and not one on each.")
+    return found
+
+
+def _fetch(context: CompositeContext, parts: Sequence[Part]) -> dict[int, Path]:
+    folders = {part.number: context.scratch / f"group-{part.number}" for part in parts}
+    fetches = []
+    for part in parts:
+        source = part.outputs[VERDICTS]
         container = container_of(context.settings.datastores, source.datastore)
         for file in source.files:
+            target = folders[part.number] / file.path
             name = file.name_below(source.prefix)
-            fetches.append(Fetch(container=container, name=name, target=folder / file.path, expected=file))
+            fetches.append(Fetch(container=container, name=name, target=target, expected=file))
     fetch_all(context.pool, context.store, fetches, context.stop)
     return folders
 
 
-def judged(context: CompositeContext, children: Sequence[Child], folders: dict[int, Path]) -> list[Verdict]:
-    """The verdict on every mini-batch of the step, by index. Of a group that was lost, all of them failed.
-
-    Raises InputMissing, InputDamaged (it is not one for each), StorageFailed.
-    """
-    every: list[Verdict] = []
-    for child in children:
-        if child.position in folders:
-            data = (folders[child.position] / VERDICTS_FILE).read_bytes()
-            every += verdicts.decode(data).verdicts
-        else:
-            every += _lost(context, child)
-    every.sort(key=lambda verdict: verdict.index)
-    total = context.join_data["batches"]
-    if [verdict.index for verdict in every] != list(range(total)):
-        raise InputDamaged(f"There are {len(every):,} verdicts on {total:,} mini-batches, and not one on each.")
-    return every
+def _brought(context: CompositeContext, part: Part, folder: Path | None) -> Brought:
+    if folder is not None:
+        told = verdicts.decode((folder / VERDICTS_FILE).read_bytes())
+        return Brought(part=part, verdicts=told.verdicts, folder=folder)
+    batches = group_of(context, part).batches
+    lost = tuple(Verdict(index=batch.index, items=batch.items, error=part.error) for batch in batches)
+    return Brought(part=part, verdicts=lost, folder=None)
 
 
-def _lost(context: CompositeContext, child: Child) -> list[Verdict]:
-    error = child.result.error
-    words = f"{error.code}: {error.message}" if error is not None else f"its group is {child.status.value}"
-    name, kept = expansion.name_of(context.join_data["prefix"], child.position), io.BytesIO()
-    try:
-        context.store.download(context.settings.container, name, kept)
-    except BlobMissing as missing:
-        raise InputMissing(f"The list of mini-batches is gone: {missing}") from missing
-    except StoreFailed as failed:
-        raise StorageFailed(f"The list of mini-batches could not be read: {failed}") from failed
-    group = plan.decode(kept.getvalue())
-    return [Verdict(index=batch.index, items=batch.items, error=words) for batch in group.batches]
-
-
-def write_rows(context: CompositeContext, settings: ParallelRun, folders: dict[int, Path]) -> None:
+def write_rows(context: CompositeContext, settings: ParallelRun, found: Sequence[Brought]) -> None:
     """All rows in the order of the mini-batches, in one file of the output."""
     target = context.outputs[settings.output] / settings.append_row_file_name
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as sink:
-        for position in sorted(folders):
-            with (folders[position] / ROWS_FILE).open("rb") as source:
+        for folder in (one.folder for one in found if one.folder is not None):
+            with (folder / ROWS_FILE).open("rb") as source:
                 shutil.copyfileobj(source, sink)
 
 
-def adopt(context: CompositeContext, settings: ParallelRun, children: Sequence[Child]) -> None:
+def adopt(context: CompositeContext, settings: ParallelRun, found: Sequence[Brought]) -> None:
     """The files that the script itself wrote to the outputs; of one name, the last group's. Raises InvalidStep."""
     for port in context.job.step.outputs:
-        sources = [child.result.outputs[port.name] for child in children if port.name in child.result.outputs]
+        sources = [one.part.outputs[port.name] for one in found if port.name in one.part.outputs]
         last = {file.path: place for place, source in enumerate(sources) for file in source.files}
         if port.name == settings.output and settings.output_action == "append_row":
             last.pop(settings.append_row_file_name, None)

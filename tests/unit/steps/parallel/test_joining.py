@@ -28,7 +28,7 @@ from orchestrator.core.result import File, Metric, OutputData, StepError, StepRe
 from orchestrator.core.states import RunStatus, StepStatus
 from steps import parallel_run
 from steps.composite import CompositeContext, Expansion
-from steps.failures import InitFailed, InputDamaged, InputUnusable, InvalidStep, TimedOut, TooManyFailed
+from steps.failures import ChildFailed, InitFailed, InputDamaged, InputUnusable, InvalidStep, TimedOut, TooManyFailed
 from steps.log import StepLog
 from steps.memory_store import MemoryStore
 from steps.parallel import plan
@@ -63,6 +63,7 @@ class Played:
         self.pool = pool
         self.folder = folder
         self.contexts = count()
+        self.rounds: list[int] = []
 
     def context(self, wish: Job) -> CompositeContext:
         made = settings(self.folder / "cache", function_timeout_seconds=None)
@@ -87,30 +88,27 @@ class Played:
 
     def expand(self, wish: Job) -> tuple[Expansion, list[Group]]:
         found = parallel_run.expand(self.context(wish))
-        return found, [plan.decode(self.store.blobs[SYSTEM][it.settings["group"]]) for it in found.definition.steps]
+        return found, self.groups(found)
+
+    def groups(self, found: Expansion) -> list[Group]:
+        return [plan.decode(self.store.blobs[SYSTEM][it.settings["group"]]) for it in found.definition.steps]
 
     def join(self, wish: Job, play: Play, status: RunStatus = RunStatus.COMPLETED, **more: Any) -> CompositeContext:
-        expansion, groups = self.expand(wish)
-        results = [play(group) for group in groups]
-        children = Children(
-            run="child",
-            status=status,
-            timed_out=more.pop("timed_out", False),
-            steps=tuple(
-                Child(
-                    id=f"g{position}",
-                    name="g",
-                    position=position,
-                    status=StepStatus.COMPLETED if result.error is None else StepStatus.FAILED,
-                    result=result,
-                )
-                for position, result in enumerate(results)
-            ),
-            join=dict(expansion.join),
-            expanded=StepResult(),
-        )
-        context = self.context(msgspec.structs.replace(wish, children=children))
-        parallel_run.join(context, children)
+        """Through all rounds."""
+        expansion: Expansion | None = self.expand(wish)[0]
+        while expansion is not None:
+            results = [play(group) for group in self.groups(expansion)]
+            self.rounds.append(len(results))
+            children = Children(
+                run="child",
+                status=status,
+                timed_out=more.get("timed_out", False),
+                steps=tuple(map(_child, range(len(results)), results)),
+                join=dict(expansion.join),
+                expanded=StepResult(),
+            )
+            context = self.context(msgspec.structs.replace(wish, children=children))
+            expansion = parallel_run.join(context, children)
         return context
 
     def ended(
@@ -141,6 +139,11 @@ class Played:
 
     def rows(self) -> list[str]:
         return (self.folder / "out" / "parallel_run_step.txt").read_text().splitlines()
+
+
+def _child(position: int, result: StepResult) -> Child:
+    status = StepStatus.COMPLETED if result.error is None else StepStatus.FAILED
+    return Child(id=f"g{position}", name=f"group {position}", position=position, status=status, result=result)
 
 
 @pytest.fixture
@@ -208,19 +211,31 @@ def test_failures_of_all_groups_add_up(played: Played) -> None:
         played.join(played.job(**wish, error_threshold=3), play)
 
 
-def test_a_group_that_is_lost_costs_its_own_mini_batches(played: Played) -> None:
+def test_of_a_lost_group_only_the_mini_batch_that_is_the_reason_fails(played: Played) -> None:
+    """Mini-batch 2 takes its worker along, whatever else is in its group."""
+
     def play(group: Group) -> StepResult:
-        error = StepError(code="Crashed", message="The process died 5 times.")
-        return StepResult(error=error) if group.number == 1 else played.well(group)
+        if any(batch.index == 2 for batch in group.batches):
+            return StepResult(error=StepError(code="Crashed", message="The process died 5 times."))
+        metric = Metric(name="group", kind="scalar", value=group.number, at=1.0)
+        return msgspec.structs.replace(played.well(group), metrics=(metric,))
 
     wish = {"mini_batch_size": 5, "node_count": 1}
-    context = played.join(played.job(**wish, error_threshold=10), play, RunStatus.FAILED)
-    assert context.properties["failed_mini_batches"] == "2"
-    assert played.rows() == [f"f{number:02}" for number in range(40) if number not in range(10, 20)]
+    context = played.join(played.job(**wish, error_threshold=5), play, RunStatus.FAILED)
+    assert played.rounds == [4, 2]
+    assert context.properties["failed_mini_batches"] == "1"
+    assert played.rows() == [f"f{number:02}" for number in range(40) if number not in range(10, 15)]
+    assert [metric.value for metric in context.metrics] == [0, 2, 3, 5]
     errors = (played.folder / "code" / "logs" / "user" / "error.txt").read_text().splitlines()
-    assert errors == [f"Mini-batch {index}, after 1 try: Crashed: The process died 5 times." for index in (2, 3)]
-    with pytest.raises(TooManyFailed):
-        played.join(played.job(**wish, error_threshold=9), play, RunStatus.FAILED)
+    assert errors == ["Mini-batch 2, after 1 try: Crashed: The process died 5 times."]
+    with pytest.raises(TooManyFailed, match="5 of 40 items failed"):
+        played.join(played.job(**wish, error_threshold=4), play, RunStatus.FAILED)
+
+
+def test_what_no_mini_batch_is_the_reason_of_fails_the_step(played: Played) -> None:
+    error = StepError(code="EnvironmentImpossible", message="There is no package nonsense.")
+    with pytest.raises(ChildFailed, match="group 0: EnvironmentImpossible: There is no package nonsense"):
+        played.join(played.job(), lambda group: StepResult(error=error), RunStatus.FAILED)
 
 
 def test_what_is_fatal_in_a_group_is_fatal(played: Played) -> None:
