@@ -15,6 +15,7 @@ from millstream.file_dataset import input_name
 from millstream.output_config import OutputFileDatasetConfig
 from millstream.parameter import PipelineParameter
 from millstream.path_parts import PathPart, parameters_in
+from millstream.pipeline_dataset import PipelineOutputAbstractDataset
 from millstream.sql_data_reference import SqlDataReference
 from millstream.step_run import PortDataReference
 from millstream.steps import PipelineStep
@@ -150,6 +151,8 @@ def _destination(given: Any, what: str, *, overwrite: bool) -> PipelineData | Ou
             return _destination(given.bind_object, what, overwrite=overwrite)
         case PortDataReference():
             return _destination(given.as_mount(), what, overwrite=overwrite)
+        case PipelineOutputAbstractDataset():
+            return given.pipeline_data
         case PipelineData() | OutputFileDatasetConfig():
             return given
         case DataReference() | DataPath():

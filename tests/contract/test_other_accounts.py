@@ -24,6 +24,7 @@ from orchestrator.core.datastore import Auth, Datastore, address_of
 from orchestrator.core.errors import Conflict, InvalidRequest, UnknownThing
 from orchestrator.core.secret import Secret
 from orchestrator.files import FileSize, ListFiles, ReadPart, SignDownload, SignUpload, TryContainer
+from steps.blob_copies import BlobOrigin
 from steps.parts import PART
 from steps.places import routed
 from steps.store import BlobExists, BlobMissing, StoreFailed
@@ -188,6 +189,19 @@ def test_a_copy_tells_nobody_the_sas(place: Place) -> None:
     url = f"{place.accounts.blobs.url(container, 'b')}?{place.accounts.container_sas(container, 'r')}"
     with urllib.request.urlopen(url, context=ssl.create_default_context(cafile=place.ca_file), timeout=10) as answer:
         assert "sig=" not in str(answer.headers)
+
+
+@pytest.mark.parametrize("auth", WRITING)
+def test_what_opens_a_container_signs_a_url_for_the_storage_that_copies_from_it(place: Place, auth: Auth) -> None:
+    """Azurite does not fetch from itself over TLS; the rest is in test_blob_copies."""
+    address, store = place.registered(auth), routed(place.containers.at)
+    store.put(address, "in/a ü", b"data")
+    (found,) = store.list(address, "in/")
+    origin = store.origin(address, found)
+    assert isinstance(origin, BlobOrigin)
+    assert place.fetch(origin.url()) == (200, b"data")
+    if auth != "sas":
+        assert place.fetch(origin.url(), b"more", {"x-ms-blob-type": "BlockBlob"})[0] == 403, "it may be read only"
 
 
 def test_a_container_elsewhere_is_not_made_in_passing(place: Place) -> None:

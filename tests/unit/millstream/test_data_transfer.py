@@ -72,6 +72,14 @@ def test_a_destination_in_any_form(destination: Any) -> None:
     assert (out.datastore, out.destination) == ("store", (Literal(value="out/here"),))
 
 
+def test_the_files_of_a_run_may_become_a_dataset() -> None:
+    kept = PipelineData("kept", "store").as_dataset().register("copies")
+    out = step(RAW, kept).wiring.outputs[0].output("default")
+    assert (out.name, out.destination) == ("kept", ())
+    assert out.register is not None
+    assert out.register.name == "copies"
+
+
 def test_parameters_in_paths() -> None:
     day = PipelineParameter("day", "monday")
     made = step(DataReference("lake", "raw", f"in/{day}"), DataReference("store", "out", f"out/{day}"))
