@@ -72,7 +72,9 @@ def show_run(workspace: Workspace, options: argparse.Namespace) -> int:
 
 
 def _why(step: StepView) -> str:
-    """Why a step ran, or whose outputs it has."""
+    """Why a step ran, or whose outputs it has; or what it waits for."""
+    if step.child is not None and step.status == "Running":
+        return f"waits for run {step.child.run} ({step.child.steps_ended} of {step.child.steps_total} steps)"
     if step.decision is None:
         return ""
     return f"{'reused' if step.taken else 'ran'}: {step.decision.text}"

@@ -109,8 +109,12 @@ class PipelineRun(ServiceRun):
         return iter([self._step_run(view) for view in views])
 
     def get_children(self, recursive: bool = False, **_: Any) -> Iterator[StepRun]:
-        del recursive
-        return self.get_steps()
+        """The steps; with `recursive`, also those that a step has become, after it."""
+        for step in self.get_steps():
+            yield step
+            child = step.child_run if recursive else None
+            if child is not None:
+                yield from child.get_children(recursive=True)
 
     def find_step_run(self, name: str) -> list[StepRun]:
         """The steps of this name, or with this id, in the order of the pipeline."""

@@ -73,6 +73,13 @@ def end(memory: ProcessMemory, child: str) -> Task[None]:
         yield from ending.finish(memory, child, status)
 
 
+def end_late(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[None]:
+    """Cancel what the step of a run that has ended may have become after that, and before its message came back."""
+    held = (yield from parked(memory, run, position)) if plan.composites >> position & 1 else None
+    if held is not None and held.head is not None and not held.ended:
+        yield from end(memory, held.claim.child)
+
+
 def _child_info(plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expansion: Expansion) -> Task[RunInfo]:
     step = plan.step(position)
     own = resolve_timeout(step, info.parameters)

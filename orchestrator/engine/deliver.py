@@ -105,6 +105,7 @@ def recover(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[
     if known is None:
         return ()
     if known.head.status.terminal:
+        yield from children.end_late(memory, plan, run, position)
         yield from ending.finish(memory, run, known.head.status)
         return woken
     still = yield from standing_still(memory, run, follows(plan, known.head, (position,)))

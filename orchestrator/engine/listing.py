@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from orchestrator.core.nesting import SOURCE
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.index import ALL_RUNS, INDEX, key_of, of_experiment
 from orchestrator.pages import Page, Range, read_page
@@ -37,7 +38,8 @@ class RunFilter:
     """Which runs to list; None: whatever.
 
     `tags` and `properties` are those that a run must have, with the value that it must have, or None for any. Times in
-    epoch seconds: `submitted_after` <= submission < `submitted_before`.
+    epoch seconds: `submitted_after` <= submission < `submitted_before`. Runs that steps have become are listed only where
+    their source or their parent is asked for.
     """
 
     experiment: str | None = None
@@ -55,13 +57,18 @@ class RunFilter:
             self.experiment in (None, run.experiment)
             and self.status in (None, run.status)
             and self.pipeline_id in (None, run.pipeline_id)
-            and self.source in (None, run.source)
+            and self._allows_source(run)
             and self.parent_run in (None, run.parent_run)
             and (self.submitted_after is None or self.submitted_after <= run.submitted_at)
             and (self.submitted_before is None or run.submitted_at < self.submitted_before)
             and _has(run.tags, self.tags)
             and _has(run.properties, self.properties)
         )
+
+    def _allows_source(self, run: RunSummary) -> bool:
+        if self.source is None and self.parent_run is None:
+            return run.source != SOURCE
+        return self.source in (None, run.source)
 
     @property
     def span(self) -> Range:
