@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from millstream.module import ModuleVersionDescriptor as ModuleVersionDescriptor
     from millstream.module_step import ModuleStep as ModuleStep
     from millstream.mpi_step import MpiStep as MpiStep
+    from millstream.nested_steps import MapStep as MapStep
+    from millstream.nested_steps import SubPipelineStep as SubPipelineStep
     from millstream.notebook_step import NotebookRunConfig as NotebookRunConfig
     from millstream.notebook_step import NotebookRunnerStep as NotebookRunnerStep
     from millstream.output_config import LinkFileOutputDatasetConfig as LinkFileOutputDatasetConfig
@@ -102,6 +104,7 @@ if TYPE_CHECKING:
     from millstream.pipeline_dataset import PipelineOutputTabularDataset as PipelineOutputTabularDataset
     from millstream.pipeline_draft import PipelineDraft as PipelineDraft
     from millstream.pipeline_endpoint import PipelineEndpoint as PipelineEndpoint
+    from millstream.pipeline_input import PipelineInput as PipelineInput
     from millstream.pipeline_run import PipelineRun as PipelineRun
     from millstream.port_defs import InputPortDef as InputPortDef
     from millstream.port_defs import OutputPortDef as OutputPortDef
@@ -189,6 +192,7 @@ _HOMES = {
     "millstream.pipeline_dataset": ("PipelineOutputFileDataset", "PipelineOutputTabularDataset"),
     "millstream.pipeline_draft": ("PipelineDraft",),
     "millstream.pipeline_endpoint": ("PipelineEndpoint",),
+    "millstream.pipeline_input": ("PipelineInput",),
     "millstream.pipeline_run": ("PipelineRun",),
     "millstream.published": ("PublishedPipeline",),
     "millstream.r_script_step": ("RScriptStep",),
@@ -208,6 +212,7 @@ _HOMES = {
         "OutputPortDef",
     ),
     "millstream.mpi_step": ("MpiStep",),
+    "millstream.nested_steps": ("MapStep", "SubPipelineStep"),
     "millstream.notebook_step": ("NotebookRunConfig", "NotebookRunnerStep"),
     "millstream.hyperdrive": (
         "BanditPolicy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from millstream import wiring
@@ -11,6 +11,7 @@ from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.graph import Graph
 from millstream.parameter import PipelineParameter
 from millstream.path_parts import path_of
+from millstream.pipeline_input import PipelineInput
 from millstream.steps import PipelineStep
 from millstream.wiring import InPort, Produced
 from orchestrator.core.definition import (
@@ -20,6 +21,7 @@ from orchestrator.core.definition import (
     Input,
     Parameter,
     ParameterSource,
+    ParentSource,
     Source,
     Step,
     StepSource,
@@ -44,16 +46,46 @@ def compile_pipeline(
         description=description,
         parameters=parameters_of(graph),
         steps=tuple(
-            _step(step, graph, default_datastore, snapshots.get(folder_of(step, default_folder)))
+            _step(
+                step,
+                graph,
+                default_datastore,
+                snapshots.get(folder_of(step, default_folder)),
+                _template(step, default_datastore, snapshots, default_folder),
+            )
             for step in graph.steps
         ),
     )
 
 
+def _template(
+    step: PipelineStep, default_datastore: str, snapshots: Mapping[Path, str], default_folder: Path
+) -> Definition | None:
+    """The pipeline that a step runs."""
+    if step.body is None:
+        return None
+    return compile_pipeline(
+        step.body,
+        name=step.name,
+        description="",
+        default_datastore=default_datastore,
+        snapshots=snapshots,
+        default_folder=step.body_folder or default_folder,
+    )
+
+
+def placed(graph: Graph, default_folder: Path) -> Iterator[tuple[PipelineStep, Path]]:
+    """Every step, also of the pipelines that are steps, with its source folder."""
+    for step in graph.steps:
+        yield step, folder_of(step, default_folder)
+        if step.body is not None:
+            yield from placed(step.body, step.body_folder or default_folder)
+
+
 def folders_of(graph: Graph, default_folder: Path) -> list[Path]:
     """The source folders of all steps that run from one which is not kept yet, each once."""
-    steps = [step for step in graph.steps if step.needs_snapshot and step.kept_snapshot is None]
-    return list(dict.fromkeys(folder_of(step, default_folder) for step in steps))
+    steps = placed(graph, default_folder)
+    return list(dict.fromkeys(at for step, at in steps if step.needs_snapshot and step.kept_snapshot is None))
 
 
 def folder_of(step: PipelineStep, default_folder: Path) -> Path:
@@ -82,7 +114,9 @@ def parameters_of(graph: Graph) -> tuple[Parameter, ...]:
     return tuple(declared.values())
 
 
-def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: str | None) -> Step:
+def _step(
+    step: PipelineStep, graph: Graph, default_datastore: str, snapshot: str | None, template: Definition | None
+) -> Step:
     snapshot = (step.kept_snapshot or snapshot) if step.needs_snapshot else None
     return Step(
         id=graph.id_of(step),
@@ -101,14 +135,14 @@ def _step(step: PipelineStep, graph: Graph, default_datastore: str, snapshot: st
         version=step.version,
         retry=step.retry,
         timeout_seconds=step.timeout,
-        template=step.template(default_datastore, snapshot),
+        template=template or step.template(default_datastore, snapshot),
     )
 
 
 def datasets_of(graph: Graph) -> list[AbstractDataset]:
     """The datasets that the steps read, and those that parameters stand for by default, each once."""
-    found = [port.source for step in graph.steps for port in step.wiring.inputs]
-    found += [parameter.default_value for step in graph.steps for parameter in step.wiring.parameters]
+    found = [port.source for step in graph.every_step for port in step.wiring.inputs]
+    found += [parameter.default_value for step in graph.every_step for parameter in step.wiring.parameters]
     plain = [item.dataset if isinstance(item, DatasetConsumptionConfig) else item for item in found]
     return list({item.content_id: item for item in plain if isinstance(item, AbstractDataset)}.values())
 
@@ -128,5 +162,7 @@ def _source(source: wiring.Source, graph: Graph) -> Source:
             return DatasetSource(id=source.content_id)
         case PipelineParameter():
             return ParameterSource(name=source.name)
+        case PipelineInput():
+            return ParentSource(input=source.name)
         case _:
             return DatastoreSource(datastore=source.datastore_name, path=path_of(source.parts))

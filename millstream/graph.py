@@ -38,6 +38,14 @@ class Graph:
             taken.add(made[id(step)])
         return made
 
+    @property
+    def every_step(self) -> Iterator[PipelineStep]:
+        """The steps, and those of the pipelines that are steps, at any depth."""
+        for step in self.steps:
+            yield step
+            if step.body is not None:
+                yield from step.body.every_step
+
     def id_of(self, step: PipelineStep) -> str:
         return self.ids[id(step)]
 

@@ -83,6 +83,11 @@ class Pipeline(Explained):
         return self._draft.graph
 
     @property
+    def default_folder(self) -> Path:
+        """Where steps run from that name no folder of their own."""
+        return self._draft.default_folder
+
+    @property
     def description(self) -> str:
         return self._draft.description
 

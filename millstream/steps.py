@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
 from millstream.environment import Environment
@@ -18,6 +18,9 @@ from orchestrator.core.kinds.python_script import RUN_SETTINGS
 from orchestrator.core.names import SCRIPT, STEP_NAME, shown, suggestion
 from orchestrator.core.retry import RetryPolicy
 
+if TYPE_CHECKING:
+    from millstream.graph import Graph
+
 DEFAULT_COMPUTE = "function"
 MPI = "mpi"
 MPI_COMMUNICATORS = ("Mpi", "OpenMpi", "IntelMpi")
@@ -29,6 +32,10 @@ class PipelineStep:
     kind: str
     kept_snapshot: str | None = None
     """Its source folder, where the service has it already."""
+    body: Graph | None = None
+    """The pipeline that it runs, if it does."""
+    body_folder: Path | None = None
+    """The folder of the body's steps that name none; None: that of the pipeline around it."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream import snapshot as sources
-from millstream.compiler import compile_pipeline, datasets_of, folder_of, folders_of
+from millstream.compiler import compile_pipeline, datasets_of, folders_of, placed
 from millstream.console import say
 from millstream.dataset import AbstractDataset
 from millstream.dataset_consumption import DatasetConsumptionConfig
@@ -23,7 +23,7 @@ from millstream.parameter import value_of
 from millstream.snapshot import Snapshot
 from millstream.views import RunPlan, RunView
 from millstream.workspace import Workspace
-from orchestrator.core.definition import Definition, Parameter, ParameterValue
+from orchestrator.core.definition import Definition, Parameter, ParameterValue, all_steps, datastores_of
 from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
 from orchestrator.core.names import EXPERIMENT
 from orchestrator.core.validation import check, resolve_parameters, validate
@@ -59,22 +59,20 @@ class Compiled:
 
 def missing_sources(draft: Draft) -> list[Problem]:
     """Steps whose script is not in their source folder."""
-    found = (step.source_problem(folder_of(step, draft.default_folder)) for step in draft.graph.steps)
+    found = (step.source_problem(folder) for step, folder in placed(draft.graph, draft.default_folder))
     return [problem for problem in found if problem is not None]
 
 
 def check_structure(draft: Draft) -> None:
     """What can be known of a draft without the service. Raises InvalidDefinition with every problem."""
-    refused = [problem for step in draft.graph.steps if (problem := step.refusal()) is not None]
+    refused = [problem for step in draft.graph.every_step if (problem := step.refusal()) is not None]
     if refused:
         raise InvalidDefinition(refused)
     store = draft.default_datastore or "default"
     snapshots = dict.fromkeys(folders_of(draft.graph, draft.default_folder), "0" * 64)
     definition = _compiled(draft, store, snapshots)
-    computes = {step.compute for step in definition.steps}
-    stores = {output.datastore for step in definition.steps for output in step.outputs}
-    stores |= {getattr(port.source, "datastore", store) for step in definition.steps for port in step.inputs}
-    stores |= {getattr(parameter.default, "datastore", store) for parameter in definition.parameters}
+    computes = {step.compute for _, step in all_steps(definition)}
+    stores = {store, *datastores_of(definition)}
     problems = validate(definition, computes=computes, datastores=stores)
     errors = [problem for problem in problems if problem.severity == "error"] + missing_sources(draft)
     if errors:
@@ -102,7 +100,7 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
     computes, datastores = _names(workspace)
     warnings = check(definition, computes=computes, datastores=datastores)
     _say_environments(definition)
-    for step in draft.graph.steps:
+    for step in draft.graph.every_step:
         for output in step.wiring.outputs:
             if isinstance(output, OutputDatasetConfig):
                 output.warn_of_lost_copies()

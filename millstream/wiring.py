@@ -23,6 +23,7 @@ from millstream.output_config import OutputDatasetConfig, OutputPort
 from millstream.parameter import PipelineParameter
 from millstream.path_parts import parameters_in
 from millstream.pipeline_dataset import PipelineOutputAbstractDataset
+from millstream.pipeline_input import PipelineInput
 from millstream.tokens import parts_of
 from orchestrator.core.dataset import DatasetView
 from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal, Text
@@ -52,6 +53,7 @@ _SINGLE = (
     PipelineOutputAbstractDataset,
     DatasetConsumptionConfig,
     AbstractDataset,
+    PipelineInput,
 )
 
 
@@ -63,7 +65,7 @@ class Produced:
     view: DatasetView | None = None
 
 
-Source = Produced | DataReference | DataPath | AbstractDataset | PipelineParameter
+Source = Produced | DataReference | DataPath | AbstractDataset | PipelineParameter | PipelineInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +215,8 @@ class Wiring:
                 plain = port.mode == "mount" and port.path_on_compute is None
                 mode, path = (item.mode, item.path_on_compute) if plain else (port.mode, port.path_on_compute)
                 return InPort(name=item.name, source=port.source, mode=mode, path_on_compute=path)
+            case PipelineInput():
+                return InPort(name=item.name, source=item, mode=item.mode)
             case InputPortBinding():
                 bound = item.bind_object
                 source = Produced(bound) if isinstance(bound, PipelineData) else bound

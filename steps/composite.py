@@ -53,8 +53,8 @@ class Expansion:
 class Composite(Protocol):
     """A kind whose steps become many. Both may raise StepFailure and Stopped, as `run` of other kinds may."""
 
-    def expand(self, context: CompositeContext) -> Expansion:
-        """What the step becomes."""
+    def expand(self, context: CompositeContext) -> Expansion | None:
+        """What the step becomes; None: there is nothing to do, and its outputs are written."""
         ...
 
     def join(self, context: CompositeContext, children: Children) -> Expansion | None:

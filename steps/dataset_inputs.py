@@ -50,7 +50,7 @@ class DatasetBringer:
                 return self._queried(data.dataset_id, queried(document, query, self.access, self.place / "queried"))
             if self.port.mode == "direct":
                 return self._direct(data.dataset_id, document)
-            return self._folder(document, frozenset(data.only))
+            return self._folder(document, frozenset(data.only), one=data.is_file)
 
     def _queried(self, id_: str, rows: Queried) -> Brought:
         """The rows of a query, which are on this node."""
@@ -79,13 +79,13 @@ class DatasetBringer:
             bring(files(document, reading), target, reading)
         return Brought(value=target, read=brought.read, as_dataset=True)
 
-    def _folder(self, document: ds.DatasetDocument, only: frozenset[str]) -> Brought:
+    def _folder(self, document: ds.DatasetDocument, only: frozenset[str], *, one: bool) -> Brought:
         target = self.chosen or self.place
         with Reading(self.access) as reading:
             found = [leaf for leaf in files(document, reading) if not only or leaf.path in only]
             made = any(isinstance(operation, ds.AsFiles) for operation in document.operations)
             tally = _tally(blobs_of(document, self.access) if made else (leaf.blob for leaf in found))
-            if _is_one_file(document, found):
+            if (one and len(found) == 1) or _is_one_file(document, found):
                 (path,) = bring(found, target.parent if self.chosen else target, reading)
                 if self.chosen:
                     path = path.replace(self.chosen)

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "hyperdrive": "steps.hyperdrive",
     "hyperdrive_trial": "steps.hyperdrive_trial",
     "mpi": "steps.mpi",
+    "map": "steps.map",
     "notebook": "steps.notebook",
     "mini_batches": "steps.mini_batches",
     "parallel_run": "steps.parallel_run",

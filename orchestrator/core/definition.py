@@ -111,11 +111,12 @@ class ParameterSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag=
 class ParentSource(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="parent"):
     """In a `template`: what stands behind the input port `input` of the step that has the template.
 
-    With `files`, only these of it: paths relative to what stands there.
+    With `files`, only these of it: paths relative to what stands there. With `file`, this one of it, as a file.
     """
 
     input: str
     files: tuple[str, ...] = ()
+    file: str = ""
 
 
 Source = StepSource | DatastoreSource | DatasetSource | ParameterSource | ParentSource

@@ -15,8 +15,8 @@ class InputData(msgspec.Struct, frozen=True, kw_only=True):
 
     With `files` given, exactly these blobs (an upstream output, verified by size and sha256), named as in OutputData.
     With `files` None, whatever is now at `path` in the datastore: a blob of that name, else all blobs below `path/`;
-    with `only`, of those, or of the files of the dataset, the ones of these relative names.
-    `view`: how a script that gets the files as a dataset reads them.
+    with `only`, of those, or of the files of the dataset, the ones of these relative names; `is_file` with a dataset:
+    the one, as a file. `view`: how a script that gets the files as a dataset reads them.
 
     `dataset` is the document with the id `dataset_id`; None: there is none.
     """

@@ -17,11 +17,15 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.definition import (
+    DataPathValue,
+    DatasetSource,
+    DatasetValue,
     DatastoreSource,
     FromParameter,
     Literal,
     ParameterSource,
     ParameterValue,
+    Source,
     Step,
     Text,
     parts_of,
@@ -66,6 +70,49 @@ def resolve_step(step: Step, parameters: Values) -> Step:
     return msgspec.structs.replace(
         step, settings=resolve_settings(step, parameters), timeout_seconds=resolve_timeout(step, parameters)
     )
+
+
+def bind(step: Step, parameters: Values) -> Step:
+    """The step with values instead of all references to parameters, so that it needs none. Raises Broken, TypeError."""
+    resolved = resolve_step(step, parameters)
+    return msgspec.structs.replace(
+        resolved,
+        arguments=tuple(_bound(argument, parameters) for argument in resolved.arguments),
+        environment={name: _bound(value, parameters) for name, value in resolved.environment.items()},
+        inputs=tuple(
+            msgspec.structs.replace(it, source=_bound_source(it.source, parameters)) for it in resolved.inputs
+        ),
+        outputs=tuple(
+            msgspec.structs.replace(it, destination=tuple(_bound(part, parameters) for part in it.destination))
+            for it in resolved.outputs
+        ),
+    )
+
+
+def _bound(argument: Any, parameters: Values) -> Any:
+    match argument:
+        case FromParameter(name=name):
+            return Literal(value=text_of(_value(name, parameters)))
+        case Text(parts=parts):
+            return Text(parts=tuple(_bound(part, parameters) for part in parts))
+        case _:
+            return argument
+
+
+def _bound_source(source: Source, parameters: Values) -> Source:
+    match source:
+        case DatastoreSource(datastore=datastore, path=path):
+            return DatastoreSource(datastore=datastore, path=resolve_path(path, parameters))
+        case ParameterSource(name=name):
+            match _value(name, parameters):
+                case DataPathValue(datastore=datastore, path=path):
+                    return DatastoreSource(datastore=datastore, path=path)
+                case DatasetValue(id=id_):
+                    return DatasetSource(id=id_)
+                case value:
+                    raise Broken(f"The parameter {name!r} is {value!r}, and is no data.")
+        case _:
+            return source
 
 
 def parameters_used(step: Step) -> frozenset[str]:

@@ -100,7 +100,18 @@ def _of_parent(memory: ProcessMemory, info: RunInfo, source: ParentSource) -> Ta
     if source.input not in ports:
         raise Broken(f"The step that became run {info.id} has no input {source.input}.")
     data = yield from _resolve(memory, plan, parent, ports[source.input], {})
-    return _narrowed(data, source.files)
+    return _one_file(data, source.file) if source.file else _narrowed(data, source.files)
+
+
+def _one_file(data: InputData, name: str) -> InputData:
+    """This file of it. Raises Broken when an upstream output has no such file."""
+    if data.dataset_id:
+        return msgspec.structs.replace(data, only=(name,), is_file=True)
+    if data.files is None:
+        return InputData(datastore=data.datastore, path=f"{data.path.strip('/')}/{name}".strip("/"))
+    (file,) = _narrowed(data, (name,)).files or ()
+    whole = msgspec.structs.replace(file, path="", blob="")
+    return InputData(datastore=data.datastore, path=file.name_below(data.path), is_file=True, files=(whole,))
 
 
 def _narrowed(data: InputData, names: tuple[str, ...]) -> InputData:

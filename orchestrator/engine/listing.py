@@ -38,8 +38,8 @@ class RunFilter:
     """Which runs to list; None: whatever.
 
     `tags` and `properties` are those that a run must have, with the value that it must have, or None for any. Times in
-    epoch seconds: `submitted_after` <= submission < `submitted_before`. Runs that steps have become are listed only where
-    their source or their parent is asked for.
+    epoch seconds: `submitted_after` <= submission < `submitted_before`. Runs that steps have become are listed only
+    where their source or their parent is asked for.
     """
 
     experiment: str | None = None

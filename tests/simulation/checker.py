@@ -81,6 +81,7 @@ class RunRecord:
     poisoned: set[int] = field(default_factory=set)
     seen_alive: dict[str, float] = field(default_factory=dict)
     parent: tuple[str, int] | None = None
+    stillborn: bool = False
     in_flight: set[int] = field(default_factory=set)
     most_in_flight: int = 0
 
@@ -107,7 +108,7 @@ class Checker:
             return
         if commit.table != RUNS:
             return
-        record = self._record(commit)
+        record = self._record(commit, late=late)
         steps: list[int] = []
         of_head: Write | None = None
         for write in commit.writes:
@@ -127,7 +128,7 @@ class Checker:
             self._check_step(record, step)
             self._check_adopted(record, step)
 
-    def _record(self, commit: Commit) -> RunRecord:
+    def _record(self, commit: Commit, *, late: bool) -> RunRecord:
         """A run that no client has asked for is what a step has become, while its claim says so."""
         if commit.pk not in self.runs:
             row = self._account.tables.get(Get(table=RUNS, pk=commit.pk, rk=INFO))
@@ -139,7 +140,11 @@ class Checker:
             if claim is None or claim.child != commit.pk or info.parent_step not in above.graph.composites:
                 raise Violation("C1", f"run {commit.pk} is started by step {info.parent_step}, whose claim is {claim}")
             self.runs[commit.pk] = RunRecord(
-                above.graph.composites[info.parent_step], parent=(info.parent_run, info.parent_step), acknowledged=True
+                above.graph.composites[info.parent_step],
+                parent=(info.parent_run, info.parent_step),
+                acknowledged=True,
+                # Nobody knows of it, and nobody will: neither a list nor a message names it.
+                stillborn=late and above.ended_at is not None,
             )
         return self.runs[commit.pk]
 
@@ -365,6 +370,8 @@ class Checker:
 
     def sent(self, message: StepMessage, queue: str) -> None:
         """A step message has just been put on a queue."""
+        if self.runs[message.run].stillborn:
+            raise Violation("C1", f"a step of {message.run} is sent, which was started when nobody wanted it any more")
         if queue != message.queue:
             self.runs[message.run].poisoned.add(message.position)
         self._check_parents(self.runs[message.run], message.position, "is sent a message")

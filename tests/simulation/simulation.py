@@ -312,7 +312,7 @@ class Simulation:
             raise Violation(invariant, f"not within {within:.0f} s of peace: {what_is_wrong()}")
 
     def _all_ended(self) -> bool:
-        return all(record.ended_at is not None for record in self.storage.checker.runs.values())
+        return all(record.ended_at or record.stillborn for record in self.storage.checker.runs.values())
 
     def _unfinished(self) -> str:
         return "; ".join(
@@ -347,6 +347,8 @@ class Simulation:
 
     def _judge(self) -> None:
         for run, record in self.storage.checker.runs.items():
+            if record.stillborn and record.ended_at is None:
+                continue
             inbox = self.storage.account.tables.query(Query(table=RUNS, pk=run, first=INBOX[0], last=INBOX[1]))
             left = [row.rk for row in inbox if step_of(row.rk) not in record.too_late]
             if left:

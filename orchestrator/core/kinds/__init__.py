@@ -12,6 +12,7 @@ from orchestrator.core.kinds.command import CommandLine
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.hyperdrive import TRIAL, HyperDrive, HyperDriveTrial
+from orchestrator.core.kinds.map import MapItems
 from orchestrator.core.kinds.mpi import MpiScript
 from orchestrator.core.kinds.notebook import NotebookRun
 from orchestrator.core.kinds.parallel_run import MiniBatches, ParallelRun
@@ -44,6 +45,7 @@ KINDS: Mapping[str, Kind] = {
     "hyperdrive": Kind(settings=HyperDrive, needs_snapshot=False, composite=True, template=True),
     TRIAL: Kind(settings=HyperDriveTrial, needs_snapshot=True),
     "mpi": Kind(settings=MpiScript, needs_snapshot=True),
+    "map": Kind(settings=MapItems, needs_snapshot=False, composite=True, template=True),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
     "mini_batches": Kind(settings=MiniBatches, needs_snapshot=True),
     "parallel_run": Kind(settings=ParallelRun, needs_snapshot=True, composite=True),

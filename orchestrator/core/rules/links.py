@@ -67,6 +67,8 @@ def _parent(scene: Scene, step: Step, port: Input, source: ParentSource, where: 
     if source.input not in names:
         message = f"{wanted}, and {label(above)} has no such input."
         yield Problem("UnknownPort", f"{where}.input", message, suggestion(source.input, names, "inputs"))
+    if source.file:
+        yield from present(DATA_PATH.problem(source.file, f"{where}.file"))
     for index, name in enumerate(source.files):
         yield from present(DATA_PATH.problem(name, f"{where}.files[{index}]"))
 

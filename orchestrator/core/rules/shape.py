@@ -173,6 +173,7 @@ def templates(scene: Scene) -> Iterator[Problem]:
     for place, step in scene.placed():
         kind = KINDS.get(step.kind)
         if kind is None or kind.template is (step.template is not None):
+            yield from _mapped_outputs(place, step)
             continue
         if kind.template:
             message = f"Step {label(step)} is of the kind {shown(step.kind)}, which runs a template, and has none."
@@ -180,6 +181,23 @@ def templates(scene: Scene) -> Iterator[Problem]:
         else:
             message = f"Step {label(step)} is of the kind {shown(step.kind)}, which has no use for a template."
             yield Problem("UnusedTemplate", f"{place}.template", message, "Leave it out.")
+
+
+def _mapped_outputs(place: str, step: Step) -> Iterator[Problem]:
+    """Where settings say which outputs of the template are those of the step, they say it of all, and are right."""
+    mapped = step.settings.get("outputs", {})
+    if step.template is None or not isinstance(mapped, dict) or step.kind not in ("map", "pipeline"):
+        return
+    made = {(inner.id, port.name) for inner in step.template.steps for port in inner.outputs}
+    for name, source in mapped.items():
+        if isinstance(source, dict) and (source.get("step"), source.get("output")) not in made:
+            message = f"Step {label(step)} has its output {shown(str(name))} from a place that its template lacks."
+            fix = "Name a step of the template and an output of it."
+            yield Problem("UnknownOutput", f"{place}.settings.outputs", message, fix)
+    for index, port in enumerate(step.outputs):
+        if port.name not in mapped and port.name != step.settings.get("results"):
+            message = f"Step {label(step)} does not say which output of its template {shown(port.name)} is."
+            yield Problem("UnknownOutput", f"{place}.outputs[{index}]", message, "Name it in the settings.")
 
 
 def settings_problems(step: Step, values: Values, field: str) -> Iterator[Problem]:

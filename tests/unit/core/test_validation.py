@@ -20,6 +20,7 @@ from orchestrator.core.definition import (
     Output,
     Parameter,
     ParameterSource,
+    ParentSource,
     Registration,
     Step,
     StepSource,
@@ -68,6 +69,11 @@ NUMBER = Parameter(name="n", type="int", default=1)
 
 def pipeline(*steps: Step, **fields: Any) -> Definition:
     return Definition(**{"name": "p", "steps": steps, **fields})
+
+
+def nested(template: Definition | None, **fields: Any) -> Definition:
+    """A pipeline of one step, "a", that runs a template."""
+    return one(**{"kind": "pipeline", "snapshot": None, "settings": {}, "template": template, **fields})
 
 
 def one(**fields: Any) -> Definition:
@@ -324,6 +330,38 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
     ),
     "compute": (one(compute="cpu_cluster"), "UnknownCompute", "steps[0].compute", 'Did you mean "cpu-cluster"?'),
     "time on a compute": (one(timeout_seconds=1771.0), "TimeoutTooLong", "steps[0].timeout_seconds", "Ask for less"),
+    "no template": (nested(None), "MissingTemplate", "steps[0].template", "definition"),
+    "a template of no use": (one(template=one()), "UnusedTemplate", "steps[0].template", "Leave it out"),
+    "within a template": (
+        nested(pipeline(step("b", kind="python"))),
+        "UnknownKind",
+        "steps[0].template.steps[0].kind",
+        "python_script",
+    ),
+    "no step above": (
+        one(inputs=taking(ParentSource(input="x"))),
+        "NoParent",
+        "steps[0].inputs[0].source",
+        "templates",
+    ),
+    "unknown input of the step above": (
+        nested(one(inputs=taking(ParentSource(input="dat"))), inputs=(stored("data"),)),
+        "UnknownPort",
+        "steps[0].template.steps[0].inputs[0].source.input",
+        "data",
+    ),
+    "output of no step of the template": (
+        nested(one(), outputs=OUT, settings={"outputs": {"out": {"step": "a", "output": "out"}}}),
+        "UnknownOutput",
+        "steps[0].settings.outputs",
+        "template",
+    ),
+    "output that is none of the template": (
+        nested(one(outputs=OUT), outputs=OUT),
+        "UnknownOutput",
+        "steps[0].outputs[0]",
+        "settings",
+    ),
     "kind": (one(kind="python"), "UnknownKind", "steps[0].kind", "python_script"),
     "settings lack the script": (one(settings={}), "InvalidSettings", "steps[0].settings", "definition.md"),
     "settings hold more": (
