@@ -221,15 +221,6 @@ class DecisionView(View, frozen=True, kw_only=True):
         return "; ".join(reason.text for reason in self.reasons)
 
 
-class ChildView(View, frozen=True, kw_only=True):
-    """A run that does the work of a step."""
-
-    run: str
-    status: str
-    steps_total: int = 0
-    steps_ended: int = 0
-
-
 class StepView(View, frozen=True, kw_only=True):
     id: str
     name: str
