@@ -19,16 +19,8 @@ if TYPE_CHECKING:
 
 LEFT_ASIDE = (
     *("vm_size", "vm_priority"),
-    *(
-        "use_gpu",
-        "use_docker",
-        "shm_size",
-        "resume_from",
-        "framework_version",
-        "user_managed",
-        "image_registry_details",
-    ),
-    *("worker_count", "parameter_server_count", "source_directory_data_store", "max_run_duration_seconds"),
+    *("use_gpu", "use_docker", "shm_size", "resume_from", "framework_version", "image_registry_details"),
+    *("worker_count", "parameter_server_count", "source_directory_data_store"),
 )
 """Arguments that are accepted and mean nothing here: machines, containers, parameter servers."""
 MPI_BACKEND = "mpi"
@@ -39,7 +31,7 @@ class Estimator:
 
     With MPI as `distributed_training` (or `distributed_backend`) the script runs in `node_count` *
     `process_count_per_node` processes; otherwise these mean nothing. A `framework_version` does not either: v1's are
-    older than the Python here.
+    older than the Python here. With `user_managed`, the packages are taken to be on the node.
     """
 
     packages: tuple[str, ...] = ()
@@ -63,6 +55,8 @@ class Estimator:
         process_count_per_node: int = 1,
         distributed_backend: str | None = None,
         distributed_training: Any = None,
+        user_managed: bool = False,
+        max_run_duration_seconds: float | None = None,
         **others: Any,
     ) -> None:
         refuse_unknown(Estimator.__init__, {k: v for k, v in others.items() if k not in LEFT_ASIDE}, LEFT_ASIDE)
@@ -84,7 +78,10 @@ class Estimator:
         else:
             folder = self.source_directory
             self._ask(folder, conda_packages, pip_packages, conda_dependencies_file, pip_requirements_file)
+        self.run_config.max_run_duration_seconds = max_run_duration_seconds
         environment = self.run_config.environment
+        if user_managed:
+            environment.python.user_managed_dependencies = True
         environment.docker.base_image = custom_docker_image or environment.docker.base_image
         environment.environment_variables = {**environment.environment_variables, **(environment_variables or {})}
 
@@ -155,6 +152,6 @@ class TensorFlow(Estimator):
 
 
 class Chainer(Estimator):
-    """Asks for Chainer."""
+    """Asks for Chainer, which has no wheel: workers must be allowed to build packages (docs/environments.md)."""
 
     packages = ("chainer",)

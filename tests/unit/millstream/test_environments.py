@@ -199,6 +199,11 @@ class TestEstimators:
         assert estimator.conda_dependencies is not None
         assert estimator.conda_dependencies.pip_packages == ["scikit-learn", "joblib", "pandas"]
 
+    def test_what_an_estimator_says_of_its_run(self, tmp_path: Path) -> None:
+        estimator = SKLearn(tmp_path, entry_script="a.py", user_managed=True, max_run_duration_seconds=60)
+        step = estimator.as_step()
+        assert (step.settings, step.timeout_seconds) == ({"script": "a.py"}, 60)
+
     def test_an_estimator_step_is_a_script_step(self, tmp_path: Path) -> None:
         estimator = Estimator(tmp_path, entry_script="a.py", environment_variables={"X": "1"})
         with pytest.warns(DeprecationWarning, match="PythonScriptStep"):
