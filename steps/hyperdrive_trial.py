@@ -17,7 +17,7 @@ from orchestrator.core.early_termination import Goal, Policy, Trial, verdict
 from orchestrator.core.kinds.hyperdrive import HyperDriveTrial
 from orchestrator.core.result import Metric
 from orchestrator.core.trials import values_of
-from steps import python_script
+from steps import mpi, python_script
 from steps.context import StepContext
 from steps.failures import InvalidStep, Stopped, StoppedByPolicy
 from steps.stop import Stop, StopReason
@@ -34,20 +34,28 @@ def run(context: StepContext) -> None:
     except msgspec.ValidationError as error:
         raise InvalidStep(f"The settings of the trial are wrong: {error}") from error
     if settings.policy is None:
-        python_script.run(context)
+        _run_script(context, settings)
         return
     reports = TrialReports(context.store, context.settings.container, context.job)
     watch = Watch(settings.policy, settings.goal, settings.primary_metric, reports)
-    _run_watched(context, watch)
+    _run_watched(context, watch, settings)
 
 
-def _run_watched(context: StepContext, watch: Watch) -> None:
+def _run_script(context: StepContext, settings: HyperDriveTrial) -> None:
+    """Raises StepFailure, Stopped."""
+    if settings.process_count_per_node:
+        mpi.launch(context, settings.node_count, settings.process_count_per_node)
+    else:
+        python_script.run(context)
+
+
+def _run_watched(context: StepContext, watch: Watch, settings: HyperDriveTrial) -> None:
     """Raises StoppedByPolicy, and what the script raises."""
     watched = replace(context, stop=watch.stop)
     context.live_metrics.observe(watch.saw)
     try:
         with context.stop.calling(lambda: watch.stop.request(context.stop.reason or StopReason.LEASE_LOST)):
-            python_script.run(watched)
+            _run_script(watched, settings)
     except Stopped:
         context.stop.check()
         if watch.why is None:

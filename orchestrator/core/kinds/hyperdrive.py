@@ -96,9 +96,12 @@ class HyperDrive(Settings, frozen=True, kw_only=True):
 
 class HyperDriveTrial(PythonScript, frozen=True, kw_only=True):
     """One trial: a Python script. With a `policy`, it looks at the other trials of its run whenever it logs the primary
-    metric, and is ended when the policy says so.
+    metric, and is ended when the policy says so. With a `process_count_per_node` the script runs by MPI, as that of a
+    step of the kind mpi.
     """
 
+    node_count: Annotated[int, Meta(ge=1)] = 1
+    process_count_per_node: Annotated[int, Meta(ge=0)] = 0
     hyperparameters: dict[str, Value] = {}
     primary_metric: str = ""
     goal: Goal = Goal.MAXIMIZE

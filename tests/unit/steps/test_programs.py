@@ -114,6 +114,13 @@ def test_mpi_runs_all_processes_here(worker: StepWorker, store: MemoryStore) -> 
 
 
 @MPIRUN
+def test_a_trial_of_a_search_may_run_by_mpi(worker: StepWorker, store: MemoryStore) -> None:
+    given = {"script": "a.py", "node_count": 1, "process_count_per_node": 2, "hyperparameters": {"rate": 1}}
+    result = perform(worker, of_kind(store, "hyperdrive_trial", given, "--rate", "1", files={"a.py": RANKS}))
+    assert sorted(log_of(store, result).splitlines()) == [f"{rank} of 2 ['--rate', '1']" for rank in range(2)]
+
+
+@MPIRUN
 def test_a_rank_that_fails_fails_the_step(worker: StepWorker, store: MemoryStore) -> None:
     source = "import os, sys, time\nif os.environ['OMPI_COMM_WORLD_RANK'] == '1': sys.exit(3)\ntime.sleep(60)"
     given = {"script": "a.py", "process_count_per_node": 2}
