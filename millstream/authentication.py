@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, cast
 
-from millstream.config import find_config, find_endpoint, find_token
+from millstream.config import Found, find_config, find_endpoint, find_token
 from millstream.errors import ConfigurationError
+from millstream.sign_in import SignIn, sign_in_of
+
+
+class AccessToken(Protocol):
+    """What a credential gives."""
+
+    @property
+    def token(self) -> str: ...
+
+
+class Credential(Protocol):
+    """A credential of azure-identity."""
+
+    def get_token(self, *scopes: str) -> AccessToken: ...
 
 
 class Authentication:
@@ -37,22 +52,75 @@ class TokenAuthentication(Authentication):
         return token
 
 
-class FoundAuthentication(Authentication):
-    """The token of this machine's user: MILLSTREAM_TOKEN, or the file that belongs to the service.
+class CredentialAuthentication(Authentication):
+    """A credential of azure-identity, or anything else with its `get_token(scope)`.
 
-    v1's classes for the several ways to log in are all this: the service knows tokens, and no other credentials.
+    audience: the client id of the app registration that stands for the service. The credential keeps its tokens itself.
     """
+
+    def __init__(self, credential: Credential, audience: str) -> None:
+        self._credential = credential
+        self._scope = f"{audience}/.default"
+
+    def get_token(self) -> str:
+        return self._credential.get_token(self._scope).token
+
+
+class FoundAuthentication(Authentication):
+    """The token of this machine's user: MILLSTREAM_TOKEN, or the file that belongs to the service. Where neither is,
+    and the service takes tokens of Entra ID, one of those; `first`: that one goes before.
+    """
+
+    first = False
 
     def __init__(self, *, url: str = "") -> None:
         self._url = url
+        self._config: Found | None = None
+        self._signed_in: Authentication | None = None
+
+    def at(self, url: str, config: Found | None) -> FoundAuthentication:
+        """The same, for the service at `url` as this configuration knows it."""
+        bound = copy.copy(self)
+        bound._url, bound._config, bound._signed_in = url, config, None
+        return bound
 
     def get_token(self) -> str:
-        config = find_config()
-        return find_token(self._url or find_endpoint(config), config)
+        config = self._config or find_config()
+        url = self._url or find_endpoint(config)
+        if self._signed_in is None and self.first:
+            self._signed_in = self._sign_in(url)
+        if self._signed_in is not None:
+            return self._signed_in.get_token()
+        try:
+            return find_token(url, config)
+        except ConfigurationError:
+            self._signed_in = self._sign_in(url)
+            if self._signed_in is None:
+                raise
+            return self._signed_in.get_token()
+
+    def _sign_in(self, url: str) -> Authentication | None:
+        """What signs in to Entra ID for this service; None: it takes no such tokens."""
+        where = sign_in_of(url)
+        if not where.audience:
+            return None
+        try:
+            import azure.identity as identity
+        except ImportError:
+            raise ConfigurationError(
+                f"{url} is opened by Entra ID, for which azure-identity is needed: pip install 'millstream[entra]'"
+            ) from None
+        return CredentialAuthentication(self._made(identity, where), where.audience)
+
+    def _made(self, identity: Any, where: SignIn) -> Credential:
+        """The credential. `identity`: the module azure.identity."""
+        options = {"tenant_id": where.tenant, "authority": where.authority}
+        chain = (identity.AzureCliCredential(tenant_id=where.tenant), identity.InteractiveBrowserCredential(**options))
+        return cast(Credential, identity.ChainedTokenCredential(*chain))
 
 
 class InteractiveLoginAuthentication(FoundAuthentication):
-    """v1's arguments are accepted; nothing here asks for a login."""
+    """The login of the Azure CLI where there is one, else a browser. `force` and `cloud` are accepted."""
 
     def __init__(self, force: bool = False, tenant_id: str | None = None, cloud: Any = None, *, url: str = "") -> None:
         del force, tenant_id, cloud
@@ -60,25 +128,37 @@ class InteractiveLoginAuthentication(FoundAuthentication):
 
 
 class AzureCliAuthentication(FoundAuthentication):
-    """v1's arguments are accepted; the Azure CLI is not asked."""
+    """The login of the Azure CLI. `cloud` is accepted."""
 
     def __init__(self, cloud: Any = None, *, url: str = "") -> None:
         del cloud
         super().__init__(url=url)
 
+    def _made(self, identity: Any, where: SignIn) -> Credential:
+        return cast(Credential, identity.AzureCliCredential(tenant_id=where.tenant))
+
 
 class MsiAuthentication(FoundAuthentication):
-    """v1's arguments are accepted; no identity is asked for."""
+    """The managed identity of the machine; `identity_config`: {"client_id": ...} of one of several."""
+
+    first = True
 
     def __init__(
         self, identity_config: Any = None, tenant_id: str | None = None, cloud: Any = None, *, url: str = ""
     ) -> None:
-        del identity_config, tenant_id, cloud
+        del tenant_id, cloud
         super().__init__(url=url)
+        self._identity = dict(identity_config or {})
+
+    def _made(self, identity: Any, where: SignIn) -> Credential:
+        del where
+        return cast(Credential, identity.ManagedIdentityCredential(**self._identity))
 
 
 class ServicePrincipalAuthentication(FoundAuthentication):
-    """v1's arguments are accepted; the principal's password is neither kept nor sent."""
+    """An application of the tenant, by its password. `cloud` and caching are accepted: tokens are always kept."""
+
+    first = True
 
     def __init__(
         self,
@@ -90,5 +170,10 @@ class ServicePrincipalAuthentication(FoundAuthentication):
         *,
         url: str = "",
     ) -> None:
-        del tenant_id, service_principal_id, service_principal_password, cloud, _enable_caching
+        del cloud, _enable_caching
         super().__init__(url=url)
+        self._principal = (tenant_id, service_principal_id, service_principal_password)
+
+    def _made(self, identity: Any, where: SignIn) -> Credential:
+        options = {"authority": where.authority, "disable_instance_discovery": True}
+        return cast(Credential, identity.ClientSecretCredential(*self._principal, **options))

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from millstream.api import Api
 from millstream.arguments import refuse_unknown
-from millstream.authentication import Authentication, FoundAuthentication, TokenAuthentication
-from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, find_token, write_config
+from millstream.authentication import (
+    Authentication,
+    FoundAuthentication,
+    InteractiveLoginAuthentication,
+    TokenAuthentication,
+)
+from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, write_config
 from millstream.errors import ConfigurationError
 from millstream.explained import Explained
 from millstream.run_context import STEP_INFO
@@ -82,9 +87,7 @@ class Workspace(Explained):
         self._names = (subscription_id, resource_group, workspace_name)
         self._config = _config
         self._url = checked(url) if url else None
-        # What finds the token by itself would not know of this workspace's own token file.
-        given = None if isinstance(auth, FoundAuthentication) else auth
-        self._auth = TokenAuthentication(token) if token else given
+        self._auth = TokenAuthentication(token) if token else auth or InteractiveLoginAuthentication()
         self._transport = transport
 
     @staticmethod
@@ -111,7 +114,7 @@ class Workspace(Explained):
             _config=found,
         )
         if auth is None:
-            find_token(workspace.url, found)  # a token that is missing is said here, not at the first call
+            workspace.authentication.get_token()  # one that is missing is said here, not at the first call
         return workspace
 
     @staticmethod
@@ -158,9 +161,10 @@ class Workspace(Explained):
     @cached_property
     def authentication(self) -> Authentication:
         """Who calls. Raises ConfigurationError, when it is used, if no token is known."""
-        if self._auth is not None:
-            return self._auth
-        return TokenAuthentication(lambda _: find_token(self.url, self._config))
+        if isinstance(self._auth, FoundAuthentication):
+            # By itself it would not know of this workspace's own token file.
+            return self._auth.at(self.url, self._config)
+        return self._auth
 
     @cached_property
     def api(self) -> Api:

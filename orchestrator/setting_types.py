@@ -31,6 +31,12 @@ def secret(value: str) -> Secret:
     return Secret(text(value))
 
 
+def guid(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value.strip()):
+        raise ValueError("it must be an id such as 11111111-2222-3333-4444-555555555555")
+    return value.strip().lower()
+
+
 def signing_key(value: str) -> Secret:
     if len(value.strip()) < SHORTEST_KEY:
         raise ValueError(f"it must have {SHORTEST_KEY} characters or more")

@@ -86,6 +86,22 @@ class Settings:
         "A bearer token that is accepted, in clear: for a machine of one's own.",
         Secret(""),
     )
+    entra_tenant: str = _setting(
+        "MILLSTREAM_ENTRA_TENANT", types.guid, "Id of the tenant of Entra ID whose tokens are accepted.", ""
+    )
+    entra_audience: str = _setting(
+        "MILLSTREAM_ENTRA_AUDIENCE",
+        types.guid,
+        "Client id of the app registration that tokens must be for. Its app roles Reader, Submitter, Operator and "
+        "Owner say what a caller may do (docs/security.md). Without it no token of Entra ID is accepted.",
+        "",
+    )
+    entra_authority: str = _setting(
+        "MILLSTREAM_ENTRA_AUTHORITY",
+        types.url,
+        "Where the tenant signs in, in other clouds than the public one.",
+        "https://login.microsoftonline.com",
+    )
     run_token_key: Secret = _setting(
         "MILLSTREAM_RUN_TOKEN_KEY",
         types.signing_key,
@@ -342,6 +358,10 @@ class Settings:
             wrong = "are both set: one of them must go" if self.storage else "are both missing: set one of them"
             raise types.InvalidSetting(
                 f"AzureWebJobsStorage and AzureWebJobsStorage__accountName {wrong}.", field="AzureWebJobsStorage"
+            )
+        if self.entra_audience and not self.entra_tenant:
+            raise types.InvalidSetting(
+                "MILLSTREAM_ENTRA_AUDIENCE needs MILLSTREAM_ENTRA_TENANT.", field="MILLSTREAM_ENTRA_TENANT"
             )
         for place in self.blob_events_in:
             if place.partition("/")[0] not in self.datastores:

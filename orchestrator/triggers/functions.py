@@ -10,9 +10,21 @@ from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.script_calls import may_call
 from orchestrator.settings import Settings
 from orchestrator.triggers import api, changes, http, openapi, queue, timer, webhooks
-from orchestrator.triggers.auth import RunTokenAuthorizer, TokenAuthorizer
+from orchestrator.triggers.auth import Authorizer, RunTokenAuthorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher
+from orchestrator.triggers.entra import EitherAuthorizer, EntraAuthorizer
 from orchestrator.triggers.service import Runner, Service
+
+
+def callers(settings: Settings) -> Authorizer:
+    """How people and programs prove who they are; scripts of steps aside."""
+    tokens = TokenAuthorizer(settings.token_digests)
+    if not settings.entra_audience:
+        return tokens
+    entra = EntraAuthorizer(
+        tenant=settings.entra_tenant, audience=settings.entra_audience, authority=settings.entra_authority
+    )
+    return EitherAuthorizer(entra, tokens)
 
 
 def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.FunctionApp:
@@ -35,7 +47,7 @@ def build(settings: Settings, world: Runner, memory: ProcessMemory) -> func.Func
         api_document=openapi.document,
     )
     authorizer = RunTokenAuthorizer(
-        TokenAuthorizer(settings.token_digests),
+        callers(settings),
         settings.run_token_key.reveal().encode(),
         lambda token: world.run(may_call(memory, token)),
     )

@@ -16,6 +16,14 @@ from orchestrator.triggers.shapes import Strict
 from orchestrator.version import VERSION
 
 
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a token of Entra ID for this service is to be had; empty where it takes none."""
+
+    authority: str = ""
+    tenant: str = ""
+    audience: str = ""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """`time` is the service's clock, in epoch seconds."""
 
@@ -23,6 +31,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     storage: Literal["ok", "unreachable"]
     time: float
+    sign_in: SignIn
 
 
 class DatastoreLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,11 +84,20 @@ def health(service: Service, asked: Asked) -> Reply:
     """Asks storage for one row. Needs no token. 503 with the same shape when storage does not answer."""
     del asked
     now = service.world.run(iter(Now()))
+    sign_in = _sign_in(service)
     try:
         service.world.run(iter(Query(table=INDEX, pk=ACTIVE, first="", last="~", limit=1, select=("v",))))
     except Unavailable:
-        return Reply(body=Health(status="unavailable", version=VERSION, storage="unreachable", time=now), status=503)
-    return Reply(body=Health(status="ok", version=VERSION, storage="ok", time=now))
+        ill = Health(status="unavailable", version=VERSION, storage="unreachable", time=now, sign_in=sign_in)
+        return Reply(body=ill, status=503)
+    return Reply(body=Health(status="ok", version=VERSION, storage="ok", time=now, sign_in=sign_in))
+
+
+def _sign_in(service: Service) -> SignIn:
+    settings = service.settings
+    if not settings.entra_audience:
+        return SignIn()
+    return SignIn(authority=settings.entra_authority, tenant=settings.entra_tenant, audience=settings.entra_audience)
 
 
 @route("GET", "openapi.json", summary="This document", role=None, answers={200: dict})
