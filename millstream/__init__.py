@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from millstream.attached_compute import DatabricksCompute as DatabricksCompute
     from millstream.attached_compute import SynapseCompute as SynapseCompute
     from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
+    from millstream.authentication import CredentialAuthentication as CredentialAuthentication
     from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
     from millstream.authentication import MsiAuthentication as MsiAuthentication
     from millstream.authentication import ServicePrincipalAuthentication as ServicePrincipalAuthentication
@@ -139,6 +140,7 @@ _HOMES = {
     "millstream.attached_compute": ("DatabricksCompute", "SynapseCompute"),
     "millstream.authentication": (
         "AzureCliAuthentication",
+        "CredentialAuthentication",
         "InteractiveLoginAuthentication",
         "MsiAuthentication",
         "ServicePrincipalAuthentication",

@@ -99,6 +99,15 @@ class FoundAuthentication(Authentication):
                 raise
             return self._signed_in.get_token()
 
+    def check(self) -> None:
+        """Raises ConfigurationError when there will be no token, without getting one."""
+        url = self._url or find_endpoint(self._config)
+        try:
+            find_token(url, self._config)
+        except ConfigurationError:
+            if not sign_in_of(url).audience:
+                raise
+
     def _sign_in(self, url: str) -> Authentication | None:
         """What signs in to Entra ID for this service; None: it takes no such tokens."""
         where = sign_in_of(url)

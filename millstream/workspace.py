@@ -113,8 +113,8 @@ class Workspace(Explained):
             url=find_endpoint(found),
             _config=found,
         )
-        if auth is None:
-            workspace.authentication.get_token()  # one that is missing is said here, not at the first call
+        if isinstance(workspace.authentication, FoundAuthentication):
+            workspace.authentication.check()  # a token that is missing is said here, not at the first call
         return workspace
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -66,12 +67,8 @@ class Entra:
 
     def token(self, *roles: str, headers: Mapping[str, Any] | None = None, **more: Any) -> str:
         """A token that is signed as it should be."""
-        return jwt.encode(
-            self.claims(*roles, **more),
-            self._keys[self.kid],
-            algorithm="RS256",
-            headers={"kid": self.kid, **(headers or {})},
-        )
+        named = {name: value for name, value in ({"kid": self.kid} | dict(headers or {})).items() if value is not None}
+        return jwt.encode(self.claims(*roles, **more), self._keys[self.kid], algorithm="RS256", headers=named)
 
     def answer(self, asked: Asked) -> Answer:
         path = urlsplit(asked.path).path
@@ -103,10 +100,10 @@ def _json(document: object, status: int = 200) -> Answer:
 
 
 @contextmanager
-def entra() -> Iterator[Entra]:
+def entra(tls: ssl.SSLContext | None = None) -> Iterator[Entra]:
     """A tenant that answers."""
     tenant = Entra()
-    with loopback(tenant.answer) as server:
+    with loopback(tenant.answer, tls) as server:
         tenant.server = server
         yield tenant
 

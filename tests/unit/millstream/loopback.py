@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -34,9 +35,10 @@ class Answer:
 
 
 class Loopback:
-    """`answer` is called for every request, on the thread of its connection."""
+    """`answer` is called for every request, on the thread of its connection. `tls`: speak https."""
 
-    def __init__(self, answer: Callable[[Asked], Answer]) -> None:
+    def __init__(self, answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "https" if tls else "http"
         self.asked: list[Asked] = []
         self._answer = answer
         self._connections: list[socket.socket] = []
@@ -91,12 +93,14 @@ class Loopback:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -113,8 +117,8 @@ class Loopback:
 
 
 @contextmanager
-def loopback(answer: Callable[[Asked], Answer]) -> Iterator[Loopback]:
-    server = Loopback(answer)
+def loopback(answer: Callable[[Asked], Answer], tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
+    server = Loopback(answer, tls)
     try:
         yield server
     finally:
