@@ -30,7 +30,7 @@ class ComputeList(msgspec.Struct, frozen=True, kw_only=True):
     "PUT",
     "computes/{name}",
     summary="Make a compute",
-    role=Role.SUBMITTER,
+    role=Role.OPERATOR,
     answers={201: Compute, 200: Compute},
     errors=(409, 413),
     example={"kind": "function", "settings": {"vm_size": "STANDARD_D2_V2", "max_nodes": 4}},
@@ -67,7 +67,7 @@ def get_compute(service: Service, asked: Asked) -> Reply:
     "DELETE",
     "computes/{name}",
     summary="Remove a compute",
-    role=Role.SUBMITTER,
+    role=Role.OPERATOR,
     answers={200: Compute},
     errors=(404,),
 )
