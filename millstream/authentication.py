@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Protocol, cast
 
 from millstream.config import Found, find_config, find_endpoint, find_token
@@ -114,7 +115,8 @@ class FoundAuthentication(Authentication):
         if not where.audience:
             return None
         try:
-            import azure.identity as identity
+            # The user's, not ours: no other part of the client needs it.
+            identity = import_module("azure.identity")
         except ImportError:
             raise ConfigurationError(
                 f"{url} is opened by Entra ID, for which azure-identity is needed: pip install 'millstream[entra]'"
