@@ -14,7 +14,7 @@ import difflib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,6 @@ from orchestrator.core import signature
 from orchestrator.core.secret import Secret
 
 PREFIX = "MILLSTREAM_"
-_HEAD = """\
-# Settings
-
-Application settings of the Functions app, or `Values` of local.settings.json. A value that does not parse, and a name
-that looks like a slip of the pen, stop the start.
-
-| setting | default | meaning |
-|---|---|---|"""
 
 
 def _setting(variable: str, parse: Callable[[str], Any], meaning: str, default: Any = dataclasses.MISSING) -> Any:
@@ -433,47 +425,6 @@ class Settings:
     def webhook_secret(self, signer: str) -> str:
         """The secret of a webhook, to be shown to whoever registers it. There must be a key."""
         return signature.shown(signature.derive(self.webhook_key_bytes[0], signer))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    """A setting for people: `default` is None when it must be given."""
-
-    variable: str
-    meaning: str
-    default: str | None
-
-
-def described() -> Iterator[Described]:
-    """All settings, in the order of Settings."""
-    for spec in dataclasses.fields(Settings):
-        yield Described(variable=spec.metadata["variable"], meaning=spec.metadata["meaning"], default=_shown(spec))
-
-
-def _shown(spec: dataclasses.Field[Any]) -> str | None:
-    if spec.name == "cache_dir":
-        return "millstream in the folder for temporary files"
-    if spec.default_factory is not dataclasses.MISSING:
-        return json.dumps(spec.default_factory())
-    if spec.default is dataclasses.MISSING:
-        return None
-    if isinstance(spec.default, bool):
-        return str(spec.default).lower()
-    if isinstance(spec.default, tuple) and spec.default and isinstance(spec.default[0], float):
-        return ",".join(f"{item:g}" for item in spec.default)
-    if isinstance(spec.default, tuple):
-        return " ".join(str(item) for item in spec.default) or "none"
-    return f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default or "none")
-
-
-def reference() -> str:
-    """docs/settings.md."""
-    rows = [
-        f"| `{setting.variable}` | {'**required**' if setting.default is None else f'`{setting.default}`'} "
-        f"| {setting.meaning} |"
-        for setting in described()
-    ]
-    return "\n".join([_HEAD, *rows, ""])
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.settings import described
+from orchestrator.setting_document import described
 from scripts import package
 
 

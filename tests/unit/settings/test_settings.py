@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.core.secret import Secret
+from orchestrator.setting_document import described, reference
 from orchestrator.setting_types import InvalidSetting
-from orchestrator.settings import Settings, described, read, reference
+from orchestrator.settings import Settings, read
 
 ROOT = Path(__file__).parents[3]
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}

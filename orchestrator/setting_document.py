@@ -1,0 +1,61 @@
+"""docs/settings.md, made from the settings themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.settings import Settings
+
+_HEAD = """\
+# Settings
+
+Application settings of the Functions app, or `Values` of local.settings.json. A value that does not parse, and a name
+that looks like a slip of the pen, stop the start.
+
+| setting | default | meaning |
+|---|---|---|"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """A setting for people: `default` is None when it must be given."""
+
+    variable: str
+    meaning: str
+    default: str | None
+
+
+def described() -> Iterator[Described]:
+    """All settings, in the order of Settings."""
+    for spec in dataclasses.fields(Settings):
+        yield Described(variable=spec.metadata["variable"], meaning=spec.metadata["meaning"], default=_shown(spec))
+
+
+def _shown(spec: dataclasses.Field[Any]) -> str | None:
+    if spec.name == "cache_dir":
+        return "millstream in the folder for temporary files"
+    if spec.default_factory is not dataclasses.MISSING:
+        return json.dumps(spec.default_factory())
+    if spec.default is dataclasses.MISSING:
+        return None
+    if isinstance(spec.default, bool):
+        return str(spec.default).lower()
+    if isinstance(spec.default, tuple) and spec.default and isinstance(spec.default[0], float):
+        return ",".join(f"{item:g}" for item in spec.default)
+    if isinstance(spec.default, tuple):
+        return " ".join(str(item) for item in spec.default) or "none"
+    return f"{spec.default:g}" if isinstance(spec.default, float) else str(spec.default or "none")
+
+
+def reference() -> str:
+    """docs/settings.md."""
+    rows = [
+        f"| `{setting.variable}` | {'**required**' if setting.default is None else f'`{setting.default}`'} "
+        f"| {setting.meaning} |"
+        for setting in described()
+    ]
+    return "\n".join([_HEAD, *rows, ""])
