@@ -371,6 +371,10 @@ class Api:
         """One that was made; those of the service's settings are among `workspace()`."""
         return self._get(f"computes/{_name(name)}", views.ComputeDetailView)
 
+    def compute_status(self, name: str) -> views.ComputeStatusView:
+        """What a compute is doing."""
+        return self._get(f"computes/{_name(name)}/status", views.ComputeStatusView)
+
     def delete_compute(self, name: str) -> None:
         self._call("DELETE", f"computes/{_name(name)}")
 

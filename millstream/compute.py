@@ -1,6 +1,8 @@
 """Computes under v1's names: what a driver gets or creates before it makes steps.
 
-Every compute is a name for the Functions app. Sizes and numbers of nodes are kept and shown, and decide nothing.
+A cluster becomes a container compute, where the service has such: `max_nodes` is the most executions, `vm_size` says
+what CPUs and memory they have (`vm_sizes`), `min_nodes` and idle seconds mean nothing, since nothing waits idle.
+Elsewhere it is a name for the Functions app, and what was asked for is kept, shown, and decides nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from millstream.console import say
 from millstream.errors import UnknownThing
 from millstream.exceptions import ComputeTargetException
 from millstream.views import ComputeDetailView
+from millstream.vm_sizes import container_size
 from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
 KIND = "function"
+CONTAINER = "container"
 _COUNTS = ("min_nodes", "max_nodes", "idle_seconds_before_scaledown")
 
 
@@ -50,7 +54,7 @@ class AmlComputeProvisioningConfiguration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmlComputeStatus:
-    """The state of a compute, which here is always the same: there are no nodes to wait for."""
+    """The state of a compute, which is always ready: executions are started as steps come."""
 
     vm_size: str
     scale_settings: ScaleSettings
@@ -126,8 +130,11 @@ class ComputeTarget:
                 f"A compute is made with AmlCompute.provisioning_configuration(), not {provisioning_configuration!r}."
             )
         wish = {key: value for key, value in asdict(provisioning_configuration).items() if value not in (None, {}, "")}
-        workspace.api.put_compute(name, {"kind": KIND, "settings": wish})
-        say(f"Compute {name} is there. Its steps run in the Functions app; sizes and numbers of nodes mean nothing.")
+        there = {compute.name: compute.kind for compute in workspace.refresh().computes}.get(name)
+        kind = there or (CONTAINER if CONTAINER in workspace.details.compute_kinds else KIND)
+        made = _wish(kind, wish)
+        workspace.api.put_compute(name, made)
+        say(_told(name, kind, made))
         return ComputeTarget(workspace, name)
 
     @staticmethod
@@ -188,7 +195,7 @@ class ComputeTarget:
 
 
 class AmlCompute(ComputeTarget):
-    """v1's cluster. Here: a name for the Functions app, with what was asked for."""
+    """v1's cluster. Here: a container compute, where the service has such, else a name for the Functions app."""
 
     @staticmethod
     def provisioning_configuration(
@@ -247,9 +254,15 @@ class AmlCompute(ComputeTarget):
         )
 
     def get_status(self) -> AmlComputeStatus:
-        """Ready, always."""
+        """Ready, always. A node is an execution: of a container compute those that run are counted."""
         self.refresh_state()
-        return AmlComputeStatus(vm_size=self.vm_size, scale_settings=self.scale_settings)
+        running = 0 if self.kind == KIND else self.workspace.api.compute_status(self.name).running
+        return AmlComputeStatus(
+            vm_size=self.vm_size,
+            scale_settings=self.scale_settings,
+            current_node_count=running,
+            target_node_count=running,
+        )
 
     @property
     def status(self) -> AmlComputeStatus:
@@ -264,7 +277,7 @@ class AmlCompute(ComputeTarget):
         """Change what is kept."""
         given = dict(zip(_COUNTS, (min_nodes, max_nodes, idle_seconds_before_scaledown), strict=True))
         changed = {**self._view.settings, **{name: value for name, value in given.items() if value is not None}}
-        self._view = self.workspace.api.put_compute(self.name, {"kind": KIND, "settings": changed})
+        self._view = self.workspace.api.put_compute(self.name, _wish(self.kind, changed))
 
     def list_nodes(self) -> builtins.list[dict[str, Any]]:
         """None: the Functions app has no nodes that can be seen."""
@@ -275,6 +288,23 @@ class AmlCompute(ComputeTarget):
         """None are needed: any text is accepted."""
         del workspace, location
         return []
+
+
+def _wish(kind: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What to send for a compute of this kind; a container's sizes are those of the nodes that were asked for."""
+    if kind != CONTAINER:
+        return {"kind": kind, "settings": dict(settings)}
+    cpus, memory = container_size(str(settings.get("vm_size", "")))
+    sizes = {"most": max(1, min(1000, settings.get("max_nodes", 1))), "cpu": cpus, "memory_gib": memory}
+    return {"kind": kind, "settings": dict(settings), "executions": sizes}
+
+
+def _told(name: str, kind: str, made: Mapping[str, Any]) -> str:
+    if kind != CONTAINER:
+        return f"Compute {name} is there. Its steps run in the Functions app; sizes and numbers of nodes mean nothing."
+    sizes = made["executions"]
+    what = f"{sizes['cpu']:g} CPUs and {sizes['memory_gib']:g} GiB each"
+    return f"Compute {name} is there. Its steps run in containers, {sizes['most']} at once at most, {what}."
 
 
 def _class_of(settings: Mapping[str, Any]) -> builtins.type[ComputeTarget] | None:

@@ -60,6 +60,14 @@ class ComputeDetailView(ComputeView, frozen=True, kw_only=True):
     created_at: float = 0.0
 
 
+class ComputeStatusView(View, frozen=True, kw_only=True):
+    """`running` executions, `waiting` messages; `runs_in`: what the executions are."""
+
+    running: int = 0
+    waiting: int = 0
+    runs_in: str = ""
+
+
 class LimitsView(View, frozen=True, kw_only=True):
     """What the service refuses above, in bytes and numbers of files."""
 
@@ -75,6 +83,7 @@ class WorkspaceView(View, frozen=True, kw_only=True):
     default_datastore: str
     datastores: tuple[DatastoreView, ...]
     computes: tuple[ComputeView, ...]
+    compute_kinds: tuple[str, ...] = ("function",)
     limits: LimitsView = LimitsView()
     version: str = ""
 

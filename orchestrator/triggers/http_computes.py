@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from orchestrator.catalog import computes
-from orchestrator.core.compute import Compute, Executions
+from orchestrator.catalog.dispatch import last
+from orchestrator.core.compute import Compute, ComputeKind, Executions, configured, queue_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
 
@@ -19,6 +20,19 @@ class ComputeRequest(Strict, frozen=True, kw_only=True):
     kind: str = "function"
     executions: Executions | None = None
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ComputeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`running` executions, of at most `most`, and `waiting` messages, those that they work on among them. `runs_in`:
+    what they are here; empty as long as no dispatcher has looked."""
+
+    name: str
+    kind: str
+    queue: str
+    most: int | None
+    running: int
+    waiting: int
+    runs_in: str
 
 
 class ComputeList(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +78,34 @@ def get_compute(service: Service, asked: Asked) -> Reply:
 
 
 @route(
+    "GET",
+    "computes/{name}/status",
+    summary="What a compute is doing",
+    role=Role.READER,
+    answers={200: ComputeStatus},
+    errors=(404,),
+)
+def get_compute_status(service: Service, asked: Asked) -> Reply:
+    """As its dispatcher last saw it; one that Container Apps alone start says nothing of what runs."""
+    name = asked.path["name"]
+    own = configured(service.settings.computes)
+    compute = own[name] if name in own else service.world.run(computes.get(name))
+    seen = service.world.run(last(name))
+    function = compute.kind == ComputeKind.FUNCTION
+    return Reply(
+        body=ComputeStatus(
+            name=name,
+            kind=compute.kind,
+            queue=queue_of(service.settings.queue, name, compute.kind),
+            most=None if function else compute.sizes.most,
+            running=seen.running,
+            waiting=seen.waiting,
+            runs_in="the Functions app" if function else seen.by,
+        )
+    )
+
+
+@route(
     "DELETE",
     "computes/{name}",
     summary="Remove a compute",
@@ -76,4 +118,4 @@ def delete_compute(service: Service, asked: Asked) -> Reply:
     return Reply(body=service.world.run(computes.remove(asked.path["name"])))
 
 
-ROUTES = (put_compute, list_computes, get_compute, delete_compute)
+ROUTES = (put_compute, list_computes, get_compute, get_compute_status, delete_compute)

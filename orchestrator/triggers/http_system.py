@@ -66,6 +66,7 @@ class WorkspaceBody(msgspec.Struct, frozen=True, kw_only=True):
     default_datastore: str
     datastores: tuple[DatastoreLine, ...]
     computes: tuple[ComputeBody, ...]
+    compute_kinds: tuple[str, ...]
     limits: Limits
 
 
@@ -123,6 +124,7 @@ def workspace(service: Service, asked: Asked) -> Reply:
             default_datastore=service.world.run(registered_datastores.default(settings.datastores)),
             datastores=_datastores(service),
             computes=tuple(ComputeBody(name=name, kind=kind) for name, kind in kinds.items()),
+            compute_kinds=settings.compute_kinds,
             limits=Limits(
                 snapshot_bytes=settings.snapshot_bytes,
                 snapshot_files=settings.snapshot_files,

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from millstream import AmlCompute, ComputeTarget, Workspace
+from millstream.exceptions import ComputeTargetException
 from tests.azurite import Azurite
 from tests.driver import RunningDriver, running_driver
 from tests.e2e.devhost.harness import eventually
-from tests.service import QUICK, Service, running_service, script_step
+from tests.service import QUICK, TOKEN, Service, running_service, script_step
 
 SETTINGS = {**QUICK, "MILLSTREAM_EXECUTIONS": "local", "MILLSTREAM_WORKER_VISIBILITY_SECONDS": "3"}
 MOST = 8
@@ -145,3 +147,23 @@ def test_steps_of_functions_and_of_computes_feed_each_other(
     ]
     run = service.submit(chain)
     assert service.wait(run)["status"] == "Completed", driver.log()
+
+
+def test_v1_drivers_get_or_create_a_container_compute(service: Service, driver: RunningDriver, snapshot: str) -> None:
+    workspace = Workspace(url=service.url, token=TOKEN)
+    with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound"):
+        ComputeTarget(workspace, "cpu-cluster")
+    asked = AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", min_nodes=0, max_nodes=3)
+    cluster = ComputeTarget.create(workspace, "cpu-cluster", asked)
+    cluster.wait_for_completion(show_output=True)
+    assert isinstance(cluster, AmlCompute)
+    assert cluster.kind == "container"
+    assert service.ask("GET", "computes/cpu-cluster")["executions"] == {"most": 3, "cpu": 2.0, "memory_gib": 4.0}
+    assert workspace.compute_targets["cpu-cluster"].name == "cpu-cluster"
+    cluster.update(max_nodes=2)
+    run = service.submit([script_step(f"s{n}", snapshot, "sleeps.py", compute="cpu-cluster") for n in range(3)])
+    eventually(lambda: cluster.get_status().current_node_count == 2, 60.0, driver.log)
+    seen = service.ask("GET", "computes/cpu-cluster/status")
+    assert (seen["most"], seen["running"], seen["runs_in"]) == (2, 2, "worker processes")
+    service.ask("POST", f"runs/{run}/cancel")
+    eventually(lambda: cluster.get_status().current_node_count == 0, 60.0, driver.log)

@@ -116,3 +116,20 @@ def test_a_service_that_starts_no_executions_has_no_such_computes(api: Api) -> N
 def test_sizes_that_there_are_not_are_refused() -> None:
     refused = Api(LOCAL).call("PUT", "computes/cpu", {"kind": "container", "executions": {"cpu": 3.1}})
     assert (refused.status, refused.json["error"]["field"]) == (400, "executions.cpu")
+
+
+def test_a_compute_says_what_it_is_doing() -> None:
+    api = Api(LOCAL)
+    api.call("PUT", "computes/cpu", EIGHT)
+    assert api.call("GET", "computes/cpu/status").json == {
+        "name": "cpu",
+        "kind": "container",
+        "queue": "millstream-steps-on-cpu",
+        "most": 8,
+        "running": 0,
+        "waiting": 0,
+        "runs_in": "",
+    }
+    function = api.call("GET", "computes/function/status").json
+    assert (function["queue"], function["runs_in"]) == ("millstream-steps", "the Functions app")
+    assert api.call("GET", "computes/none/status").status == 404
