@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from millstream.compute import KIND, ComputeTarget
+from millstream.errors import UnknownThing
 from millstream.exceptions import ComputeTargetException
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class AttachedCompute(ComputeTarget):
     def detach(self) -> None:
         """Forget the name and the secret; the workspace itself stays as it is."""
         self.workspace.api.delete_compute(self.name)
-        self.workspace.api.delete_attachment(self.name)
+        with suppress(UnknownThing):  # somebody has detached it by itself
+            self.workspace.api.delete_attachment(self.name)
         self.workspace.refresh()
 
     delete = detach

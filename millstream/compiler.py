@@ -123,7 +123,7 @@ def _step(
         name=step.name,
         kind=step.kind,
         compute=step.compute,
-        snapshot=snapshot if KINDS[step.kind].needs_snapshot else None,
+        snapshot=None if KINDS[step.kind].template else snapshot,  # its template has it
         settings=step.settings,
         arguments=tuple(step.wiring.arguments),
         environment=step.environment,

@@ -1,4 +1,5 @@
-"""A script of the snapshot with the Spark of this node: one process, whose JVM is a child of its own.
+"""A script of the snapshot with the Spark of this node, by its spark-submit: the JVM ends when the script has ended,
+and with its exit code.
 
 pyspark and Java are found beside the worker, never brought. The session is configured by a folder of Spark's own
 (SPARK_CONF_DIR), so that nothing of it is on a command line, and what the script sets itself wins.
@@ -29,7 +30,8 @@ PROBE_SECONDS: Final = 60.0
 _PROBE: Final = (
     "import importlib.metadata, importlib.util, json, sys\n"
     "names = {dist.name.lower().replace('_', '-') for dist in importlib.metadata.distributions() if dist.name}\n"
-    "print(json.dumps([importlib.util.find_spec('pyspark') is not None, sorted(names)]))\n"
+    "found = importlib.util.find_spec('pyspark')\n"
+    "print(json.dumps([found.submodule_search_locations[0] if found else '', sorted(names)]))\n"
 )
 _LOGGING: Final = """\
 rootLogger.level = warn
@@ -60,16 +62,17 @@ def run(context: StepContext, wanted: SparkScript) -> None:
     script = script_of(context, wanted.script)
     python = context.settings.spark_python or context.settings.python
     java = java_of(context.common_environment)
-    check(python, wanted.packages)
+    home = home_of(python, wanted.packages)
     settings = folder_with_settings(context.folders.root, wanted.conf)
     variables = {
         **wanted.variables,
+        "SPARK_HOME": home,
         "SPARK_CONF_DIR": str(settings),
         "PYSPARK_PYTHON": python,
         "PYSPARK_DRIVER_PYTHON": python,
         "JAVA_HOME": java,
     }
-    context.run_command((python, script, *wanted.arguments), variables)
+    context.run_command((f"{home}/bin/spark-submit", script, *wanted.arguments), variables)
 
 
 def script_of(context: StepContext, script: str) -> str:
@@ -96,16 +99,16 @@ def java_of(environment: Mapping[str, str]) -> str:
     return str(Path(found).resolve().parents[1])
 
 
-def check(python: str, packages: Iterable[str] = ()) -> None:
-    """Whether the interpreter has pyspark and these packages. Raises StartFailed, InvalidStep."""
+def home_of(python: str, packages: Iterable[str] = ()) -> str:
+    """Where the interpreter's pyspark lies, if it has these packages beside it. Raises StartFailed, InvalidStep."""
     try:
         answer = subprocess.run(
             [python, "-I", "-c", _PROBE], capture_output=True, timeout=PROBE_SECONDS, check=True, text=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise StartFailed(f"The interpreter {python}, of MILLSTREAM_SPARK_PYTHON, does not answer: {error}") from error
-    has_spark, installed = json.loads(answer.stdout)
-    if not has_spark:
+    home, installed = json.loads(answer.stdout)
+    if not home:
         raise StartFailed(
             "This node has no pyspark: install millstream[spark] beside the worker, or name an interpreter that has "
             "it in MILLSTREAM_SPARK_PYTHON. Or attach a workspace, and name it as the step's compute_target."
@@ -113,6 +116,7 @@ def check(python: str, packages: Iterable[str] = ()) -> None:
     missing = [name for name in packages if name.lower().replace("_", "-") not in installed]
     if missing:
         raise InvalidStep(f"The local Spark installs nothing, and does not have {', '.join(missing)} beside pyspark.")
+    return str(home)
 
 
 def folder_with_settings(root: Path, conf: Mapping[str, str]) -> Path:

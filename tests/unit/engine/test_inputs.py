@@ -24,7 +24,7 @@ from orchestrator.core.definition import (
 )
 from orchestrator.core.errors import Broken, InvalidDefinition, InvalidRequest
 from orchestrator.core.job import InputData, Job
-from orchestrator.core.result import File, OutputData, StepResult
+from orchestrator.core.result import File, OutputData, StepError, StepResult
 from orchestrator.ports import ReadBlob
 from tests.unit.engine.running import Runner, step
 
@@ -126,3 +126,24 @@ def test_what_is_not_saved_is_told_before_the_run_starts() -> None:
     with pytest.raises(InvalidRequest) as refused:
         runner.world.run(check_values(runner.memory, {"n": 1, "p": unsaved}))
     assert refused.value.field == "parameters.p"
+
+
+def test_a_job_is_told_how_often_the_policy_had_it_tried_again_whatever_died_meanwhile() -> None:
+    """By this a job in a workspace is known again: a takeover is the same try, a retry is another."""
+    seen: list[tuple[int, int]] = []
+
+    def perform(job: Job) -> StepResult | None:
+        seen.append((job.attempt, job.retries))
+        if job.attempt == 1:
+            return None  # as if its process had died
+        return StepResult(error=StepError(code="JobFailed", message="no") if job.attempt == 2 else None)
+
+    runner = Runner(step("write", retries=1), scripts={"write": perform})
+    runner.start()
+    (message,) = runner.waiting
+    runner.deliver()
+    for _ in range(2):
+        runner.clock.advance(600)
+        runner.waiting = [message]
+        runner.deliver()
+    assert seen == [(1, 0), (2, 0), (3, 1)]

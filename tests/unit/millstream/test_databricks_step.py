@@ -18,6 +18,8 @@ from millstream import (
     PyPiLibrary,
     RCranLibrary,
 )
+from millstream.compiler import compile_pipeline
+from millstream.graph import build
 from orchestrator.core.definition import FromOutput, FromParameter, Literal
 from orchestrator.core.kinds import settings_of
 from orchestrator.core.kinds.databricks import DatabricksJob
@@ -146,3 +148,17 @@ def test_a_library_of_another_kind_is_refused() -> None:
 def test_the_service_refuses_the_same(settings: dict[str, Any], field: str) -> None:
     (problem,) = msgspec.convert(settings, DatabricksJob).problems("s")
     assert problem.field == field
+
+
+def test_only_a_script_of_its_own_has_a_source_folder() -> None:
+    made = [step(python_script_name="job.py"), step(name="note", notebook_path="/n")]
+    folder = Path("src").absolute()
+    definition = compile_pipeline(
+        build(made),
+        name="p",
+        description="",
+        default_datastore="store",
+        snapshots={folder: "0" * 64},
+        default_folder=folder,
+    )
+    assert {found.name: found.snapshot for found in definition.steps} == {"spark": "0" * 64, "note": None}

@@ -16,9 +16,9 @@ from steps.spark import local
 
 def test_without_pyspark_it_is_said_how_to_get_it() -> None:
     with pytest.raises(StartFailed, match=r"millstream\[spark\].*MILLSTREAM_SPARK_PYTHON"):
-        local.check(sys.executable)
+        local.home_of(sys.executable)
     with pytest.raises(StartFailed, match="/nowhere/python, of MILLSTREAM_SPARK_PYTHON"):
-        local.check("/nowhere/python")
+        local.home_of("/nowhere/python")
 
 
 def test_without_java_it_is_said_what_is_needed(tmp_path: Path) -> None:
@@ -33,11 +33,11 @@ def test_without_java_it_is_said_what_is_needed(tmp_path: Path) -> None:
 
 def test_what_is_not_installed_is_named(tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho \'[true, ["pyspark", "scikit-learn"]]\'\n')
+    python.write_text('#!/bin/sh\necho \'["/spark", ["pyspark", "scikit-learn"]]\'\n')
     python.chmod(0o755)
-    local.check(str(python), ["PySpark", "scikit_learn"])
+    assert local.home_of(str(python), ["PySpark", "scikit_learn"]) == "/spark"
     with pytest.raises(InvalidStep, match="does not have lightgbm beside"):
-        local.check(str(python), ["pyspark", "lightgbm"])
+        local.home_of(str(python), ["pyspark", "lightgbm"])
 
 
 def test_settings_cannot_break_out_of_their_line(tmp_path: Path) -> None:

@@ -178,7 +178,12 @@ def test_without_a_workspace_it_runs_here_with_the_same_settings(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to where Spark itself begins: the script looks at what a session would be configured with."""
-    monkeypatch.setattr("steps.spark.local.check", lambda python, packages: None)
+    submit = tmp_path / "bin" / "spark-submit"
+    submit.parent.mkdir()
+    submit.write_text('#!/bin/sh\nexec "$PYSPARK_PYTHON" "$@"\n')
+    submit.chmod(0o755)
+    monkeypatch.setattr("steps.spark.local.home_of", lambda python, packages: str(tmp_path))
+    monkeypatch.setattr("steps.spark.local.java_of", lambda environment: "/jdk")
     script = """
 import os, sys
 lines = open(os.environ["SPARK_CONF_DIR"] + "/spark-defaults.conf").read().splitlines()
