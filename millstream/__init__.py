@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from millstream.compute import AmlCompute as AmlCompute
     from millstream.compute import ComputeTarget as ComputeTarget
     from millstream.conda_dependencies import CondaDependencies as CondaDependencies
+    from millstream.conditions import StepMetric as StepMetric
+    from millstream.conditions import StepProperty as StepProperty
+    from millstream.conditions import StepText as StepText
     from millstream.data import DataReference as DataReference
     from millstream.data import InputPortBinding as InputPortBinding
     from millstream.data import PipelineData as PipelineData
@@ -148,6 +151,7 @@ _HOMES = {
     ),
     "millstream.command_step": ("CommandStep",),
     "millstream.compute": ("AmlCompute", "ComputeTarget"),
+    "millstream.conditions": ("StepMetric", "StepProperty", "StepText"),
     "millstream.conda_dependencies": ("CondaDependencies",),
     "millstream.data": ("DataReference", "InputPortBinding", "PipelineData"),
     "millstream.data_path": ("DataPath", "DataPathComputeBinding"),

@@ -77,7 +77,8 @@ def _why(step: StepView) -> str:
         return f"waits for run {step.child.run} ({step.child.steps_ended} of {step.child.steps_total} steps)"
     if step.decision is None:
         return ""
-    return f"{'reused' if step.taken else 'ran'}: {step.decision.text}"
+    what = "reused" if step.taken else "skipped" if step.decision.action == "skip" else "ran"
+    return f"{what}: {step.decision.text}"
 
 
 def cancel_run(workspace: Workspace, options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from millstream import wiring
+from millstream.conditions import Comparison, StepMetric, StepProperty, StepText, Value
 from millstream.dataset import AbstractDataset
 from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.graph import Graph
@@ -15,13 +16,18 @@ from millstream.pipeline_input import PipelineInput
 from millstream.steps import PipelineStep
 from millstream.wiring import InPort, Produced
 from orchestrator.core.definition import (
+    Condition,
     DatasetSource,
     DatastoreSource,
     Definition,
+    FromParameter,
     Input,
+    MetricOf,
+    OutputText,
     Parameter,
     ParameterSource,
     ParentSource,
+    PropertyOf,
     Source,
     Step,
     StepSource,
@@ -136,7 +142,31 @@ def _step(
         retry=step.retry,
         timeout_seconds=step.timeout,
         template=template or step.template(default_datastore, snapshot),
+        condition=None if step.condition is None else _condition(step.condition, graph),
+        after_skipped=step.after_skipped,
     )
+
+
+def _condition(condition: Comparison, graph: Graph) -> Condition:
+    than = condition.than
+    return Condition(
+        value=_value(condition.value, graph),
+        operator=condition.operator,
+        than=FromParameter(name=than.name) if isinstance(than, PipelineParameter) else than,
+    )
+
+
+def _value(value: Value, graph: Graph) -> MetricOf | PropertyOf | OutputText:
+    match value:
+        case StepMetric(step=step, name=name):
+            return MetricOf(step=graph.id_of(step), name=name)
+        case StepProperty(step=step, name=name):
+            return PropertyOf(step=graph.id_of(step), name=name)
+        case StepText(output=output, path=path):
+            producer = graph.producer_of(output.port)
+            return OutputText(step=graph.id_of(producer), output=output.output_name, path=path)
+        case _:
+            raise TypeError(f"{value!r} is no value of a step.")
 
 
 def datasets_of(graph: Graph) -> list[AbstractDataset]:

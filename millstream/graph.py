@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from millstream.conditions import StepMetric, StepProperty, StepText, Value
 from millstream.data import PipelineData
 from millstream.output_config import OutputDatasetConfig
 from millstream.pipeline_dataset import PipelineOutputAbstractDataset
@@ -163,11 +164,29 @@ def _needs(
 
 def _order_of(step: PipelineStep, given: _Given) -> Iterator[PipelineStep]:
     yield from step.predecessors
+    if step.condition is not None:
+        yield _asked(step.condition.value, step)
     yield from given.waits.get(id(step), ())
 
 
+def _asked(value: Value, by: PipelineStep) -> PipelineStep:
+    """The step whose value a condition is about."""
+    match value:
+        case StepText(output=output):
+            if output.port.producer is None:
+                raise InvalidDefinition([_no_producer(output.port, f"the condition of step {shown(by.name)}")])
+            return output.port.producer
+        case StepMetric(step=PipelineStep() as step) | StepProperty(step=PipelineStep() as step):
+            return step
+        case _:
+            raise TypeError(
+                f"Step {shown(by.name)}: a condition is about a step, not {getattr(value, 'step', value)!r}."
+            )
+
+
 def _after(steps: list[PipelineStep], given: _Given) -> dict[int, list[PipelineStep]]:
-    return {id(step): list(dict.fromkeys(_order_of(step, given))) for step in steps}
+    # What a condition asks of a step orders the two by itself.
+    return {id(step): list(dict.fromkeys((*step.predecessors, *given.waits.get(id(step), ())))) for step in steps}
 
 
 def _check_outputs(steps: list[PipelineStep]) -> None:

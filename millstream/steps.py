@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from millstream.arguments import refuse_unknown
+from millstream.conditions import Comparison
 from millstream.environment import Environment
 from millstream.parameter import PipelineParameter
 from millstream.tokens import refuse_tokens
@@ -36,6 +37,9 @@ class PipelineStep:
     """The pipeline that it runs, if it does."""
     body_folder: Path | None = None
     """The folder of the body's steps that name none; None: that of the pipeline around it."""
+
+    condition: Comparison | None = None
+    after_skipped: bool = False
 
     def __init__(
         self,
@@ -84,6 +88,24 @@ class PipelineStep:
                 raise ValueError(f"Step {shown(self.name)} cannot run after itself.")
             if other not in self.predecessors:
                 self.predecessors.append(other)
+
+    def run_if(self, condition: Comparison, *, even_after_skipped: bool = False) -> None:
+        """Run this step only if the condition holds, which is about another step: `StepMetric(train, "auc") >= 0.9`.
+
+        Otherwise it is skipped, and so is what waits for it, unless that says `run_even_after_skipped`.
+        """
+        if not isinstance(condition, Comparison):
+            raise TypeError(
+                f"Step {shown(self.name)}: run_if takes a comparison of a StepMetric, StepProperty or StepText."
+            )
+        if isinstance(condition.than, PipelineParameter):
+            self.wiring.parameters.append(condition.than)
+        self.condition = condition
+        self.after_skipped = self.after_skipped or even_after_skipped
+
+    def run_even_after_skipped(self) -> None:
+        """Run this step even if one that it waits for was skipped for its condition; it finds empty folders then."""
+        self.after_skipped = True
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -212,7 +212,7 @@ class ReasonView(View, frozen=True, kw_only=True):
 
 
 class DecisionView(View, frozen=True, kw_only=True):
-    """Why a step ran, or whose outputs it has: `action` is "run", "reuse", "keep", or, beforehand, "undecided"."""
+    """Why a step ran, or whose outputs it has: `action` is "run", "reuse", "keep", "skip"; beforehand, "undecided"."""
 
     action: str
     reasons: tuple[ReasonView, ...] = ()

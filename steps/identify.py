@@ -5,6 +5,7 @@ Nothing is guessed: data whose version cannot be told without reading it is unkn
 
 from __future__ import annotations
 
+import io
 import sys
 import urllib.error
 from collections import defaultdict
@@ -24,7 +25,7 @@ from orchestrator.core.job import InputData
 from orchestrator.core.result import OutputData
 from orchestrator.datasets.access import Blob
 from orchestrator.datasets.web import version_of
-from orchestrator.engine.identify import Absent, Identified, Identify, Made
+from orchestrator.engine.identify import Absent, Identified, Identify, Made, ReadText
 from steps.brought import Tally
 from steps.dataset_access import StoreAccess
 from steps.dataset_inputs import blobs_of
@@ -64,6 +65,7 @@ class Identifier:
         """Have `world` carry out the effects of `orchestrator.engine.identify`."""
         world.register(Identify, self.identify)
         world.register(Absent, self.absent)
+        world.register(ReadText, self.read_text)
 
     def identify(self, effect: Identify) -> Identified:
         """Never fails: what cannot be reached is unknown, and the step finds out why."""
@@ -82,6 +84,24 @@ class Identifier:
             return Present(self.store, self.settings.datastores).missing(effect.made)
         except (StoreFailed, StorageFailed) as error:
             raise Unavailable(f"What was made before could not be looked up: {error}") from error
+
+    def read_text(self, effect: ReadText) -> str | None:
+        """Raises Unavailable."""
+        files = effect.output.files
+        file = next((it for it in files if it.path == effect.path), None)
+        if file is None and len(files) == 1 and not effect.path:
+            file = files[0]
+        if file is None or file.size > effect.limit:
+            return None
+        sink = io.BytesIO()
+        try:
+            container = container_of(self.settings.datastores, effect.output.datastore)
+            self.store.download(container, file.name_below(effect.output.prefix), sink)
+            return sink.getvalue().decode("utf-8")
+        except (BlobMissing, InvalidStep, UnicodeDecodeError):
+            return None
+        except (StoreFailed, StorageFailed) as error:
+            raise Unavailable(f"What a condition asks for could not be read: {error}") from error
 
     @cached_property
     def _environment(self) -> str:

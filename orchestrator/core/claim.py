@@ -71,6 +71,14 @@ def adopted_claim(*, owner: str, now: float, decision: str, result: str, result_
     )
 
 
+def skipped_claim(*, owner: str, now: float, decision: str) -> ClaimRow:
+    """The claim of a step that is not executed, since its condition does not hold."""
+    state = move(CLAIM_TRANSITIONS, None, ClaimEvent.SKIP)
+    return ClaimRow(
+        state=state, attempt=1, owner=owner, message_id="", dequeue_count=0, started_at=now, decision=decision
+    )
+
+
 AGE_RESOLUTION = 1.0
 """Seconds by which an age may read too small: the server's Date has whole seconds, a row's Timestamp does not."""
 

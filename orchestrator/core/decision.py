@@ -21,12 +21,14 @@ class Action(StrEnum):
     RUN = "run"
     REUSE = "reuse"
     KEEP = "keep"  # a run that goes on where an earlier one failed keeps what that one has finished
+    SKIP = "skip"  # its condition does not hold
     UNDECIDED = "undecided"  # in a forecast: it depends on what a step before it makes
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One reason. `code` says what it is about: "file", "parameter", "input", "argument", "variable", "setting",
-    "environment", "output", "version", "first", "forced", "never", "unknown", "gone", "upstream", "reused", "kept".
+    "environment", "output", "version", "first", "forced", "never", "unknown", "gone", "upstream", "reused", "kept",
+    "condition".
     """
 
     code: str

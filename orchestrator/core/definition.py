@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.conditions import Operator
 from orchestrator.core.dataset import DatasetView
 from orchestrator.core.retry import RetryPolicy
 from orchestrator.core.strict import invalid_shape
@@ -166,6 +167,39 @@ class Output(_Strict, frozen=True, kw_only=True):
     register: Registration | None = None
 
 
+class MetricOf(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="metric"):
+    """The last value that the step with id `step` has logged under `name`."""
+
+    step: str
+    name: str
+
+
+class PropertyOf(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="property"):
+    """A property that the script of the step with id `step` has set."""
+
+    step: str
+    name: str
+
+
+class OutputText(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="output_text"):
+    """The text of a small file, without the space around it: of the output `output` itself, or at `path` in it."""
+
+    step: str
+    output: str
+    path: str = ""
+
+
+class Condition(_Strict, frozen=True, kw_only=True):
+    """The step runs if the value, of a step before it, compares so with `than`; else it is skipped.
+
+    As numbers where both are some or read as some, else as texts, which are equal or not.
+    """
+
+    value: MetricOf | PropertyOf | OutputText
+    operator: Operator
+    than: bool | int | float | str | FromParameter
+
+
 class Parameter(_Strict, frozen=True, kw_only=True):
     """A pipeline parameter. `type` is "int", "float", "bool", "string", "datapath" or "dataset"."""
 
@@ -182,6 +216,9 @@ class Step(_Strict, frozen=True, kw_only=True):
 
     `allow_reuse`: when nothing that decides what the step makes has changed, what it made before is taken instead of
     running it. `source_files`: names, folders or patterns of the source files that count in that; without, all do.
+
+    `condition`: without it, the step runs when those before it are done. `after_skipped`: it runs even if a step before
+    it was skipped for its condition, whose outputs are empty folders then; else it is skipped, too.
 
     `template`: of a step that becomes a run of its own, the pipeline that this runs, or is made of.
     """
@@ -203,6 +240,8 @@ class Step(_Strict, frozen=True, kw_only=True):
     retry: RetryPolicy = RetryPolicy()
     timeout_seconds: float | FromParameter | None = None
     template: Definition | None = None
+    condition: Condition | None = None
+    after_skipped: bool = False
 
 
 def parts_of(argument: Argument) -> tuple[Literal | FromParameter | FromInput | FromOutput, ...]:

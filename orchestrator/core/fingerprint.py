@@ -108,7 +108,7 @@ def ingredients_of(
     packages: tuple[str, ...] = (),
 ) -> Ingredients:
     """The ingredients of a step. `contents` has an entry for each of its input ports."""
-    used = parameters_used(msgspec.structs.replace(step, timeout_seconds=None))
+    used = parameters_used(msgspec.structs.replace(step, timeout_seconds=None, condition=None))
     return Ingredients(
         name=step.name,
         kind=step.kind,

@@ -19,6 +19,7 @@ class Verdict(StrEnum):
 
     DONE = "done"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,24 +66,24 @@ def fold(plan: Plan, head: Head, outcomes: Iterable[Outcome]) -> tuple[Head, tup
     """
     if head.status.terminal:
         return head, ()
-    done, failed, attempts = 0, 0, dict(head.attempts)
+    sets, attempts = dict.fromkeys(Verdict, 0), dict(head.attempts)
     for outcome in outcomes:
         bit = 1 << outcome.step
-        if (head.ended | done | failed) & bit:
+        if (head.ended | sum(sets.values())) & bit:
             continue
-        if outcome.verdict is Verdict.DONE:
-            done |= bit
-        else:
-            failed |= bit
+        sets[outcome.verdict] |= bit
         if outcome.attempt != 1:
             attempts[outcome.step] = outcome.attempt
+    done, failed = sets[Verdict.DONE], sets[Verdict.FAILED]
     moved = replace(head, done=head.done | done, failed=head.failed | failed, attempts=attempts)
+    passed_over = plan.skipped_with(sets[Verdict.SKIPPED]) & ~moved.ended
+    moved = replace(moved, skipped=moved.skipped | passed_over)
     moved = replace(moved, skipped=moved.skipped | _given_up(plan, moved, failed))
     moved = replace(moved, status=_status(plan, moved))
     if moved.window:
         sent = set(ready(plan, head))
         return moved, tuple(step for step in ready(plan, moved) if step not in sent)
-    return moved, _newly_ready(plan, moved, done)
+    return moved, _newly_ready(plan, moved, done | passed_over)
 
 
 def cancel(head: Head) -> Head:
@@ -97,10 +98,18 @@ def ready(plan: Plan, head: Head) -> tuple[int, ...]:
     """
     if head.status.terminal:
         return ()
-    missing = ~head.done
-    open_steps = plan.everything & ~head.ended
-    found = (step for step in bits(open_steps) if not plan.parents[step] & missing)
+    found = (step for step in bits(plan.everything & ~head.ended) if not lacks(plan, head, step))
     return tuple(islice(found, head.window or None))
+
+
+def lacks(plan: Plan, head: Head, step: int) -> int:
+    """The set of steps that must still end before `step` may start.
+
+    For a step that does not mind, those that were skipped for a condition have. What a failure has taken with it never
+    counts: then the step itself has ended so.
+    """
+    met = head.done | head.skipped if plan.tolerant >> step & 1 else head.done
+    return plan.parents[step] & ~met
 
 
 def follows(plan: Plan, head: Head, ended: Iterable[int]) -> tuple[int, ...]:
@@ -130,7 +139,6 @@ def _status(plan: Plan, head: Head) -> RunStatus:
     return move(RUN_TRANSITIONS, head.status, event)
 
 
-def _newly_ready(plan: Plan, head: Head, done: int) -> tuple[int, ...]:
-    missing, ended = ~head.done, head.ended
-    candidates = {child for step in bits(done) for child in plan.children[step]}
-    return tuple(sorted(c for c in candidates if not plan.parents[c] & missing and not ended >> c & 1))
+def _newly_ready(plan: Plan, head: Head, ended: int) -> tuple[int, ...]:
+    candidates = {child for step in bits(ended) for child in plan.children[step]}
+    return tuple(sorted(c for c in candidates if not head.ended >> c & 1 and not lacks(plan, head, c)))

@@ -80,6 +80,16 @@ class Plan:
         return frozenset(step.compute for step in self.definition.steps)
 
     @cached_property
+    def conditional(self) -> int:
+        """The steps that may be skipped for their condition."""
+        return mask_of([position for position, step in enumerate(self.definition.steps) if step.condition])
+
+    @cached_property
+    def tolerant(self) -> int:
+        """The steps that run even if one before them was skipped for its condition."""
+        return mask_of([position for position, step in enumerate(self.definition.steps) if step.after_skipped])
+
+    @cached_property
     def particular(self) -> tuple[Step, ...]:
         """The steps that put values of parameters where not every value may stand."""
         return tuple(step for step in self.definition.steps if has_places(step))
@@ -90,6 +100,16 @@ class Plan:
         while todo:
             for child in self.children[todo.pop()]:
                 if not seen >> child & 1:
+                    seen |= 1 << child
+                    todo.append(child)
+        return seen
+
+    def skipped_with(self, mask: int) -> int:
+        """What is skipped when these steps are, for their conditions: these, and what waits for them and minds."""
+        seen, todo = mask, list(bits(mask))
+        while todo:
+            for child in self.children[todo.pop()]:
+                if not (seen | self.tolerant) >> child & 1:
                     seen |= 1 << child
                     todo.append(child)
         return seen
@@ -105,4 +125,5 @@ def _is_composite(step: Step) -> bool:
 def waits_for(step: Step) -> set[str]:
     """The ids of the steps that must be done before `step` starts."""
     producers = {port.source.step for port in step.inputs if isinstance(port.source, StepSource)}
-    return producers | set(step.run_after)
+    condition = {step.condition.value.step} if step.condition is not None else set()
+    return producers | condition | set(step.run_after)

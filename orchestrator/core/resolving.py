@@ -123,6 +123,8 @@ def parameters_used(step: Step) -> frozenset[str]:
     parts += [part for port in step.outputs for part in port.destination]
     named = {part.name for part in parts if isinstance(part, FromParameter)}
     named |= {port.source.name for port in step.inputs if isinstance(port.source, ParameterSource)}
+    if step.condition is not None and isinstance(step.condition.than, FromParameter):
+        named.add(step.condition.than.name)
     if isinstance(step.timeout_seconds, FromParameter):
         named.add(step.timeout_seconds.name)
     return frozenset(named.union(references(step.settings)))

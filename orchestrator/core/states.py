@@ -39,10 +39,11 @@ class ClaimState(StrEnum):
     RETRYING = "retrying"
     DONE = "done"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
     @property
     def final(self) -> bool:
-        return self in (ClaimState.DONE, ClaimState.FAILED)
+        return self in (ClaimState.DONE, ClaimState.FAILED, ClaimState.SKIPPED)
 
     @property
     def under_way(self) -> bool:
@@ -53,6 +54,7 @@ class ClaimState(StrEnum):
 class ClaimEvent(StrEnum):
     CLAIM = "claim"
     ADOPT = "adopt"
+    SKIP = "skip"
     TAKE_OVER = "take over"
     EXPAND = "expand"
     JOIN = "join"
@@ -87,6 +89,7 @@ RUN_TRANSITIONS: Mapping[tuple[RunStatus | None, RunEvent], RunStatus] = {
 CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (None, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (None, ClaimEvent.ADOPT): ClaimState.DONE,
+    (None, ClaimEvent.SKIP): ClaimState.SKIPPED,
     (ClaimState.RETRYING, ClaimEvent.CLAIM): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.EXPAND): ClaimState.WAITING,

@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     links.time_on_computes,
     links.arguments,
     links.sequence,
+    links.conditions,
     links.acyclic,
 )
 """All rules, in the order in which they speak."""

@@ -12,12 +12,12 @@ from orchestrator.core import decision as decisions
 from orchestrator.core.claim import Standing
 from orchestrator.core.errors import Broken
 from orchestrator.core.fingerprint import lineage_of
-from orchestrator.core.head import follows
+from orchestrator.core.head import follows, lacks
 from orchestrator.core.message import Delivery, Messages, StepMessage
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.result import StepError
 from orchestrator.core.run import RunInfo
-from orchestrator.engine import children, ending
+from orchestrator.engine import children, conditions, ending
 from orchestrator.engine.combine import combine
 from orchestrator.engine.execute import adopt, died_too_often, execute, fail, give_up
 from orchestrator.engine.memory import ProcessMemory
@@ -43,7 +43,7 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     came_back = delivery.count > 1
     if known.head.status.terminal or known.head.ended >> position & 1:
         return (yield from recover(memory, plan, run, position)) if came_back else ()
-    if plan.parents[position] & ~known.head.done:
+    if lacks(plan, known.head, position):
         return ()  # no engine sends a step before its parents are committed: whoever did, it is not to be run
     info = yield from read_info(memory, run)
     if info is None:
@@ -52,7 +52,11 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     if held is not None and not held.ended:
         # Whoever parked the claim may have died before the child was started, or listed.
         return (yield from children.launch(memory, plan, info, position, held.claim))
-    choice = yield from _choose(memory, plan, info, position, message)
+    why = yield from conditions.refused(memory, plan, info, position)
+    if isinstance(why, str):
+        steps = yield from conditions.skip(memory, plan, run, position, why)
+        return messages_for(memory, plan, run, steps)
+    choice = why or (yield from _choose(memory, plan, info, position, message))
     if isinstance(choice, Waiting):
         return ()
     if isinstance(choice, Walked):

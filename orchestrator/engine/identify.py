@@ -38,6 +38,19 @@ class Identify(Effect[Identified]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadText(Effect[str | None]):
+    """The text of a committed file: of `output` itself, or at `path` in it. None: there is none, it is longer than
+    `limit` bytes, or it is no UTF-8.
+
+    Raises Unavailable when storage does not say.
+    """
+
+    output: OutputData
+    path: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """Outputs that step run `owner` ("<run>_<step>") has committed, by port."""
 

@@ -26,7 +26,7 @@ from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import load_dataset, load_plan, load_results, read_info, step_result
+from orchestrator.engine.reading import fresh_head, load_dataset, load_plan, load_results, read_info, step_result
 from orchestrator.ports import Task
 
 
@@ -90,6 +90,16 @@ def _resolve(
             return (yield from _of_parent(memory, info, source))
 
 
+def _was_skipped(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[bool]:
+    """Whether a condition has skipped the step, so that it has no outputs."""
+    if not plan.conditional:
+        return False
+    known = memory.head(run)
+    if known is None or not known.head.ended >> position & 1:
+        known = yield from fresh_head(memory, run)
+    return known is not None and bool(known.head.skipped >> position & 1)
+
+
 def _of_parent(memory: ProcessMemory, info: RunInfo, source: ParentSource) -> Task[InputData]:
     """What the step has that became this run."""
     parent = (yield from read_info(memory, info.parent_run)) if info.is_part else None
@@ -136,6 +146,9 @@ def _committed(
     memory: ProcessMemory, plan: Plan, run: str, source: StepSource, adopted: Mapping[int, StepResult]
 ) -> Task[InputData]:
     position = plan.index[source.step]
+    if (yield from _was_skipped(memory, plan, run, position)):
+        store = next(port.datastore for port in plan.step(position).outputs if port.name == source.output)
+        return InputData(datastore=store, path=f"runs/{run}/{source.step}/skipped", files=(), view=source.view)
     result = adopted.get(position) or (yield from step_result(memory, run, position))
     output = result.outputs.get(source.output)
     if output is None:

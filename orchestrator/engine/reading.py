@@ -140,7 +140,7 @@ def note_head(memory: ProcessMemory, run: str, row: Row) -> Task[Known]:
 
 
 def recent_head(memory: ProcessMemory, run: str, parents: int) -> Task[Known | None]:
-    """A head not older than `head_age` that knows `parents` as done.
+    """A head not older than `head_age` that knows that `parents` have ended.
 
     The message that brought us here was sent after the parents were committed, so a head without them is stale.
     """
@@ -155,7 +155,7 @@ def _believable(memory: ProcessMemory, run: str, parents: int, now: float) -> Kn
     if known is None:
         return None
     young = now - known.seen_at <= memory.settings.head_age
-    return known if known.head.status.terminal or (young and not parents & ~known.head.done) else None
+    return known if known.head.status.terminal or (young and not parents & ~known.head.ended) else None
 
 
 def step_result(memory: ProcessMemory, run: str, position: int) -> Task[StepResult]:

@@ -156,6 +156,8 @@ def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> 
         return StepStatus.COMPLETED
     if head.failed & bit or state is ClaimState.FAILED:
         return StepStatus.FAILED
+    if state is ClaimState.SKIPPED:
+        return StepStatus.SKIPPED
     if head.skipped & bit:
         return StepStatus.CANCELED if under_way else StepStatus.SKIPPED
     if head.status is RunStatus.CANCELED:
@@ -185,7 +187,7 @@ def _view(memory: ProcessMemory, seen: Look, position: int) -> Task[StepView]:
     if claim is not None and claim.state is not ClaimState.RUNNING:
         result = yield from decode_result(claim)
     decision = decisions.decode(claim.decision) if claim is not None and claim.decision else None
-    taken = decision is not None and decision.action is not Action.RUN
+    taken = decision is not None and decision.action not in (Action.RUN, Action.SKIP)
     child = yield from _child(memory, claim)
     step = seen.plan.step(position)
     ids = seen.plan.definition.steps

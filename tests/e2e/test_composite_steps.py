@@ -17,6 +17,8 @@ from millstream import (
     PipelineParameter,
     PipelineRun,
     PythonScriptStep,
+    StepMetric,
+    StepText,
     SubPipelineStep,
     Workspace,
 )
@@ -47,6 +49,11 @@ SCRIPTS = {
         "made = int(sys.argv[1]) ** int(sys.argv[2])\n"
         "Run.get_context().log('power', made)\n"
         "open(sys.argv[3], 'w').write(str(made))\n"
+    ),
+    "count.py": (
+        "import os, sys\n"
+        "found = os.listdir(sys.argv[1]) if os.path.isdir(sys.argv[1]) else [sys.argv[1]]\n"
+        "open(sys.argv[2], 'w').write(str(len(found)))\n"
     ),
     "size.py": "import sys\nopen(sys.argv[2], 'w').write(str(len(open(sys.argv[1]).read())))\n",
 }
@@ -254,3 +261,53 @@ def test_without_items_there_is_nothing_to_do(workspace: Workspace, sources: Pat
     run = Pipeline(workspace, [step], default_source_directory=sources).submit("none")
     run.wait_for_completion(show_output=False)
     assert run.find_step_run("none")[0].child_run is None
+
+
+def test_steps_run_if_what_came_before_says_so(workspace: Workspace, sources: Path, tmp_path: Path) -> None:
+    least, first, second, joined = (
+        PipelineParameter("least", 10),
+        PipelineData("first"),
+        PipelineData("second"),
+        PipelineData("joined"),
+    )
+    train = PythonScriptStep("power.py", name="train", outputs=[first], arguments=[3, 2, first])
+    large = PythonScriptStep("size.py", name="large", inputs=[first], outputs=[second], arguments=[first, second])
+    large.run_if(StepMetric(train, "power") >= least)
+    below = PythonScriptStep("fail.py", name="below")
+    below.run_after(large)
+    nine = PythonScriptStep("count.py", name="nine", inputs=[second], outputs=[joined], arguments=[second, joined])
+    nine.run_if(StepText(first) == "9", even_after_skipped=True)
+    pipeline = Pipeline(workspace, [below, nine], default_source_directory=sources)
+    run = pipeline.submit("conditions")
+    run.wait_for_completion(show_output=False)
+    steps = {step.name: step.details for step in run.get_steps()}
+    assert {name: step.status for name, step in steps.items()} == {
+        "train": "Completed",
+        "large": "Skipped",
+        "below": "Skipped",
+        "nine": "Completed",
+    }
+    assert steps["large"].decision is not None
+    assert steps["large"].decision.text == "metric power of step train is 9, not >= 10"
+    assert list(downloaded(run, "nine", "joined", tmp_path / "joined").values()) == ["0"]
+    again = pipeline.submit("conditions", {"least": 9}, continue_on_step_failure=True)
+    again.wait_for_completion(show_output=False, raise_on_error=False)
+    assert {step.name: step.details.status for step in again.get_steps()} == {
+        "train": "Completed",
+        "large": "Completed",
+        "below": "Failed",
+        "nine": "Completed",
+    }
+
+
+def test_a_condition_about_nothing_fails_its_step(workspace: Workspace, sources: Path) -> None:
+    first = PipelineData("first")
+    train = PythonScriptStep("power.py", name="train", outputs=[first], arguments=[3, 2, first])
+    after = PythonScriptStep("fail.py", name="after")
+    after.run_if(StepMetric(train, "accuracy") > 0.5)
+    run = Pipeline(workspace, [after], default_source_directory=sources).submit("conditions")
+    run.wait_for_completion(show_output=False, raise_on_error=False)
+    error = run.find_step_run("after")[0].details.error
+    assert error is not None
+    assert error.code == "ConditionUnknown"
+    assert "'accuracy'" in error.message

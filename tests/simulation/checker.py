@@ -25,7 +25,7 @@ from orchestrator.core import decision as decisions
 from orchestrator.core import result as results
 from orchestrator.core import run as run_infos
 from orchestrator.core.claim import ClaimRow
-from orchestrator.core.head import Head
+from orchestrator.core.head import Head, lacks
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import bits
 from orchestrator.core.result import StepResult
@@ -180,7 +180,9 @@ class Checker:
             self._check_takeover(record, step, old, new, now - record.touched[step])
         elif new.attempt != old.attempt or (old.state is not ClaimState.RUNNING):
             raise Violation("I5", f"step {step}: {old} becomes {new} without a new owner")
-        if new.state.final:
+        if new.state is ClaimState.SKIPPED:
+            record.commits[step] = record.commits.get(step, 0) + 1
+        elif new.state.final:
             record.commits[step] = record.commits.get(step, 0) + 1
             record.in_flight.discard(step)
             self._check_result(record, step, new)
@@ -189,11 +191,19 @@ class Checker:
 
     def _first_claim(self, record: RunRecord, step: int, new: ClaimRow) -> None:
         begins = ClaimState.DONE if _origin(new) else ClaimState.RUNNING
-        if new.attempt != 1 or new.state is not begins:
+        if new.state is ClaimState.SKIPPED and self._is_to_be_skipped(record, step):
+            self._check_parents(record, step, "is skipped")
+        elif new.attempt != 1 or new.state is not begins:
             raise Violation("I5", f"step {step} begins with {new}")
         if new.state is ClaimState.RUNNING:
             self._check_parents(record, step, "is claimed")
         record.owners.add(new.owner)
+
+    def _is_to_be_skipped(self, record: RunRecord, step: int) -> bool:
+        """Its condition does not hold, or what that is about was skipped itself."""
+        graph, head = record.graph, record.head or Head()
+        above = graph.parents[step][0] if step in graph.skips else 0
+        return step in graph.skips and (graph.skips[step] or bool(head.skipped >> above & 1))
 
     def _check_nested(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow) -> None:
         """A claim waits for one run, and is taken when that has ended."""
@@ -335,11 +345,16 @@ class Checker:
             raise Violation("I3", f"verdicts on steps that do not exist: {shown(new.ended & ~everything)}")
         if new.status is not RunStatus.CANCELED and (new.ended == everything) != new.status.terminal:
             raise Violation("I4", f"the status is {new.status} with {shown(new.ended)} of {shown(everything)} ended")
-        if new.status is RunStatus.COMPLETED and new.done != everything:
+        passed_over = record.graph.verdicts[2] if record.graph.skips else 0
+        if new.status is RunStatus.COMPLETED and new.done | passed_over != everything:
             raise Violation("I4", f"completed with {shown(everything & ~new.done)} not done")
         for step in bits(new.done & ~old.done):
             self._check_verdict(record, step, new, ClaimState.DONE)
             self._check_parents(record, step, "is done")
+        for step in bits(new.skipped & ~old.skipped):
+            claim = record.claims.get(step)
+            if claim is not None and claim.state is ClaimState.DONE:
+                raise Violation("I5", f"the head says that step {step} is skipped, its claim: {claim}")
         for step in bits(new.failed & ~old.failed):
             self._check_verdict(record, step, new, ClaimState.FAILED)
 
@@ -377,8 +392,8 @@ class Checker:
         self._check_parents(self.runs[message.run], message.position, "is sent a message")
 
     def _check_parents(self, record: RunRecord, step: int, what: str) -> None:
-        done = record.head.done if record.head else 0
-        missing = record.graph.plan.parents[step] & ~done
+        head = record.head or Head()
+        missing = lacks(record.graph.plan, head, step)
         if missing:
             raise Violation("I1", f"step {step} {what} before its parents {shown(missing)} are done")
 
@@ -405,6 +420,10 @@ class Checker:
                 )
         for name, data in job.inputs.items():
             parent = record.graph.plan.index[name.removeprefix("in_")]
+            if record.head is not None and record.head.skipped >> parent & 1:
+                if data.files or step not in record.graph.tolerant:
+                    raise Violation("I8", f"step {step} is given {data} of the skipped step {parent}")
+                continue
             claim = record.claims[parent]
             own = f"/{claim.attempt}-{claim.owner}/" in data.path
             if not own and not (_origin(claim) and data.path in self._prefixes(claim)):

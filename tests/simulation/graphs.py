@@ -8,7 +8,7 @@ from functools import cached_property
 from random import Random
 
 from orchestrator.core import definition as definitions
-from orchestrator.core.definition import Definition, Input, Literal, Output, Step, StepSource
+from orchestrator.core.definition import Condition, Definition, Input, Literal, Output, PropertyOf, Step, StepSource
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.retry import CRASH_BUDGET, RetryPolicy
 
@@ -41,7 +41,9 @@ class Graph:
     """A pipeline and the scripts of its steps. With `data`, edges carry outputs; without, they only order.
 
     `family`: steps of graphs of one family take each other's outputs, if place and script are the same; "": none do.
-    `composites`: steps that become runs of other graphs, with the graph's `window`; they succeed if all of that does.
+    `skips`: steps with a condition on the step before them, and whether it skips them; `tolerant` ones run even after
+    such a step. `composites`: steps that become runs of other graphs, with the graph's `window`; they succeed if all of
+    that does.
     """
 
     name: str
@@ -53,6 +55,8 @@ class Graph:
     family: str = ""
     composites: Mapping[int, Graph] = field(default_factory=dict)
     window: int = 0
+    skips: Mapping[int, bool] = field(default_factory=dict)
+    tolerant: frozenset[int] = frozenset()
 
     @cached_property
     def document(self) -> bytes:
@@ -77,8 +81,16 @@ class Graph:
             ),
             outputs=(Output(name="out"),),
             run_after=() if self.data else tuple(_id(parent) for parent in above),
+            condition=self._condition(position),
+            after_skipped=position in self.tolerant,
             retry=RetryPolicy(max_retries=self.scripts[position].retries, delay_seconds=self.retry_delay),
         )
+
+    def _condition(self, position: int) -> Condition | None:
+        if position not in self.skips:
+            return None
+        value = PropertyOf(step=_id(self.parents[position][0]), name="made")
+        return Condition(value=value, operator="==", than="no" if self.skips[position] else "yes")
 
     @cached_property
     def longest(self) -> float:
@@ -109,11 +121,16 @@ class Graph:
     @cached_property
     def verdicts(self) -> tuple[int, int, int]:
         """The sets of steps done, failed and skipped when nothing else goes wrong and the run keeps going."""
-        done = failed = skipped = 0
+        done = failed = skipped = passed_over = 0
         for position in range(len(self.scripts)):
             above, bit = self.plan.parents[position], 1 << position
-            if above & ~done:
+            met = done | passed_over if position in self.tolerant else done
+            if above & ~met:
                 skipped |= bit
+                passed_over |= 0 if above & (failed | skipped & ~passed_over) else bit
+            elif position in self.skips and (self.skips[position] or passed_over >> self.parents[position][0] & 1):
+                skipped |= bit
+                passed_over |= bit
             elif self.succeeds(position):
                 done |= bit
             else:
@@ -214,6 +231,20 @@ def random_crowd(random: Random) -> Graph:
     graph = layers(width, depth, Script(seconds=random.choice(SECONDS[:3])), data=random.random() < 0.3)
     lame = {random.randrange(width * depth): Script(failures=ALWAYS)} if random.random() < 0.3 else {}
     return scripted(graph, lame, keep_going=random.random() < 0.5)
+
+
+def random_conditional(random: Random) -> Graph:
+    """A random graph, some of whose steps are skipped, and some run even after such.
+
+    None of its scripts fails: whether a failure or a condition comes first decides about steps below both.
+    """
+    graph = random_graph(random, most_steps=8)
+    scripts = tuple(replace(script, failures=min(script.failures, script.retries)) for script in graph.scripts)
+    graph = replace(graph, scripts=scripts)
+    below = [position for position, above in enumerate(graph.parents) if above]
+    skips = {position: random.random() < 0.6 for position in below if random.random() < 0.5}
+    tolerant = frozenset(position for position in below if random.random() < 0.4)
+    return replace(graph, name=f"{graph.name} conditional", skips=skips, tolerant=tolerant)
 
 
 def random_nesting(random: Random, depth: int = 2) -> Graph:

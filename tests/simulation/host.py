@@ -239,7 +239,8 @@ class Host:
             prefix = f"{job.prefix}/{port.name}"
             checker.uploaded.add(prefix)
             outputs[port.name] = OutputData(datastore=port.datastore, prefix=prefix)
-        return StepResult(outputs=outputs, properties={"filler": "x" * script.size} if script.size else {})
+        filler = {"filler": "x" * script.size} if script.size else {}
+        return StepResult(outputs=outputs, properties={"made": "yes", **filler})
 
 
 def quietly(call: HostCall) -> Steps:

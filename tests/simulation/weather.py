@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.simulation.faults import Storm
-from tests.simulation.graphs import Graph, random_crowd, random_graph, random_nesting
+from tests.simulation.graphs import Graph, random_conditional, random_crowd, random_graph, random_nesting
 from tests.simulation.simulation import Setting
 
 WEBHOOK_DELAYS = (5.0, 30.0, 60.0, 120.0, 240.0, 480.0)
@@ -54,6 +54,13 @@ def nested(seed: int) -> Setting:
         graphs = [replace(graphs[0], family="shared")] * 2
     # What the sweep has to mend, it mends in one run after the other: from the innermost to the outermost.
     return replace(_world(random, graphs, hosts=random.randint(1, 5)), settle=1800.0)
+
+
+def conditional(seed: int) -> Setting:
+    """A storm over runs some of whose steps are skipped for their conditions."""
+    random = Random(f"conditional {seed}")
+    graphs = [random_conditional(random) for _ in range(random.choice((1, 2, 4)))]
+    return _world(random, graphs, hosts=random.randint(1, 5))
 
 
 def _world(random: Random, graphs: Sequence[Graph], *, hosts: int) -> Setting:

@@ -17,6 +17,7 @@ from orchestrator.core.definition import (
     FromParameter,
     Input,
     Literal,
+    OutputText,
     ParameterSource,
     ParentSource,
     Step,
@@ -267,6 +268,29 @@ def sequence(scene: Scene) -> Iterator[Problem]:
             seen.add(name)
 
 
+def conditions(scene: Scene) -> Iterator[Problem]:
+    """A condition is about what another step leaves, and compares it with a value or a parameter that has one."""
+    for place, step in scene.placed():
+        condition = step.condition
+        if condition is None:
+            continue
+        value, where = condition.value, f"{place}.condition"
+        wanted = f"The condition of step {label(step)} is about"
+        if value.step == step.id or value.step not in scene.steps:
+            code = "SelfReference" if value.step == step.id else "UnknownStep"
+            fix = suggestion(value.step, scene.steps, "steps")
+            yield Problem(
+                code, f"{where}.value.step", f"{wanted} {shown(value.step)}, and is to be about another step.", fix
+            )
+        elif isinstance(value, OutputText) and value.output not in scene.outputs[value.step]:
+            message = f"{wanted} the output {shown(value.output)} of {shown(value.step)}, which has none of that name."
+            fix = suggestion(value.output, scene.outputs[value.step], "outputs")
+            yield Problem("UnknownOutput", f"{where}.value.output", message, fix)
+        if isinstance(condition.than, FromParameter):
+            known = Known(scene.parameters, frozenset(), frozenset(), scene.data_parameters)
+            yield from _reference(known, step, condition.than, f"{where}.than")
+
+
 def acyclic(scene: Scene) -> Iterator[Problem]:
     """No step waits, directly or through others, for itself."""
     positions = {key: position for position, key in enumerate(scene.steps)}
@@ -282,4 +306,6 @@ def acyclic(scene: Scene) -> Iterator[Problem]:
 
 def _waits(step: Step, positions: dict[str, int]) -> list[int]:
     sources = [port.source.step for port in step.inputs if isinstance(port.source, StepSource)]
-    return [positions[name] for name in (*sources, *step.run_after) if name in positions and name != step.id]
+    condition = () if step.condition is None else (step.condition.value.step,)
+    waited_for = (*sources, *condition, *step.run_after)
+    return [positions[name] for name in waited_for if name in positions and name != step.id]

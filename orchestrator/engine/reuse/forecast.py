@@ -63,6 +63,9 @@ def _decide(
     elif missing:
         text = "the run asks for it" if step.allow_reuse else "it does not allow reuse"
         outlook.decisions[position] = decisions.ran("forced" if step.allow_reuse else "never", text)
+    elif step.condition is not None:
+        reason = Reason(code="condition", text=f"it depends on what {step.condition.value.step} will leave")
+        outlook.decisions[position] = Decision(action=Action.UNDECIDED, reasons=(reason,))
     else:
         found = yield from look_up(memory, plan, info, position, outlook.results)
         outlook.decisions[position] = yield from _decision(memory, info, found)

@@ -117,6 +117,8 @@ def _extend(
 
 
 def _looked_up(memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, batch: _Batch) -> Task[object]:
+    if plan.conditional >> position & 1:
+        return None  # its own message decides whether it runs at all
     try:
         return (yield from look_up(memory, plan, info, position, batch.results))
     except Broken:

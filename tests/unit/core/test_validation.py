@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.core.dataset import DatasetView, DelimitedFormat, KeepColumns, TimeRecent
 from orchestrator.core.definition import (
+    Condition,
     DataPathValue,
     DatasetSource,
     DatasetValue,
@@ -17,10 +18,13 @@ from orchestrator.core.definition import (
     FromParameter,
     Input,
     Literal,
+    MetricOf,
     Output,
+    OutputText,
     Parameter,
     ParameterSource,
     ParentSource,
+    PropertyOf,
     Registration,
     Step,
     StepSource,
@@ -330,6 +334,41 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
     ),
     "compute": (one(compute="cpu_cluster"), "UnknownCompute", "steps[0].compute", 'Did you mean "cpu-cluster"?'),
     "time on a compute": (one(timeout_seconds=1771.0), "TimeoutTooLong", "steps[0].timeout_seconds", "Ask for less"),
+    "condition about nothing": (
+        one(condition=Condition(value=MetricOf(step="b", name="m"), operator="<", than=1)),
+        "UnknownStep",
+        "steps[0].condition.value.step",
+        "",
+    ),
+    "condition about itself": (
+        one(condition=Condition(value=MetricOf(step="a", name="m"), operator="<", than=1)),
+        "SelfReference",
+        "steps[0].condition.value.step",
+        "",
+    ),
+    "condition about no output": (
+        pipeline(
+            step("a", outputs=OUT),
+            step("b", condition=Condition(value=OutputText(step="a", output="ou"), operator="==", than="x")),
+        ),
+        "UnknownOutput",
+        "steps[1].condition.value.output",
+        "out",
+    ),
+    "condition with no such parameter": (
+        pipeline(
+            step("a"),
+            step(
+                "b",
+                condition=Condition(
+                    value=PropertyOf(step="a", name="p"), operator="==", than=FromParameter(name="least")
+                ),
+            ),
+        ),
+        "UnknownParameter",
+        "steps[1].condition.than.name",
+        "",
+    ),
     "no template": (nested(None), "MissingTemplate", "steps[0].template", "definition"),
     "a template of no use": (one(template=one()), "UnusedTemplate", "steps[0].template", "Leave it out"),
     "within a template": (

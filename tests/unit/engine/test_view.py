@@ -95,17 +95,17 @@ CLAIMS = [None, *ClaimState]
 @pytest.mark.parametrize(
     ("head", "states"),
     [
-        (Head(done=0b001), ["Queued", "Running", "Running", "Queued", "Completed", "Failed"]),
-        (Head(), ["NotStarted", "Running", "Running", "Queued", "Completed", "Failed"]),
-        (Head(done=0b010), ["Completed"] * 6),
-        (Head(failed=0b010), ["Failed", "Failed", "Failed", "Failed", "Completed", "Failed"]),
+        (Head(done=0b001), ["Queued", "Running", "Running", "Queued", "Completed", "Failed", "Skipped"]),
+        (Head(), ["NotStarted", "Running", "Running", "Queued", "Completed", "Failed", "Skipped"]),
+        (Head(done=0b010), ["Completed"] * 7),
+        (Head(failed=0b010), ["Failed", "Failed", "Failed", "Failed", "Completed", "Failed", "Failed"]),
         (
             Head(skipped=0b010, status=RunStatus.FAILED),
-            ["Skipped", "Canceled", "Canceled", "Skipped", "Completed", "Failed"],
+            ["Skipped", "Canceled", "Canceled", "Skipped", "Completed", "Failed", "Skipped"],
         ),
         (
             Head(done=0b001, status=RunStatus.CANCELED),
-            ["Canceled", "Canceled", "Canceled", "Canceled", "Completed", "Failed"],
+            ["Canceled", "Canceled", "Canceled", "Canceled", "Completed", "Failed", "Skipped"],
         ),
     ],
 )
