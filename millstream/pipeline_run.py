@@ -112,7 +112,7 @@ class PipelineRun(ServiceRun):
         """The steps; with `recursive`, also those that a step has become, after it."""
         for step in self.get_steps():
             yield step
-            child = step.child_run if recursive else None
+            child = step.nested_run if recursive else None
             if child is not None:
                 yield from child.get_children(recursive=True)
 

@@ -173,7 +173,7 @@ class StepRun(ServiceRun):
         return follow_step(self, show_output=show_output, timeout=timeout_seconds, raise_on_error=raise_on_error)
 
     @property
-    def child_run(self) -> PipelineRun | None:
+    def nested_run(self) -> PipelineRun | None:
         """The run that does the work of this step, if it is one of those that become many."""
         child = self._look().child
         if child is None:
@@ -184,7 +184,7 @@ class StepRun(ServiceRun):
 
     def get_children(self, **_: Any) -> list[StepRun]:
         """The steps that this step has become, if it has."""
-        child = self.child_run
+        child = self.nested_run
         return [] if child is None else list(child.get_steps())
 
     def _outputs(self) -> dict[str, OutputView]:

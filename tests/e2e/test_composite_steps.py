@@ -185,8 +185,8 @@ def test_each_item_and_each_file_gets_a_run_of_a_step(workspace: Workspace, sour
     step = run.find_step_run("powers")[0]
     assert [child.name for child in step.get_children()] == ["power.py"] * 3
     assert run.id in {line.id for line in workspace.api.runs(experiment="map")}
-    assert step.child_run is not None
-    assert step.child_run.id not in {line.id for line in workspace.api.runs(experiment="map")}
+    assert step.nested_run is not None
+    assert step.nested_run.id not in {line.id for line in workspace.api.runs(experiment="map")}
     assert [line.id for line in workspace.api.runs(parent_run=run.id)] != []
 
 
@@ -260,7 +260,7 @@ def test_without_items_there_is_nothing_to_do(workspace: Workspace, sources: Pat
     step = MapStep(raised, over=[], item=number, name="none", outputs={square: out})
     run = Pipeline(workspace, [step], default_source_directory=sources).submit("none")
     run.wait_for_completion(show_output=False)
-    assert run.find_step_run("none")[0].child_run is None
+    assert run.find_step_run("none")[0].nested_run is None
 
 
 def test_steps_run_if_what_came_before_says_so(workspace: Workspace, sources: Path, tmp_path: Path) -> None:
