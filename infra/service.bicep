@@ -21,6 +21,9 @@ param alertMail string
 
 var dataContainer = 'workspaceblobstore'
 var packageContainer = 'packages'
+var datastores = string({
+  workspaceblobstore: dataContainer
+})
 
 module identities 'modules/identities.bicep' = {
   name: 'identities'
@@ -114,6 +117,8 @@ module jobs 'modules/jobs.bicep' = if (containers) {
     workspaceName: monitor.outputs.workspaceName
     storageName: storage.outputs.name
     vaultUri: vault.outputs.uri
+    environmentName: environmentName
+    datastores: datastores
     serviceUrl: 'https://${app.outputs.hostname}'
     insightsConnection: monitor.outputs.connection
     appPrincipal: identities.outputs.appPrincipal
@@ -145,6 +150,7 @@ module app 'modules/app.bicep' = {
     computes: containers ? computes : []
     watchedFolders: watchedFolders
     dataContainer: dataContainer
+    datastores: datastores
     instanceMemory: instanceMemory
     maximumInstances: maximumInstances
   }

@@ -16,6 +16,7 @@ param tokenSha256 string
 param computes array
 param watchedFolders string
 param dataContainer string
+param datastores string
 param instanceMemory int
 param maximumInstances int
 
@@ -105,9 +106,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     MILLSTREAM_WORKSPACE: environmentName
     MILLSTREAM_SUBSCRIPTION_ID: subscription().subscriptionId
     MILLSTREAM_RESOURCE_GROUP: resourceGroup().name
-    MILLSTREAM_DATASTORES: string({
-      workspaceblobstore: dataContainer
-    })
+    MILLSTREAM_DATASTORES: datastores
     MILLSTREAM_COMPUTES: string(kinds)
     MILLSTREAM_EXECUTIONS: empty(computes) ? 'none' : 'container-apps'
     MILLSTREAM_BLOB_EVENTS: 'eventgrid'
@@ -115,7 +114,6 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     MILLSTREAM_ENTRA_TENANT: subscription().tenantId
     MILLSTREAM_ENTRA_AUDIENCE: audience
     MILLSTREAM_TOKEN_SHA256: tokenSha256
-    MILLSTREAM_KEY_VAULT: vaultUri
     MILLSTREAM_RUN_TOKEN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/run-token-key)'
     MILLSTREAM_WEBHOOK_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-key)'
     MILLSTREAM_SECRET_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/secret-key)'

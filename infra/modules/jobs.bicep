@@ -9,6 +9,8 @@ param computes array
 param workspaceName string
 param storageName string
 param vaultUri string
+param environmentName string
+param datastores string
 param serviceUrl string
 param insightsConnection string
 param appPrincipal string
@@ -140,6 +142,19 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
           ]
         }
       }
+      // What signs the tokens of steps, and opens the secrets of datastores: the worker has them, its scripts have not.
+      secrets: [
+        {
+          name: 'run-token-key'
+          keyVaultUrl: '${vaultUri}secrets/run-token-key'
+          identity: workerIdentityId
+        }
+        {
+          name: 'secret-key'
+          keyVaultUrl: '${vaultUri}secrets/secret-key'
+          identity: workerIdentityId
+        }
+      ]
       registries: [
         {
           server: registry.properties.loginServer
@@ -187,8 +202,28 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               value: serviceUrl
             }
             {
-              name: 'MILLSTREAM_KEY_VAULT'
-              value: vaultUri
+              name: 'MILLSTREAM_WORKSPACE'
+              value: environmentName
+            }
+            {
+              name: 'MILLSTREAM_SUBSCRIPTION_ID'
+              value: subscription().subscriptionId
+            }
+            {
+              name: 'MILLSTREAM_RESOURCE_GROUP'
+              value: resourceGroup().name
+            }
+            {
+              name: 'MILLSTREAM_DATASTORES'
+              value: datastores
+            }
+            {
+              name: 'MILLSTREAM_RUN_TOKEN_KEY'
+              secretRef: 'run-token-key'
+            }
+            {
+              name: 'MILLSTREAM_SECRET_KEYS'
+              secretRef: 'secret-key'
             }
             {
               name: 'APPLICATIONINSIGHTS_CONNECTION_STRING'

@@ -1,4 +1,4 @@
-// Keys that sign and seal, and the credentials of registered datastores.
+// Keys that sign and seal. The app and the workers read them; nobody but who deploys writes any.
 param location string
 param tags object
 param token string
@@ -15,7 +15,6 @@ param webhookSeed string = newGuid()
 @secure()
 param secretSeed string = newGuid()
 
-var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
@@ -67,12 +66,12 @@ resource secretKey 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (createKe
 }
 
 resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, appPrincipal, secretsOfficer)
+  name: guid(vault.id, appPrincipal, secretsUser)
   scope: vault
   properties: {
     principalId: appPrincipal
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsOfficer)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
   }
 }
 
