@@ -28,6 +28,7 @@ PUBLIC = [
     "CondaDependencies",
     "ConfigurationError",
     "Conflict",
+    "CredentialAuthentication",
     "DataPath",
     "DataPathComputeBinding",
     "DataReference",
