@@ -13,6 +13,7 @@ from millstream.arguments import refuse_unknown
 from millstream.explained import Explained
 from millstream.path_parts import PathPart, path_parts, path_text
 from millstream.tokens import Token, data_token, data_variable, refuse_tokens
+from millstream.training_output import TrainingOutput
 from orchestrator.core.definition import Output, Registration
 from orchestrator.core.names import PATH, PORT, shown
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from millstream.output_config import OutputFileDatasetConfig
     from millstream.pipeline_dataset import PipelineOutputFileDataset
     from millstream.steps import PipelineStep
-    from millstream.training_output import TrainingOutput
 
 INPUT_MODES = ("mount", "download")
 OUTPUT_MODES = ("mount", "upload")
@@ -122,6 +122,8 @@ class PipelineData(Token, Explained):
         **unknown: Any,
     ) -> None:
         refuse_unknown(PipelineData.__init__, unknown)
+        if training_output is not None and not isinstance(training_output, TrainingOutput):
+            raise TypeError(f"PipelineData {shown(name)}: training_output is no TrainingOutput: {training_output!r}.")
         self.training_output = training_output
         self.name = PORT.check(name, "name")
         self.output_name = PORT.check(output_name or name, "output_name")
@@ -131,7 +133,7 @@ class PipelineData(Token, Explained):
         self.output_overwrite = output_overwrite
         self.data_type = data_type
         self.is_directory = is_directory
-        self.pipeline_output_name = pipeline_output_name
+        self.pipeline_output_name = pipeline_output_name or None
         self.producer: PipelineStep | None = None
         self.registration: Registration | None = None
 
@@ -153,6 +155,7 @@ class PipelineData(Token, Explained):
             path_on_compute=self.output_path_on_compute,
             is_directory=self.is_directory,
             register=self.registration,
+            pipeline_output=self.pipeline_output_name,
         )
 
     def as_dataset(self) -> PipelineOutputFileDataset:

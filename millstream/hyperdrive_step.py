@@ -100,6 +100,7 @@ class HyperDriveStep(PipelineStep):
     def template(self, default_datastore: str, snapshot: str | None) -> Definition:
         """A pipeline of one trial, without values of hyperparameters."""
         trial = self.trial
+        plain: dict[str, Any] = {"register": None, "destination": (), "pipeline_output": None}
         outputs = (handle.output(default_datastore) for handle in trial.wiring.outputs)
         step = Step(
             id="trial",
@@ -119,8 +120,8 @@ class HyperDriveStep(PipelineStep):
                 )
                 for port in trial.wiring.inputs
             ),
-            # Only what the step itself puts out is registered, and copied to where somebody wants it.
-            outputs=tuple(msgspec.structs.replace(it, register=None, destination=()) for it in outputs),
+            # Only what the step itself puts out is registered, named, and copied to where somebody wants it.
+            outputs=tuple(msgspec.structs.replace(it, **plain) for it in outputs),
             allow_reuse=self.allow_reuse,
             source_files=self.source_files,
             version=self.version,

@@ -132,7 +132,14 @@ class PipelineRun(ServiceRun):
         return only(fold(record for records in (*seen.steps.values(), seen.run) for record in records), name)
 
     def get_pipeline_output(self, pipeline_output_name: str) -> PortDataReference:
-        """The output of this name, of whichever step has it. Raises UnknownThing."""
+        """The output with this `pipeline_output_name`, or port of this name, of whichever step has it.
+
+        Raises UnknownThing.
+        """
+        for step in self.api.run_definition(self.id).steps:
+            for port in step.outputs:
+                if port.pipeline_output == pipeline_output_name:
+                    return self._step_run(self.api.step(self.id, step.id)).get_output_data(port.name)
         known: list[str] = []
         for view in self.api.steps(self.id):
             if pipeline_output_name in view.outputs:

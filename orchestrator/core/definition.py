@@ -153,6 +153,8 @@ class Output(_Strict, frozen=True, kw_only=True):
     The files lie at a path of their attempt's own. With a `destination`, they are also copied there, just before the
     step is committed: a text in which "{run-id}" and "{output-name}" stand for the step run's id and the port's name.
     `overwrite`: files of others at the destination may be replaced; files of an earlier attempt always are.
+
+    `pipeline_output`: the name by which the run as a whole has it.
     """
 
     name: str
@@ -165,6 +167,7 @@ class Output(_Strict, frozen=True, kw_only=True):
     destination: tuple[Literal | FromParameter, ...] = ()
     overwrite: bool = True
     register: Registration | None = None
+    pipeline_output: str | None = None
 
 
 class MetricOf(_Strict, frozen=True, kw_only=True, tag_field="kind", tag="metric"):

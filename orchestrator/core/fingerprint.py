@@ -129,7 +129,8 @@ def ingredients_of(
             )
             for port in step.inputs
         },
-        outputs={port.name: _text(port) for port in step.outputs},
+        # What the run calls it decides nothing of what is made.
+        outputs={port.name: _text(msgspec.structs.replace(port, pipeline_output=None)) for port in step.outputs},
         packages=packages,
     )
 

@@ -145,6 +145,7 @@ MODULE_VERSION = _matching(
 )
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)
+PIPELINE_OUTPUT = _line("name of an output", 255)
 ENDPOINT = _line("pipeline endpoint name", 255)
 MODULE = _line("module name", 255)
 SCHEDULE_NAME = _line("schedule name", 255)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +68,64 @@ for epoch in range(600):
 MAXIMIZE = PrimaryMetricGoal.MAXIMIZE
 
 
+DRIVER = """
+import json
+from azureml.core import Datastore, Environment, Experiment, ScriptRunConfig, Workspace
+from azureml.pipeline.core import Pipeline, PipelineData, TrainingOutput
+from azureml.pipeline.core.graph import InputPortDef, OutputPortDef
+from azureml.pipeline.core.module import Module
+from azureml.pipeline.steps import HyperDriveStep, HyperDriveStepRun, ModuleStep
+from azureml.train.hyperdrive import (BanditPolicy, HyperDriveConfig, PrimaryMetricGoal, RandomParameterSampling,
+    choice, loguniform)
+
+ws = Workspace.from_config()
+store = ws.get_default_datastore()
+number = OutputPortDef(name="number", default_datastore_name=store.name, default_datastore_mode="mount")
+module = Module.create(ws, name="Number", description="Writes a number")
+module.publish_python_script("data.py", "initial", inputs=[], outputs=[number], version="1", source_directory="src",
+                             arguments=[number], is_default=True)
+data = PipelineData("data", datastore=store)
+made = ModuleStep(module=Module.get(ws, name="Number"), inputs_map={}, outputs_map={"number": data},
+                  compute_target="cpu-cluster")
+src = ScriptRunConfig(source_directory="src", script="short.py", compute_target="cpu-cluster")
+sampling = RandomParameterSampling({"--batch-size": choice(25, 50, 100), "--rate": loguniform(-6, -1)})
+config = HyperDriveConfig(run_config=src, hyperparameter_sampling=sampling,
+                          policy=BanditPolicy(evaluation_interval=2, slack_factor=0.1),
+                          primary_metric_name="Accuracy", primary_metric_goal=PrimaryMetricGoal.MAXIMIZE,
+                          max_total_runs=3, max_concurrent_runs=3)
+metrics = PipelineData(name="metrics_data", datastore=store, pipeline_output_name="metrics_output",
+                       training_output=TrainingOutput("Metrics"))
+model = PipelineData(name="saved_model", datastore=store, pipeline_output_name="model_output",
+                     training_output=TrainingOutput("Model", model_file="outputs/model/saved_model.pb"))
+step = HyperDriveStep(name="hd_step01", hyperdrive_config=config, inputs=[data],
+                      estimator_entry_script_arguments=["--data", data], outputs=[metrics, model])
+run = Experiment(ws, "Hyperdrive_Test").submit(Pipeline(workspace=ws, steps=[step]))
+run.wait_for_completion(show_output=False)
+output = run.get_pipeline_output("metrics_output")
+output.download(".", show_progress=False)
+with open(output._path_on_datastore) as file:
+    logged = json.load(file)
+hd = HyperDriveStepRun(step_run=run.find_step_run("hd_step01")[0])
+best = hd.get_best_run_by_primary_metric()
+top = max(logged, key=lambda trial: max(logged[trial]["Accuracy"]))
+print(len(logged), best.id == top, "outputs/model/saved_model.pb" in best.get_file_names())
+print(sorted(json.loads(hd.get_hyperparameters()[best.id])))
+print(run.get_pipeline_output("model_output").download("model", show_progress=False))
+"""
+SHORT = """
+import argparse, os
+from azureml.core.run import Run
+parser = argparse.ArgumentParser()
+parser.add_argument("--data"); parser.add_argument("--batch-size", type=int); parser.add_argument("--rate", type=float)
+given = parser.parse_args()
+run = Run.get_context()
+for epoch in range(2):
+    run.log("Accuracy", float(open(given.data).read()) - given.rate - given.batch_size / 1000 + epoch / 10)
+os.makedirs("outputs/model", exist_ok=True)
+open("outputs/model/saved_model.pb", "w").write("model")
+"""
+
+
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with running_service(azurite, tmp_path_factory.mktemp("service"), QUICK) as service:
@@ -81,6 +143,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data.py").write_text("import sys; open(sys.argv[1], 'w').write('1')")
     (folder / "train.py").write_text(TRAIN)
     (folder / "slow.py").write_text(SLOW)
+    (folder / "short.py").write_text(SHORT)
     return folder
 
 
@@ -171,3 +234,19 @@ def test_a_policy_ends_what_is_not_worth_going_on(workspace: Workspace, source: 
     assert error is not None and error.code == "StoppedByPolicy" and "its best, 0.1" in error.message
     assert len(ended.get_metrics()["accuracy"]) < 600
     assert run.get_metrics()[good["run_id"]]["accuracy"] == [0.9] * 600
+
+
+def test_a_driver_of_v1_searches_unmodified(service: Service, source: Path, tmp_path: Path) -> None:
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / ".azureml" / "config.json").write_text(
+        '{"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}'
+    )
+    shutil.copytree(source, tmp_path / "src")
+    (tmp_path / "driver.py").write_text(DRIVER)
+    service.ask("PUT", "computes/cpu-cluster", {})
+    environment = {**os.environ, "MILLSTREAM_ENDPOINT": service.url, "MILLSTREAM_TOKEN": TOKEN}
+    command = [sys.executable, "-m", "millstream", "run", "driver.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-3:] == ["3 True True", "['--batch-size', '--rate']", "1"]
+    assert [path.read_text() for path in (tmp_path / "model").rglob("*") if path.is_file()] == ["model"]

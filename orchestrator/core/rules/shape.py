@@ -15,6 +15,7 @@ from orchestrator.core.names import (
     PARAMETER,
     PATH,
     PIPELINE_NAME,
+    PIPELINE_OUTPUT,
     PORT,
     SNAPSHOT,
     STEP_ID,
@@ -121,6 +122,8 @@ def outputs(scene: Scene) -> Iterator[Problem]:
         for index, output in enumerate(step.outputs):
             where = f"{place}.outputs[{index}]"
             yield from _files(output, where)
+            if output.pipeline_output is not None:
+                yield from present(PIPELINE_OUTPUT.problem(output.pipeline_output, f"{where}.pipeline_output"))
             if output.register is not None:
                 yield from present(DATASET.problem(output.register.name, f"{where}.register.name"))
                 yield from _texts(output.register, f"{where}.register")

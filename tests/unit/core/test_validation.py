@@ -491,6 +491,35 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
     ),
     "back-off": (one(retry=RetryPolicy(backoff=1e300)), "InvalidNumber", "steps[0].retry.backoff", "1 to 100"),
     "timeout": (one(timeout_seconds=-5.0), "InvalidNumber", "steps[0].timeout_seconds", "0 to"),
+    "no template": (
+        one(kind="pipeline", settings={}),
+        "MissingTemplate",
+        "steps[0].template",
+        "Give it",
+    ),
+    "a template of no use": (one(template=pipeline(step("b"))), "UnusedTemplate", "steps[0].template", "Leave it out"),
+    "an output by an empty name": (
+        one(outputs=(Output(name="out", pipeline_output=" "),)),
+        "InvalidName",
+        "steps[0].outputs[0].pipeline_output",
+        "1 to 255",
+    ),
+    "an output that nothing makes": (
+        one(
+            kind="hyperdrive",
+            settings={
+                "space": {"x": {"kind": "randint", "upper": 3}},
+                "primary_metric": "m",
+                "goal": "maximize",
+                "max_total_runs": 2,
+            },
+            outputs=OUT,
+            template=pipeline(step("trial")),
+        ),
+        "UnknownOutput",
+        "steps[0].outputs",
+        "model_files",
+    ),
     "timeout of nothing": (one(timeout_seconds=0.0), "InvalidNumber", "steps[0].timeout_seconds", "Leave it out"),
 }
 

@@ -194,7 +194,7 @@ def test_run_after_takes_a_step_or_several_and_keeps_each_once() -> None:
         (lambda: PipelineData("a", output_mode="direct"), ValueError, "'mount' or 'upload'"),
         (lambda: PipelineData("a", outptu_name="b"), TypeError, 'Did you mean "output_name"'),
         (lambda: PipelineData("a", output_path_on_compute="/tmp/x"), InvalidRequest, "relative"),
-        (lambda: PipelineData("a", training_output=object()), ValueError, "not supported"),  # type: ignore[arg-type]
+        (lambda: PipelineData("a", training_output=object()), TypeError, "no TrainingOutput"),  # type: ignore[arg-type]
         (lambda: DataReference("s", "n", "../x"), InvalidRequest, "path in a datastore"),
         (lambda: DataReference("s", "n", "x", mode="upload"), ValueError, "'mount' or 'download'"),
         (lambda: InputPortBinding("x", "data"), TypeError, "bind PipelineData"),  # type: ignore[arg-type]
