@@ -491,13 +491,6 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
     ),
     "back-off": (one(retry=RetryPolicy(backoff=1e300)), "InvalidNumber", "steps[0].retry.backoff", "1 to 100"),
     "timeout": (one(timeout_seconds=-5.0), "InvalidNumber", "steps[0].timeout_seconds", "0 to"),
-    "no template": (
-        one(kind="pipeline", settings={}),
-        "MissingTemplate",
-        "steps[0].template",
-        "Give it",
-    ),
-    "a template of no use": (one(template=pipeline(step("b"))), "UnusedTemplate", "steps[0].template", "Leave it out"),
     "an output by an empty name": (
         one(outputs=(Output(name="out", pipeline_output=" "),)),
         "InvalidName",
