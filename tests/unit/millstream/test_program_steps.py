@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from millstream.command_step import CommandStep
+from millstream.compiler import compile_pipeline
 from millstream.data import PipelineData
 from millstream.distribution import MpiConfiguration
 from millstream.environment import Environment
 from millstream.estimator import Estimator
 from millstream.estimator_step import EstimatorStep
+from millstream.graph import build
 from millstream.mpi_step import MpiStep
 from millstream.parameter import PipelineParameter
 from millstream.r_script_step import RScriptStep
@@ -96,6 +98,18 @@ class TestCommandStep:
 
     def test_what_a_run_configuration_says_is_taken(self) -> None:
         assert CommandStep(runconfig=RunConfiguration(command="echo x")).settings == {"shell": "echo x"}
+
+    def test_it_runs_from_a_source_folder(self, tmp_path: Path) -> None:
+        graph = build([CommandStep("echo x", source_directory=tmp_path)])
+        compiled = compile_pipeline(
+            graph,
+            name="p",
+            description="",
+            default_datastore="d",
+            snapshots={tmp_path: "0" * 64},
+            default_folder=tmp_path,
+        )
+        assert compiled.steps[0].snapshot == "0" * 64
 
     @pytest.mark.parametrize("command", [None, "", []])
     def test_without_a_command_there_is_no_step(self, command: Any) -> None:
