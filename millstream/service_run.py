@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from millstream.environment import Environment
     from millstream.experiment import Experiment
     from millstream.model import Model
+    from millstream.part_run import PartRun
     from orchestrator.core.definition import Step
 
 LOG_FILE = "user_logs/std_log.txt"
@@ -36,8 +37,6 @@ FINISHED = {"Completed": "Finished"}
 
 UNAVAILABLE = {
     "add_type_provider": "there are no other kinds of run",
-    "child_run": "the child runs of a pipeline run are its steps",
-    "create_children": "the child runs of a pipeline run are its steps",
     "get_secret": "steps are given no secrets",
     "get_secrets": "steps are given no secrets",
     "list_by_compute": "runs are listed by experiment: Experiment.get_runs",
@@ -80,6 +79,29 @@ class ServiceRun(MetricLog, Run):
         self.api.log_metrics(
             run, step_id, [{"id": str(uuid.uuid4()), **record_of(name, kind, value, description, step)}]
         )
+
+    def child_run(self, name: str | None = None, run_id: str | None = None, outputs: Any = None) -> PartRun:
+        """A part of this run, for a loop in a driver: what it logs is kept with the run as `<name>/<metric>`.
+
+        Its name must differ from those of other parts; by default it is a new one.
+        """
+        del outputs
+        from millstream.part_run import PartRun
+
+        return PartRun(self, artifact_name(name or f"child-{uuid.uuid4().hex[:8]}"), 1, run_id)
+
+    def create_children(
+        self, count: int | None = None, tag_key: str | None = None, tag_values: Sequence[Any] | None = None
+    ) -> list[PartRun]:
+        """Several parts of this run: `count` of them, or one for each of `tag_values`, tagged with it."""
+        if (count is None) == (tag_values is None) or (tag_values is None) != (tag_key is None):
+            raise ValueError("create_children() takes either count, or tag_key with tag_values.")
+        if tag_values is None:
+            return [self.child_run() for _ in range(count or 0)]
+        children = [self.child_run() for _ in tag_values]
+        for child, value in zip(children, tag_values, strict=True):
+            child.tag(str(tag_key), value)
+        return children
 
     def upload_file(self, name: str, path_or_stream: Any, datastore_name: str | None = None) -> None:
         """Keep a file, or the bytes of a stream, with the run under `name`. Raises Conflict when there is one."""

@@ -48,7 +48,7 @@ ABSENT: Final[dict[str, Reasons]] = {
     "SynapseSparkStep": _STEP_PARTS,
     "Experiment": {
         "from_directory": "use Experiment(workspace, name)",
-        "start_logging": "log in the script of a step: Run.get_context()",
+        "start_logging": "submit the script (ScriptRunConfig) and log in it; or log on a run from outside",
     },
     "Workspace": {
         **dict.fromkeys(("add_private_endpoint", "delete_private_endpoint_connection", "private_endpoints"), _NETWORKS),

@@ -89,6 +89,15 @@ look.download_files(prefix="folder/", output_directory="back")
 run.download_file("note.txt", "back/note.txt")
 print("back", open("back/folder/iris.csv").read() == open("data/iris.csv").read(), open("back/note.txt").read())
 print("image", look.get_metrics("shown"))
+part = look.child_run("fold")
+part.log("rmse", 0.5)
+part.tag("kind", "x")
+part.upload_file("note.txt", "plot.png")
+part.log_image("curve", path="plot.png")
+part.download_file("note.txt", "back/part.txt")
+part.complete()
+print("part", part.get_metrics(), part.get_tags(), part.get_file_names(), look.get_metrics("fold/rmse"), part.id)
+print("parts", [child.get_tags() for child in run.create_children(tag_key="n", tag_values=[1, 2])])
 print(look.get_snapshot_id() != "")
 print(look.get_metrics())
 print(Dataset.get_by_name(ws, "made-inside").version, Model(ws, "second").version)
@@ -260,7 +269,7 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
         "'model': \"kept:1 {'area': 'iris'}\"",
         "'path': 'azureml-models/kept/1/kept.txt', 'text': 'a model', 'named': 'azureml-models/kept/1/kept.txt'",
         "'registered': 1, 'second': 1, 'parent': \"{'seen': 'yes'} {'seed': '17'}\", 'again': 'raw_dataset'",
-        "'afterwards': 1, 'table': {'a': 1, 'b': 2}, 'shown': 'shown.png'}",
+        "'afterwards': 1, 'table': {'a': 1, 'b': 2}, 'shown': 'shown.png', 'fold/rmse': 0.5, 'fold/curve'",
     ):
         assert part in metrics, metrics
     assert "{'seen': 'yes'} {'seed': '17'} {'colour': 'red'}" in lines
@@ -276,6 +285,11 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
     assert 'again: The run has a file "outputs/second.txt" already.' in shown
     assert "back True by hand" in lines
     assert "image {'shown': 'shown.png'}" in lines
+    part = next(line for line in lines if line.startswith("part "))
+    metrics = "{'rmse': 0.5, 'curve': 'fold/curve.png'} {'kind': 'x'}"
+    assert part.startswith(f"part {metrics} ['curve.png', 'note.txt'] {{'fold/rmse': 0.5}} "), part
+    assert part.endswith("_look_fold")
+    assert "parts [{'n': '1'}, {'n': '2'}]" in lines
 
 
 @pytest.mark.timeout(400)
