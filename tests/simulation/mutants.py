@@ -327,16 +327,6 @@ MUTANTS: Mapping[str, Mutant] = {
         ((children, "parked", _joins_at_once(children.parked)),),
         nested,
     ),
-    "children outlive": Mutant(
-        "the end of a run does not end what its steps have become, neither at once nor by the sweep",
-        ((ending, "_end_children", _nothing), (sweep, "_is_unwanted", _never)),
-        nested,
-    ),
-    "late children live": Mutant(
-        "a child that is started after the end of its run goes on",
-        ((sweep, "_is_unwanted", _never), (children, "end", _nothing)),
-        nested,
-    ),
     "waits for ever": Mutant(
         "a step whose child's last message is lost is not sent again",
         ((revive, "_waits_in_vain", _never),),
