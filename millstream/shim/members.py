@@ -24,7 +24,7 @@ _PROFILE = "use TabularDataset.get_profile, or to_pandas_dataframe().describe()"
 _UNREGISTER = "use unregister_all_versions"
 
 _STEP_PARTS: Reasons = {
-    **dict.fromkeys(("create_node", "create_module_def"), "Pipeline makes the graph of the steps"),
+    **dict.fromkeys(("create_node", "create_module_def"), "the pipeline makes the graph of the steps"),
     **dict.fromkeys(("create_input_output_bindings", "resolve_input_arguments"), "the step does it when it is made"),
     "validate_arguments": "the step does it when it is made",
     "get_source_directory": "see source_directory",

@@ -81,10 +81,11 @@ def test_the_files_of_a_run_may_become_a_dataset() -> None:
 
 
 def test_parameters_in_paths() -> None:
-    day = PipelineParameter("day", "monday")
+    day = PipelineParameter("weekday", "monday")
     made = step(DataReference("lake", "raw", f"in/{day}"), DataReference("store", "out", f"out/{day}"))
-    assert made.wiring.outputs[0].output("default").destination == (Literal(value="out/"), FromParameter(name="day"))
-    assert {parameter.name for parameter in made.wiring.parameters} == {"day"}
+    wanted = (Literal(value="out/"), FromParameter(name="weekday"))
+    assert made.wiring.outputs[0].output("default").destination == wanted
+    assert {parameter.name for parameter in made.wiring.parameters} == {"weekday"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from millstream import Datastore, Experiment, Pipeline, PipelineData, Workspace
+from millstream import Datastore, Experiment, PipelineData, Workspace
 from millstream.shim.members import ABSENT
 
 WORKSPACE = Workspace(url="http://127.0.0.1:9", token="x")
@@ -19,7 +19,6 @@ WORKSPACE = Workspace(url="http://127.0.0.1:9", token="x")
         (Workspace, "setup", "Azure's own tools"),
         (Datastore, "register_hdfs", "blob container"),
         (Experiment(WORKSPACE, "e"), "start_logging", r"Run\.get_context"),
-        (Pipeline, "load_yaml", "in Python"),
     ],
 )
 def test_what_v1_has_is_explained(thing: Any, name: str, words: str) -> None:
