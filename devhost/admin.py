@@ -72,7 +72,7 @@ def _input(body: bytes) -> str | None:
     """The text of ``{"input": ...}``, None when the body is not such an object."""
     try:
         document = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None

@@ -69,7 +69,7 @@ class BlobWebhook:
 def _events(body: bytes) -> list[dict[str, Any]] | None:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     events = document if isinstance(document, list) else [document]
     return events if all(isinstance(event, dict) for event in events) else None

@@ -78,6 +78,6 @@ def json_fields(body: bytes) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(body)
-    except ValueError:
-        return {}
+    except (ValueError, RecursionError):
+        return {}  # not JSON, or nested deeper than anything that means well
     return value if isinstance(value, dict) else {}
