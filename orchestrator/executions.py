@@ -15,10 +15,11 @@ from orchestrator.ports import Effect
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """`total` messages, those that executions work on and those that are delayed among them; `visible`: how many can be
-    received now, counted up to 32."""
+    received now, counted up to 32; `oldest`: seconds since the oldest of these was sent."""
 
     total: int
     visible: int
+    oldest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

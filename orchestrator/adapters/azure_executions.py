@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from azurerest import StorageError
 from azurerest.errors import NotFound
 from azurerest.queues import MAX_RECEIVE
@@ -16,7 +18,10 @@ def install(world: AzureWorld) -> None:
     def count(asked: CountMessages) -> Backlog:
         try:
             total = world.queues.approximate_count(asked.queue)
-            return Backlog(total=total, visible=len(world.queues.peek(asked.queue, MAX_RECEIVE)) if total else 0)
+            seen = world.queues.peek(asked.queue, MAX_RECEIVE) if total else []
+            now = datetime.now(UTC)
+            oldest = max(((now - message.inserted_on).total_seconds() for message in seen), default=0.0)
+            return Backlog(total=total, visible=len(seen), oldest=max(0.0, oldest))
         except NotFound:
             return Backlog(total=0, visible=0)
         except StorageError as fault:

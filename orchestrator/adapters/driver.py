@@ -16,7 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from orchestrator import events
 from orchestrator.core.errors import Broken
+from orchestrator.events import Tell
 from orchestrator.ports import Acquire, Effect, Monotonic, NewId, Now, Pause, Release, Task
 
 T = TypeVar("T")
@@ -69,6 +71,7 @@ class World:
         self._interpreters: dict[type[Effect[Any]], Callable[[Any], Any]] = {}
         self.register(Now, lambda _: self.clock.now())
         self.register(Monotonic, lambda _: self.clock.monotonic())
+        self.register(Tell, events.write)
         self.register(NewId, lambda _: secrets.token_hex(6))
         self.register(Pause, lambda pause: self.clock.sleep(random.uniform(0.0, pause.at_most)))  # noqa: S311
 

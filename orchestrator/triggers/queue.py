@@ -14,6 +14,7 @@ from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import fail_poisoned
+from orchestrator.events import MESSAGE_POISONED, Fact, Tell
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
 
@@ -41,7 +42,8 @@ def blueprint(service: Service) -> func.Blueprint:
         except InvalidRequest:
             log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
             return
-        log.warning("step %d of run %s was given up by the host and fails", message.position, message.run)
+        facts: dict[str, Fact] = {"run": message.run, "position": message.position, "queue": queue}
+        service.world.run(iter(Tell(event=MESSAGE_POISONED, facts=facts)))
         send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
 
     return functions

@@ -12,6 +12,8 @@ from orchestrator.catalog.firing import Fired, fire
 from orchestrator.core.errors import MillstreamError
 from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
+from orchestrator.events import QUEUE_LOOKED_AT, Fact, Tell
+from orchestrator.executions import CountMessages
 from orchestrator.triggers.executions import start_executions
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.service import Service
@@ -43,6 +45,7 @@ def blueprint(service: Service) -> func.Blueprint:
         send(service, outbox, swept.messages)
         start_executions(service)
         _sweep_webhooks(service)
+        _look_at_queue(service, service.settings.queue)
 
     @functions.function_name("fire_schedules")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
@@ -69,6 +72,17 @@ def fire_what_is_due(
             return
         # A bit more: the clock of storage, which decides, has whole seconds.
         sleep(fired.next_due + SHORTEST_PAUSE)
+
+
+def _look_at_queue(service: Service, queue: str) -> None:
+    """Tell how long the oldest message has waited: what grows when steps come faster than they are run."""
+    try:
+        found = service.world.run(iter(CountMessages(queue=queue)))
+    except MillstreamError as error:
+        log.warning("queue %s could not be looked at: %s", queue, error)
+        return
+    facts: dict[str, Fact] = {"queue": queue, "messages": found.total, "age_seconds": round(found.oldest, 1)}
+    service.world.run(iter(Tell(event=QUEUE_LOOKED_AT, facts=facts)))
 
 
 def _tell(fired: Fired) -> None:

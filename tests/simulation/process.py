@@ -15,6 +15,7 @@ from orchestrator.engine.identify import Absent, Identified, Identify
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.engine.rows import HEAD, RUNS
+from orchestrator.events import Tell
 from orchestrator.ports import (
     Acquire,
     Commit,
@@ -206,6 +207,8 @@ class Process:
         resume = partial(self._resume, activity)
         if isinstance(effect, Pause):
             self._loop.after(self.around.random.uniform(0, effect.at_most), partial(resume, None, None))
+        elif isinstance(effect, Tell):
+            resume(None, None)
         elif isinstance(effect, Sleep):
             self._loop.after(effect.seconds, partial(resume, None, None))
         elif isinstance(effect, Call):

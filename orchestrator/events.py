@@ -1,0 +1,36 @@
+"""What happens, as events for operators: one line of JSON each, in the log `millstream.events`.
+
+The Functions host sends the log to Application Insights, where infra/modules/alerts.bicep asks for these lines.
+docs/operations.md names them all. No line holds a value that a user has given, ids and names aside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from orchestrator.ports import Effect
+
+log = logging.getLogger("millstream.events")
+
+RUN_ENDED: Final = "run_ended"
+MESSAGE_POISONED: Final = "message_poisoned"
+QUEUE_LOOKED_AT: Final = "queue_looked_at"
+
+Fact = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(Effect[None]):
+    """Something has happened. It may be told twice: whoever does it again tells it again. Raises nothing."""
+
+    event: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+def write(told: Tell) -> None:
+    """Log the event."""
+    log.info("%s", json.dumps({"event": told.event, **told.facts}))
