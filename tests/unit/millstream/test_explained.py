@@ -18,7 +18,7 @@ WORKSPACE = Workspace(url="http://127.0.0.1:9", token="x")
         (WORKSPACE, "get_default_keyvault", r"^Workspace\.get_default_keyvault of v1 is not there: .*secrets"),
         (Workspace, "setup", "Azure's own tools"),
         (Datastore, "register_hdfs", "blob container"),
-        (Experiment(WORKSPACE, "e"), "start_logging", r"Run\.get_context"),
+        (Experiment(WORKSPACE, "e"), "start_logging", "ScriptRunConfig"),
     ],
 )
 def test_what_v1_has_is_explained(thing: Any, name: str, words: str) -> None:
