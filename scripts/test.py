@@ -23,7 +23,8 @@ _BIN = Path(sys.executable).parent
 
 LOCAL = ("tests/e2e/devhost", "tests/e2e/local")
 OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL)
-SERVICE = ("tests/e2e", *(f"--ignore={folder}" for folder in LOCAL))
+STEPS = "tests/e2e/steps"
+SERVICE = ("tests/e2e", *(f"--ignore={folder}" for folder in (*LOCAL, STEPS)))
 INSIDE = ("tests/architecture", "tests/infra", "tests/simulation", "tests/unit")
 
 
@@ -54,6 +55,7 @@ def checks(arguments: list[str]) -> list[Check]:
         Check("inside", [*pytest, *INSIDE]),
         Check("outside", [*pytest, *OUTSIDE], beside=True),
         Check("service", [*pytest, *SERVICE], beside=True),
+        Check("steps", [*pytest, STEPS], beside=True),
     ]
 
 

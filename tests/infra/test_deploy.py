@@ -84,7 +84,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
         shutil.copyfile(ROOT / name, root / name)
     # The package has a test of its own.
     package = f"#!/bin/sh\necho '[\"package\"]' >> {az}/calls\n"
-    command = f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/infra/az.py "$@"\n'
+    command = f'#!/bin/sh\nexec {sys.executable} -IS {ROOT}/tests/infra/az.py "$@"\n'
     for file, text in ((root / "scripts/package", package), (root / "bin/az", command)):
         file.write_text(text)
         file.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A script on the node's own Spark, up to where Spark itself begins (tests/e2e/test_spark.py)."""
+"""A script on the node's own Spark, up to where Spark itself begins (tests/e2e/steps/test_spark.py)."""
 
 from __future__ import annotations
 
