@@ -88,7 +88,7 @@ CSV = "a,b\n1,2\n3,4\n5,6\n"
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     settings = {
         "MILLSTREAM_CANCEL_CHECK_SECONDS": "0.2",
-        "MILLSTREAM_COMPUTES": '{"function": "x", "cpu-cluster": "x"}',
+        "MILLSTREAM_COMPUTES": '{"function": "function", "cpu-cluster": "function"}',
     }
     with running_service(azurite, tmp_path_factory.mktemp("service"), settings) as service:
         yield service

@@ -230,11 +230,12 @@ def run_driver(service: Service, project: Path, driver: str, *arguments: str) ->
     (project / "driver.py").write_text(driver)
     environment = {**os.environ, "MILLSTREAM_ENDPOINT": service.url, "MILLSTREAM_TOKEN": TOKEN}
     command = [sys.executable, "-m", "millstream", "run", "driver.py", *arguments]
-    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+@pytest.mark.timeout(330)
 def test_the_iris_pipeline(service: Service, project: Path) -> None:
     shown = run_driver(service, project, IRIS)
     assert "w\tg\ts\n" in shown

@@ -152,18 +152,18 @@ def test_steps_of_functions_and_of_computes_feed_each_other(
 def test_v1_drivers_get_or_create_a_container_compute(service: Service, driver: RunningDriver, snapshot: str) -> None:
     workspace = Workspace(url=service.url, token=TOKEN)
     with pytest.raises(ComputeTargetException, match="ComputeTargetNotFound"):
-        ComputeTarget(workspace, "cpu-cluster")
+        ComputeTarget(workspace, "nightly-cluster")
     asked = AmlCompute.provisioning_configuration(vm_size="STANDARD_D2_V2", min_nodes=0, max_nodes=3)
-    cluster = ComputeTarget.create(workspace, "cpu-cluster", asked)
+    cluster = ComputeTarget.create(workspace, "nightly-cluster", asked)
     cluster.wait_for_completion(show_output=True)
     assert isinstance(cluster, AmlCompute)
     assert cluster.kind == "container"
-    assert service.ask("GET", "computes/cpu-cluster")["executions"] == {"most": 3, "cpu": 2.0, "memory_gib": 4.0}
-    assert workspace.compute_targets["cpu-cluster"].name == "cpu-cluster"
+    assert service.ask("GET", "computes/nightly-cluster")["executions"] == {"most": 3, "cpu": 2.0, "memory_gib": 4.0}
+    assert workspace.compute_targets["nightly-cluster"].name == "nightly-cluster"
     cluster.update(max_nodes=2)
-    run = service.submit([script_step(f"s{n}", snapshot, "sleeps.py", compute="cpu-cluster") for n in range(3)])
+    run = service.submit([script_step(f"s{n}", snapshot, "sleeps.py", compute="nightly-cluster") for n in range(3)])
     eventually(lambda: cluster.get_status().current_node_count == 2, 60.0, driver.log)
-    seen = service.ask("GET", "computes/cpu-cluster/status")
+    seen = service.ask("GET", "computes/nightly-cluster/status")
     assert (seen["most"], seen["running"], seen["runs_in"]) == (2, 2, "worker processes")
     service.ask("POST", f"runs/{run}/cancel")
     eventually(lambda: cluster.get_status().current_node_count == 0, 60.0, driver.log)

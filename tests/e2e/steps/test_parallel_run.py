@@ -293,8 +293,8 @@ def test_workers_are_killed_and_every_mini_batch_counts_once(
     raw.mkdir()
     for number in range(MANY):
         (raw / f"f{number:03}").write_text(str(number))
-    store.upload(raw, "many", overwrite=True, show_progress=False)
-    many = Dataset.File.from_files(DataPath(store, "many")).as_named_input("many")
+    store.upload(raw, "parallel-many", overwrite=True, show_progress=False)
+    many = Dataset.File.from_files(DataPath(store, "parallel-many")).as_named_input("many")
     step = steps("slow", SLOW, [many], {"mini_batch_size": 4, "error_threshold": 0})
     run = Pipeline(steps.workspace, steps=[step]).submit("parallel")
 

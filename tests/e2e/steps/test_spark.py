@@ -150,11 +150,11 @@ def test_a_script_for_databricks_runs_on_the_local_spark(service: Service, tmp_p
     (source / "count.py").write_text(COUNT)
     (source / "check.py").write_text(CHECK)
     store = workspace.get_default_datastore()
-    store.upload(data, "people", show_progress=False)
+    store.upload(data, "spark-people", show_progress=False)
     old = PipelineData("old")
     DatabricksStep(
         "count",
-        inputs=[DataReference(store, "people", "people")],
+        inputs=[DataReference(store, "people", "spark-people")],
         outputs=[old],
         python_script_name="count.py",
         python_script_params=[PipelineParameter("least", 30)],

@@ -41,7 +41,7 @@ def workspace(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Wor
     workspace = Workspace(url=service.url, token=TOKEN)
     folder = tmp_path_factory.mktemp("data")
     (folder / "people.csv").write_text("id,name,age\n1,Ann,31\n2,Bob,\n3,Cid,19\n4,,70\n5,Dan,44\n")
-    workspace.get_default_datastore().upload(folder, "people", show_progress=False)
+    workspace.get_default_datastore().upload(folder, "sql-people", show_progress=False)
     return workspace
 
 
@@ -60,7 +60,7 @@ def test_usql_and_sql_hand_data_on(workspace: Workspace, tmp_path: Path) -> None
     source = tmp_path / "src"
     source.mkdir()
     (source / "old.usql").write_text(USQL)
-    people = DataReference(workspace.get_default_datastore(), "people", "people/people.csv")
+    people = DataReference(workspace.get_default_datastore(), "people", "sql-people/people.csv")
     old, mean = PipelineData("old"), PipelineData("mean")
     least = PipelineParameter("least", 20)
     first = AdlaStep("old.usql", inputs=[people], outputs=[old], params={"least": least})
