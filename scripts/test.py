@@ -22,9 +22,11 @@ _BIN = Path(sys.executable).parent
 
 
 LOCAL = ("tests/e2e/devhost", "tests/e2e/local")
-OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL)
+PATIENT = ("tests/e2e/test_host_kills.py", "tests/e2e/test_schedules.py")
+"""They mostly wait, so they go where there is time."""
+OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL, *PATIENT)
 STEPS = "tests/e2e/steps"
-SERVICE = ("tests/e2e", *(f"--ignore={folder}" for folder in (*LOCAL, STEPS)))
+SERVICE = ("tests/e2e", *(f"--ignore={place}" for place in (*LOCAL, *PATIENT, STEPS)))
 INSIDE = ("tests/architecture", "tests/infra", "tests/simulation", "tests/unit")
 
 
