@@ -21,6 +21,7 @@ class Value:
     """A value that is known when the step has ended. Compared with a value or a parameter, it makes a condition:
     as numbers where both are some or read as some, else as texts, which are equal or not."""
 
+    # As columns of pandas do: a comparison is a condition here, and no bool as object's own says it is.
     def __eq__(self, other: Than) -> Comparison:  # type: ignore[override]
         return self._compared("==", other)
 
@@ -39,6 +40,7 @@ class Value:
     def __ge__(self, other: Than) -> Comparison:
         return self._compared(">=", other)
 
+    # What is not compared by identity or value must not be a key.
     __hash__ = None  # type: ignore[assignment]
 
     def _compared(self, how: Operator, other: Than) -> Comparison:

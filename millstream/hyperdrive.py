@@ -200,13 +200,18 @@ class HyperDriveConfig:
         self.script_run_config = run_config
 
     @property
+    def _described(self) -> Any:
+        """What says which script, arguments and packages: exactly one of the two is given."""
+        return self.estimator or self.script_run_config
+
+    @property
     def run_config(self) -> Any:
         """The run configuration of the script."""
-        return (self.estimator or self.script_run_config).run_config  # type: ignore[union-attr]
+        return self._described.run_config
 
     @property
     def source_directory(self) -> Path:
-        return (self.estimator or self.script_run_config).source_directory  # type: ignore[union-attr]
+        return Path(self._described.source_directory)
 
     @property
     def pipeline(self) -> None:
@@ -223,7 +228,7 @@ class HyperDriveConfig:
     @property
     def arguments(self) -> list[Any]:
         """Those that every trial has."""
-        return list((self.estimator or self.script_run_config).arguments)  # type: ignore[union-attr]
+        return list(self._described.arguments)
 
     def settings(self, **more: Any) -> HyperDrive:
         """As the definition has them."""
