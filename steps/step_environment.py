@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.core.definition import Step
-from orchestrator.core.environments.packages import Packages, packages_of
+from orchestrator.core.environments.packages import FOR_DATASETS, FOR_NOTEBOOKS, Packages, packages_of
 from orchestrator.core.environments.spec import EnvironmentSpec
 from orchestrator.core.fingerprint import digest_of
 from steps.context import RESERVE_SECONDS
@@ -40,13 +40,18 @@ def spec_of(step: Step) -> EnvironmentSpec:
 def packages_for(step: Step, spec: EnvironmentSpec) -> Packages:
     """What is to be installed. Raises InvalidStep."""
     conda, python = spec.conda, platform.python_version()
-    rows = step.kind == "mini_batches" and bool(step.settings.get("rows"))
-    datasets = rows or any(port.mode == "direct" for port in step.inputs)
-    found = packages_of(conda.conda_packages, conda.pip_lines, python=python, datasets=datasets)
+    found = packages_of(conda.conda_packages, conda.pip_lines, python=python, also=_needed(step))
     if found.faults:
         text, advice = found.faults[0]
         raise InvalidStep(f"settings.{SETTING}: {text!r} is not understood. {advice}")
     return found
+
+
+def _needed(step: Step) -> tuple[str, ...]:
+    """What the work of the step itself takes, whatever its script asks for."""
+    rows = step.kind == "mini_batches" and bool(step.settings.get("rows"))
+    datasets = rows or any(port.mode == "direct" for port in step.inputs)
+    return (*(FOR_DATASETS if datasets else ()), *(FOR_NOTEBOOKS if step.kind == "notebook" else ()))
 
 
 def key_of(packages: Packages) -> str:

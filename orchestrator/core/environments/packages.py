@@ -18,6 +18,8 @@ RULES: Final = 1
 """Counts up when environments are made differently, so that those made before are not taken any more."""
 FOR_DATASETS: Final = ("pandas", "pyarrow")
 """What reading a dataset takes, beside the service's own client."""
+FOR_NOTEBOOKS: Final = ("ipykernel", "nbclient")
+"""What running a notebook takes."""
 _WITH_DATASETS: Final = ("azureml-defaults", "azureml-sdk", "azureml-dataset-runtime", "azureml-dataprep")
 
 
@@ -45,9 +47,11 @@ class Packages:
 
 
 def packages_of(
-    conda_packages: Iterable[str], pip_lines: Iterable[str], *, python: str, datasets: bool = False
+    conda_packages: Iterable[str], pip_lines: Iterable[str], *, python: str, also: Iterable[str] = ()
 ) -> Packages:
-    """`python` is the version that the environment will have. datasets: what reads them is needed, too."""
+    """`python` is the version that the environment will have. `also`: the names of packages that an environment of its
+    own must have, whether they are asked for or not.
+    """
     requirements: set[str] = set()
     options: list[str] = []
     notes: list[str] = []
@@ -73,7 +77,7 @@ def packages_of(
     asked = [one for one in requirements if not _is_sdk(one)]
     instead = {one: _with_sdk(one) for one in requirements if _is_sdk(one)}
     if asked:
-        wanted = {name for names in instead.values() for name in names} | set(FOR_DATASETS if datasets else ())
+        wanted = {name for names in instead.values() for name in names} | set(also)
         asked += sorted(wanted - set(map(name_of, asked)))
     notes += [_sdk_note(one, names if asked else ()) for one, names in sorted(instead.items())]
     return Packages(requirements=tuple(sorted(asked)), options=tuple(options), notes=tuple(notes), faults=tuple(faults))

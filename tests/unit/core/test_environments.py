@@ -6,15 +6,15 @@ import msgspec
 import pytest
 
 from orchestrator.core.environments.conda import mapped
-from orchestrator.core.environments.packages import Packages, packages_of
+from orchestrator.core.environments.packages import FOR_DATASETS, Packages, packages_of
 from orchestrator.core.environments.requirement import is_pinned, normalised, option, redacted
 from orchestrator.core.environments.spec import EnvironmentSpec
 
 PYTHON = "3.11.7"
 
 
-def asked(*conda: str, pip: tuple[str, ...] = (), datasets: bool = False) -> Packages:
-    return packages_of(conda, pip, python=PYTHON, datasets=datasets)
+def asked(*conda: str, pip: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> Packages:
+    return packages_of(conda, pip, python=PYTHON, also=also)
 
 
 class TestRequirements:
@@ -133,9 +133,10 @@ class TestPackages:
         assert found.requirements == ("pandas", "pyarrow", "scikit-learn")
         assert len(found.notes) == 2
 
-    def test_what_reads_datasets_comes_with_them(self) -> None:
-        assert asked("toolz", pip=("pandas==3.1",), datasets=True).requirements == ("pandas==3.1", "pyarrow", "toolz")
-        assert asked(datasets=True).own
+    def test_what_the_step_itself_needs_comes_with_them(self) -> None:
+        found = asked("toolz", pip=("pandas==3.1",), also=FOR_DATASETS)
+        assert found.requirements == ("pandas==3.1", "pyarrow", "toolz")
+        assert asked(also=FOR_DATASETS).own
 
 
 class TestSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -130,6 +132,29 @@ def test_two_packages_of_the_registry_and_again_without_it(store: MemoryStore, t
         assert "): made in " in log_of(store, again)
         loose = perform(worker, asking(store, "toolz", source="import toolz; print(toolz.__version__)"))
         assert "The index of packages did not answer" in log_of(store, loose)
+
+
+def test_a_notebook_s_kernel_is_in_the_environment_and_has_what_it_needs(
+    worker: StepWorker, store: MemoryStore
+) -> None:
+    source = "import os, sys, millfirst\nprint(millfirst.VERSION, sys.prefix == os.environ['VIRTUAL_ENV'])"
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "source": source,
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    it = job(put_snapshot(store, {"a.ipynb": json.dumps(book)}), kind="notebook")
+    wished = {"conda": {"dependencies": [{"pip": ["millfirst==1.0"]}]}}
+    it.step.settings.clear()
+    it.step.settings.update(notebook="a.ipynb", environment=wished)
+    result = perform(worker, it)
+    log = log_of(store, result)
+    assert result.error is None, log
+    assert "being made of ipykernel, millfirst==1.0, nbclient." in log
+    assert log.endswith("\n1.0 True\n")
 
 
 def test_what_cannot_be_installed_together_is_a_failure_in_the_resolver_s_words(
