@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from orchestrator import logs
 from orchestrator.adapters.webhooks import Caller
 from orchestrator.ports import Post
 from orchestrator.settings import read
@@ -12,6 +13,7 @@ from orchestrator.triggers import functions
 from worker.equipment import equip
 
 settings = read(os.environ)
+logs.install(settings.log_form)
 equipment = equip(settings, os.environ, python_path=tuple(path for path in sys.path if ".python_packages" in path))
 equipment.world.register(Post, Caller(settings.webhook_key_bytes, private=settings.webhook_private))
 

@@ -172,7 +172,7 @@ module alerts 'modules/alerts.bicep' = if (!empty(alertMail)) {
     location: location
     tags: tags
     token: token
-    insightsId: monitor.outputs.insightsId
+    workspaceId: monitor.outputs.workspaceId
     mail: alertMail
   }
 }

@@ -1,17 +1,17 @@
-"""What happens, as events for operators: one line of JSON each, in the log `millstream.events`.
+"""What happens, as events for operators: one line each, in the log `millstream.events`.
 
-The Functions host sends the log to Application Insights, where infra/modules/alerts.bicep asks for these lines.
-docs/operations.md names them all. No line holds a value that a user has given, ids and names aside.
+In the cloud the line is JSON (`orchestrator.logs`), which infra/modules/alerts.bicep asks for. docs/operations.md names
+all events. No line holds a value that a user has given, ids and names aside.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from orchestrator.logs import Fact as Fact
 from orchestrator.ports import Effect
 
 log = logging.getLogger("millstream.events")
@@ -19,8 +19,6 @@ log = logging.getLogger("millstream.events")
 RUN_ENDED: Final = "run_ended"
 MESSAGE_POISONED: Final = "message_poisoned"
 QUEUE_LOOKED_AT: Final = "queue_looked_at"
-
-Fact = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +31,4 @@ class Tell(Effect[None]):
 
 def write(told: Tell) -> None:
     """Log the event."""
-    log.info("%s", json.dumps({"event": told.event, **told.facts}))
+    log.info("%s", told.event, extra={"facts": {"event": told.event, **told.facts}})

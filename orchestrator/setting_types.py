@@ -150,6 +150,12 @@ def executions(value: str) -> str:
     return value
 
 
+def log_form(value: str) -> str:
+    if value not in ("text", "json"):
+        raise ValueError('it must be "text" or "json"')
+    return value
+
+
 def containers(value: str) -> dict[str, str]:
     return {name: container_name(container) for name, container in text_map(value).items()}
 

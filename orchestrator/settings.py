@@ -244,6 +244,13 @@ class Settings:
         "Webhooks may be addresses that are not of the internet: private, local or of the platform.",
         False,
     )
+    log_form: str = _setting(
+        "MILLSTREAM_LOG_FORM",
+        types.log_form,
+        "How the service's own log lines are written: `text`, or `json`, one object a line, whose ids of run, step and "
+        "request a query finds (docs/operations.md).",
+        "text",
+    )
     claim_ttl: float = _setting(
         "MILLSTREAM_CLAIM_TTL_SECONDS",
         types.seconds,

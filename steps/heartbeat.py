@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from orchestrator import logs
 from orchestrator.core.errors import MillstreamError
 from orchestrator.engine.lease import Lease
 from steps.stop import Stop, StopReason
@@ -117,7 +118,8 @@ class Beater:
         try:
             cancelled = self._cancelled(run)
         except MillstreamError as error:
-            log.warning("cancel_check_failed run=%s: %s", run, error)
+            with logs.about(run=run):
+                log.warning("cancel_check_failed: %s", error)
             cancelled = False
         with self._lock:
             self._checks[run] = time.monotonic() + self._cancel_check_seconds
@@ -133,7 +135,9 @@ class Beater:
                 ours = self._beat(watch.lease)
                 watch.due = time.monotonic() + self._heartbeat_seconds
             except MillstreamError as error:
-                log.warning("heartbeat_failed run=%s step=%s: %s", watch.lease.run, watch.lease.position, error)
+                lease = watch.lease
+                with logs.about(run=lease.run, position=lease.position, attempt=lease.claim.attempt):
+                    log.warning("heartbeat_failed: %s", error)
                 watch.due = time.monotonic() + min(RETRY_SECONDS, self._heartbeat_seconds)
                 return
         if not ours:

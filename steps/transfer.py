@@ -14,6 +14,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
+from orchestrator import logs
 from orchestrator.core.result import File
 from steps.failures import DiskFull, InputDamaged, InputMissing, InputUnusable, StorageFailed, node_failure
 from steps.objects import Objects
@@ -78,7 +79,7 @@ class Pool:
             if failed.is_set():
                 slots.release()
                 break
-            futures.append(self._executor.submit(run, item))
+            futures.append(self._executor.submit(logs.carried(run), item))
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
             raise errors[0]

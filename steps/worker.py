@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from orchestrator import logs
 from orchestrator.core.job import Job
 from orchestrator.core.result import StepResult
 from orchestrator.engine.lease import Lease
@@ -95,7 +96,8 @@ class StepWorker:
         When this returns, no process of the attempt is left and no heartbeat is under way; its folder goes soon after.
         """
         stop = Stop()
-        with self._stoppable(stop), self._beater.watching(lease, stop):
+        known = logs.about(run=job.run, step=job.step.id, attempt=job.attempt, experiment=job.experiment)
+        with known, self._stoppable(stop), self._beater.watching(lease, stop):
             try:
                 stop.check()
                 result = Attempt(self._equipment, job, stop).perform()

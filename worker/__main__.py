@@ -10,12 +10,12 @@ a signal asked it to end; 1 a message could not be handled, and will be tried ag
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import signal
 import sys
 import threading
 
+from orchestrator import logs
 from orchestrator.core.names import RUN_ID
 from orchestrator.setting_types import InvalidSetting
 from orchestrator.settings import read
@@ -30,12 +30,12 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.with_parent:
         tree.die_with(options.with_parent)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = read(os.environ)
     except InvalidSetting as error:
         print(error, file=sys.stderr)  # noqa: T201 - the only word of a process that does not start
         return 2
+    logs.install_alone(settings.log_form)
     name = os.environ.get(EXECUTION_NAME, "")
     equipment = equip(
         settings,

@@ -15,6 +15,7 @@ from typing import Final
 
 from azurerest.errors import NotFound, StorageError
 from azurerest.queues import Message, Queues
+from orchestrator import logs
 from orchestrator.core.errors import InvalidRequest, MillstreamError
 from orchestrator.core.message import Delivery, Messages, decode, encode
 from orchestrator.engine.deliver import deliver
@@ -93,7 +94,7 @@ class Consumer:
                 pause = min(_LONGEST_PAUSE, pause * 2)
 
     def _handle(self, message: Message) -> bool:
-        with HeldMessage(self._queues, self._queue, message, self._visibility) as held:
+        with logs.about(queue=self._queue, message=message.id), self._held(message) as held:
             try:
                 self._send(self._run(message))
                 if self._stopping.is_set():
@@ -101,20 +102,24 @@ class Consumer:
                     return True
                 held.delete()
             except InvalidRequest as error:
-                log.error("message %s of queue %s is dropped: %s", message.id, self._queue, error.message)
+                log.error("a message is dropped: %s", error.message)
                 held.delete()
             except (MillstreamError, StorageError) as error:
-                log.warning("message %s of queue %s, to be tried again: %s", message.id, self._queue, error)
+                log.warning("the message is to be tried again: %s", error)
                 held.release(FAILURE_DELAY)
                 return False
         return True
+
+    def _held(self, message: Message) -> HeldMessage:
+        return HeldMessage(self._queues, self._queue, message, self._visibility)
 
     def _run(self, message: Message) -> Messages:
         """Raises InvalidRequest for a body that is no step message."""
         own = self._equipment
         step, delivery = decode(message.body), Delivery(message_id=message.id, count=message.dequeue_count)
+        logs.learn(run=step.run, position=step.position)
         if delivery.count > MAX_DEQUEUE_COUNT:
-            log.warning("step %d of run %s has failed its workers too often, and fails", step.position, step.run)
+            log.warning("the step has failed its workers too often, and fails")
             return own.world.run(fail_poisoned(own.memory, step, delivery))
         return own.world.run(deliver(own.memory, step, delivery))
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Final
 
 from azurerest.connections import connection
+from orchestrator import logs
 from orchestrator.adapters import azure_executions
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.catalog import computes
@@ -73,12 +74,12 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.with_parent:
         tree.die_with(options.with_parent)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         settings = read(os.environ)
     except InvalidSetting as error:
         print(error, file=sys.stderr)  # noqa: T201 - the only word of a process that does not start
         return 2
+    logs.install_alone(settings.log_form)
     world = AzureWorld(connection(os.environ, "AzureWebJobsStorage"))
     here = choice(settings, os.environ)
     print(here.words, flush=True)  # noqa: T201 - what runs on this machine is for its owner to know

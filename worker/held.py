@@ -9,6 +9,7 @@ from types import TracebackType
 
 from azurerest.errors import NotFound, PreconditionFailed, StorageError
 from azurerest.queues import Message, Queues
+from orchestrator import logs
 
 log = logging.getLogger("millstream.worker")
 
@@ -31,7 +32,7 @@ class HeldMessage:
         self._lost = False
         self._lock = threading.Lock()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._renew_all, name="millstream-message", daemon=True)
+        self._thread = threading.Thread(target=logs.carried(self._renew_all), name="millstream-message", daemon=True)
 
     def __enter__(self) -> HeldMessage:
         self._thread.start()

@@ -2,14 +2,17 @@
 param location string
 param tags object
 param token string
-param insightsId string
+param workspaceId string
 param mail string
+
+// What the app says, and what the workers of container computes say: each line is an object.
+var lines = 'union isfuzzy=true (AppTraces | project TimeGenerated, said = parse_json(Message)), (ContainerAppConsoleLogs | project TimeGenerated, said = parse_json(Log))'
 
 var alerts = [
   {
     name: 'poison'
     title: 'A message was given up'
-    query: 'traces | extend said = parse_json(message) | where tostring(said.event) == "message_poisoned"'
+    query: '${lines} | where tostring(said.event) == "message_poisoned"'
     window: 'PT5M'
     severity: 1
     threshold: 0
@@ -17,7 +20,7 @@ var alerts = [
   {
     name: 'failed-runs'
     title: 'Runs fail'
-    query: 'traces | extend said = parse_json(message) | where tostring(said.event) == "run_ended" and tostring(said.status) == "Failed"'
+    query: '${lines} | where tostring(said.event) == "run_ended" and tostring(said.status) == "Failed"'
     window: 'PT15M'
     severity: 3
     threshold: 4
@@ -25,7 +28,7 @@ var alerts = [
   {
     name: 'queue-age'
     title: 'Steps wait for more than 10 minutes'
-    query: 'traces | extend said = parse_json(message) | where tostring(said.event) == "queue_looked_at" and todouble(said.age_seconds) > 600'
+    query: '${lines} | where tostring(said.event) == "queue_looked_at" and todouble(said.age_seconds) > 600'
     window: 'PT15M'
     severity: 2
     threshold: 2
@@ -61,7 +64,7 @@ resource rule 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for alert i
     windowSize: alert.window
     autoMitigate: true
     scopes: [
-      insightsId
+      workspaceId
     ]
     criteria: {
       allOf: [

@@ -103,6 +103,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     AzureWebJobsStorage__clientId: identityClientId
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    MILLSTREAM_LOG_FORM: 'json'
     MILLSTREAM_WORKSPACE: environmentName
     MILLSTREAM_SUBSCRIPTION_ID: subscription().subscriptionId
     MILLSTREAM_RESOURCE_GROUP: resourceGroup().name

@@ -202,6 +202,10 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               value: serviceUrl
             }
             {
+              name: 'MILLSTREAM_LOG_FORM'
+              value: 'json'
+            }
+            {
               name: 'MILLSTREAM_WORKSPACE'
               value: environmentName
             }

@@ -42,6 +42,6 @@ resource publisher 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for p
 }]
 
 output workspaceName string = workspace.name
-output insightsId string = insights.id
+output workspaceId string = workspace.id
 // Not a secret: without local authentication it says where to send, and opens nothing.
 output connection string = insights.properties.ConnectionString

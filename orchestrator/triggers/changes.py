@@ -11,6 +11,7 @@ import logging
 import azure.functions as func
 import msgspec
 
+from orchestrator import logs
 from orchestrator.changes.runs import Tick
 from orchestrator.changes.sweep import sweep_changes
 from orchestrator.triggers.naming import watcher
@@ -55,7 +56,8 @@ def _batches(functions: func.Blueprint, service: Service) -> None:
         except msgspec.MsgspecError:
             log.exception("a message that is none of ours was dropped from the queue of batches: %s", msg.id)
             return
-        service.world.run(service.intake.tick(tick.schedule))
+        with logs.about(schedule=tick.schedule):
+            service.world.run(service.intake.tick(tick.schedule))
 
 
 def _sweep(functions: func.Blueprint, service: Service) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from orchestrator import logs
 from orchestrator.core.errors import InvalidDefinition, MillstreamError
 from orchestrator.core.message import StepMessage
+from orchestrator.core.names import RUN_ID
 from orchestrator.triggers.auth import Authorizer, Principal
 from orchestrator.triggers.decoding import decode_body, decode_query
 from orchestrator.triggers.rights import admit
@@ -22,6 +24,8 @@ log = logging.getLogger("millstream.http")
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
+REQUEST_ID = "X-Request-Id"
+"""The header of every answer that says by which id the log knows the request."""
 _ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -91,18 +95,30 @@ class Dispatcher:
         self._authorizer = authorizer
 
     def answer(self, route: Route, request: Request) -> Answer:
-        """Never raises: an unexpected fault is logged under an incident number and answered with it."""
+        """Never raises: an unexpected fault is logged, and answered with the request's id, by which the log is found.
+
+        What is logged on the way has that id, too, and who calls, and the run that the path names.
+        """
+        number = secrets.token_hex(6)
+        with logs.about(request=number, route=route.name):
+            if RUN_ID.allows(run := request.path.get("run_id", "")):
+                logs.learn(run=run)
+            made = self._answer(route, request, number)
+        return replace(made, headers={**made.headers, REQUEST_ID: number})
+
+    def _answer(self, route: Route, request: Request, number: str) -> Answer:
         try:
             return _success(self._reply(route, request))
         except MillstreamError as error:
-            return _failure(route, error)
+            return _failure(route, error, number)
         except Exception:  # noqa: BLE001 - the edge of the service: beyond it there is only the host's bare 500
-            return _fault(route)
+            return _fault(route, number)
 
     def _reply(self, route: Route, request: Request) -> Reply:
         principal: Principal | None = None
         if route.role is not None:
             principal = self._authorizer.authorize(request.headers)
+            logs.learn(caller=principal.name)
             admit(principal, route, request.path)
         decoded: dict[str, Any] = {}
         if route.query is not None:
@@ -131,9 +147,9 @@ def _success(reply: Reply) -> Answer:
     )
 
 
-def _failure(route: Route, error: MillstreamError) -> Answer:
+def _failure(route: Route, error: MillstreamError, number: str) -> Answer:
     if error.status == 500:
-        return _fault(route)
+        return _fault(route, number)
     problems: tuple[ProblemBody, ...] = ()
     if isinstance(error, InvalidDefinition):
         problems = tuple(msgspec.convert(problem, ProblemBody, from_attributes=True) for problem in error.problems)
@@ -144,8 +160,7 @@ def _failure(route: Route, error: MillstreamError) -> Answer:
     return _error(route, error.status, detail, headers)
 
 
-def _fault(route: Route) -> Answer:
-    incident = secrets.token_hex(6)
+def _fault(route: Route, incident: str) -> Answer:
     log.exception("incident %s: unexpected fault in %s %s", incident, route.method, route.path)
     message = f"The service has failed. Its log says why, under the incident {incident}."
     return _error(route, 500, ErrorDetail(code="InternalError", message=message, field=None, incident=incident), {})

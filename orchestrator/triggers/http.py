@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 import azure.functions as func
 
-from orchestrator.triggers.dispatch import Answer, Dispatcher, Request
+from orchestrator import logs
+from orchestrator.triggers.dispatch import REQUEST_ID, Answer, Dispatcher, Request
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
 from orchestrator.triggers.routes import Route
 
@@ -39,7 +40,8 @@ def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-
 def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
     def answer(req: func.HttpRequest, outbox: Outbox) -> func.HttpResponse:
         made = dispatcher.answer(route, _request(req))
-        send(dispatcher.service, outbox, made.messages)
+        with logs.about(request=made.headers[REQUEST_ID], route=route.name):
+            send(dispatcher.service, outbox, made.messages)
         return _response(made)
 
     return answer

@@ -10,6 +10,7 @@ import logging
 
 import azure.functions as func
 
+from orchestrator import logs
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.engine.deliver import deliver
@@ -31,7 +32,8 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
     def run_step(msg: func.QueueMessage, outbox: Outbox) -> None:
         message, delivery = _received(msg)
-        send(service, outbox, service.world.run(deliver(service.memory, message, delivery)))
+        with logs.about(run=message.run, position=message.position):
+            send(service, outbox, service.world.run(deliver(service.memory, message, delivery)))
 
     @functions.function_name("fail_step")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
@@ -43,8 +45,9 @@ def blueprint(service: Service) -> func.Blueprint:
             log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
             return
         facts: dict[str, Fact] = {"run": message.run, "position": message.position, "queue": queue}
-        service.world.run(iter(Tell(event=MESSAGE_POISONED, facts=facts)))
-        send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
+        with logs.about(run=message.run, position=message.position):
+            service.world.run(iter(Tell(event=MESSAGE_POISONED, facts=facts)))
+            send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
 
     return functions
 

@@ -9,6 +9,7 @@ import logging
 
 import azure.functions as func
 
+from orchestrator import logs
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery
 from orchestrator.core.notice import decode
@@ -33,7 +34,8 @@ def blueprint(service: Service) -> func.Blueprint:
             log.exception("a message that is none of ours was dropped: %s", msg.id)
             return
         delivery = Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1)
-        service.world.run(notify(service.memory, message, delivery))
+        with logs.about(run=message.run, webhook=message.webhook, call=message.attempt):
+            service.world.run(notify(service.memory, message, delivery))
 
     @functions.function_name("forget_call")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)

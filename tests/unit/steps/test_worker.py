@@ -4,20 +4,25 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator import logs
 from orchestrator.core.definition import FromInput, FromOutput, FromParameter, Input, Literal, Output, StepSource
 from orchestrator.core.job import InputData, Job
 from orchestrator.core.result import Metric, ModelRegistration, OutputData, StepResult
 from orchestrator.engine.lease import Lease
 from steps.memory_store import MemoryStore
+from steps.store import StoreFailed
 from steps.worker import StepWorker
 from steps.zygote import tree
 from tests.unit.steps.jobs import DATA, SYSTEM, file_of, job, lease_of, perform, put_snapshot, settings, working
@@ -53,6 +58,33 @@ def failed(result: StepResult) -> tuple[str, str, bool]:
     assert result.error is not None, result
     assert result.outputs == {}
     return result.error.code, result.error.message, result.retryable
+
+
+class Away(MemoryStore):
+    """It takes no logs."""
+
+    def put(self, container: str, name: str, data: bytes, **more: Any) -> None:
+        if name.endswith("log.txt"):
+            raise StoreFailed("away")
+        super().put(container, name, data, **more)
+
+
+def test_what_is_logged_of_an_attempt_names_it_on_whatever_thread(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, Any]] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        said.append((threading.current_thread().name, json.loads(logs.as_json(record))))
+        return True
+
+    monkeypatch.setattr(logging.getLogger("millstream.steps"), "filters", [keep])
+    store = Away(SYSTEM, DATA)
+    source = "import sys\nprint('a secret')\nopen('outputs/a', 'w').close()\nopen('outputs/b', 'w').close()\n"
+    with working(store, settings(cache)) as worker:
+        assert run(worker, store, source).error is None
+    ids = {(line["run"], line["step"], line["attempt"], line["experiment"]) for _, line in said}
+    assert ids == {("run1", "train", 1, "exp")}
+    assert any(thread.startswith("millstream-transfer") for thread, _ in said)
+    assert "secret" not in str(said)
 
 
 def test_a_step_from_job_to_result(worker: StepWorker, store: MemoryStore) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from orchestrator import logs
 from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.ports import Get, Query, Unanswered
-from tests.unit.triggers.calling import Api, definition
+from tests.unit.triggers.calling import TOKEN, Api, definition
 
 
 @pytest.fixture
@@ -166,7 +169,32 @@ def test_a_fault_of_ours_is_logged_and_not_shown(
     assert (made.status, error["code"], error["field"]) == (500, "InternalError", None)
     assert "secret" not in made.text.decode()
     assert error["incident"] in caplog.text
+    assert error["incident"] == made.headers["X-Request-Id"]
     assert "the secret reason" in caplog.text
+
+
+def test_what_is_logged_of_a_request_has_its_id_its_caller_and_its_run(api: Api) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def look(_: object) -> None:
+        seen.append(json.loads(logs.as_json(logging.makeLogRecord({"msg": "looking"}))))
+        raise Unavailable("storage is away")
+
+    api.world.register(Get, look)
+    api.world.register(Query, look)
+    run = "11111111-2222-3333-4444-555555555555"
+    made = api.call("GET", f"runs/{run}")
+    again = api.call("GET", "models/iris", headers={"X-Request-Id": "the caller's own\n"})
+    assert {name: seen[0][name] for name in ("request", "route", "caller", "run")} == {
+        "request": made.headers["X-Request-Id"],
+        "route": "get_run",
+        "caller": "token",
+        "run": run,
+    }
+    assert TOKEN not in str(seen)
+    assert "run" not in seen[-1]
+    assert re.fullmatch("[0-9a-f]{12}", again.headers["X-Request-Id"])
+    assert again.headers["X-Request-Id"] != made.headers["X-Request-Id"]
 
 
 @pytest.mark.parametrize("error", [Unavailable("storage is away"), Unanswered("no answer")])
