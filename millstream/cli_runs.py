@@ -24,6 +24,7 @@ def list_runs(workspace: Workspace, options: argparse.Namespace) -> int:
         status=options.status,
         pipeline_id=options.pipeline,
         source=options.source,
+        started_by=options.by,
         parent_run=options.parent,
         tag=options.tag,
         property=options.property,
@@ -48,6 +49,7 @@ def show_run(workspace: Workspace, options: argparse.Namespace) -> int:
         "started": moment(view.submitted_at),
         "took": duration(view.ended_at - view.submitted_at) if view.ended_at else "",
         "source": view.source,
+        "started by": view.started_by,
         "rerun of": view.rerun_of,
         "parent": view.parent_run,
         "parameters": _pairs(view.parameters),
@@ -162,6 +164,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     listing.add_argument("--pipeline", metavar="ID", help="runs of this published pipeline")
     listing.add_argument("--source", help="who asked for them: sdk, http, schedule ...")
+    listing.add_argument("--by", metavar="WHO", help="runs that WHO has started; me: yourself")
     listing.add_argument("--parent", metavar="RUN", help="children of this run")
     listing.add_argument("--since", metavar="WHEN", type=point_in_time, help="2h, 7d, or a date, or a date and time")
     listing.add_argument("--until", metavar="WHEN", type=point_in_time, help="the same; runs before it")

@@ -194,6 +194,7 @@ class PipelineRun(ServiceRun):
             "status": view.status,
             "startTimeUtc": moment(view.submitted_at),
             "endTimeUtc": moment(view.ended_at),
+            "submittedBy": view.started_by,
             "properties": {"azureml.pipelineid": view.pipeline_id or "", **view.properties},
             "tags": dict(view.tags),
             "inputDatasets": [],

@@ -120,6 +120,7 @@ class StepRun(ServiceRun):
             "status": view.status,
             "startTimeUtc": moment(view.started_at),
             "endTimeUtc": moment(view.ended_at),
+            "submittedBy": self.api.run(self.pipeline_run_id).started_by,
             "properties": {"StepType": view.kind, **view.properties},
             "tags": {"azureml.nodeid": view.id, "azureml.pipeline": self.pipeline_run_id, **view.tags},
             "error": None if view.error is None else {"code": view.error.code, "message": view.error.message},

@@ -127,6 +127,7 @@ class RunLine(View, frozen=True, kw_only=True):
     pipeline_name: str = ""
     pipeline_id: str | None = None
     source: str = ""
+    started_by: str = ""
     parent_run: str | None = None
     rerun_of: str | None = None
     tags: dict[str, str] = {}

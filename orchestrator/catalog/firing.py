@@ -194,4 +194,5 @@ def _submission(
         keep_going=schedule.keep_going,
         run_id=run,
         source=SOURCE,
+        started_by=schedule.owner or f"schedule:{schedule.id}",
     )

@@ -87,9 +87,9 @@ class Stored:
 
 
 def create(
-    memory: ProcessMemory, wish: Wish, *, datastores: Collection[str]
+    memory: ProcessMemory, wish: Wish, *, datastores: Collection[str], owner: str = ""
 ) -> Task[tuple[Stored, bool, tuple[Problem, ...]]]:
-    """The schedule, whether it was made by this call, and warnings.
+    """The schedule, whether it was made by this call, and warnings. `owner`: who makes it.
 
     Raises UserErrors naming the field: everything is checked now that could make its runs fail to start. Conflict, for
     an id that another wish has taken.
@@ -114,6 +114,7 @@ def create(
         created_at=now,
         updated_at=now,
         phase=now,
+        owner=owner,
     )
     _check(schedule)
     warnings = yield from targets.check(memory, schedule, datastores)

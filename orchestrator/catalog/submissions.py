@@ -47,7 +47,7 @@ class Submission:
 
     `keep_finished`: the finished steps of `earlier` are kept, so it must have ended, and parameters must be the same.
     `keep_going` None takes the published pipeline's own. `run_id` or `idempotency_key` makes it repeatable.
-    `regenerate`: names or ids of steps that run even if nothing has changed; "*" for all.
+    `regenerate`: names or ids of steps that run even if nothing has changed; "*" for all. `started_by`: who asks.
     """
 
     experiment: str
@@ -68,6 +68,7 @@ class Submission:
     parent_run: str = ""
     regenerate: tuple[str, ...] = ()
     notify: tuple[Notify, ...] = ()
+    started_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +210,7 @@ class Submitter:
             rerun_of=wish.earlier.id if wish.earlier is not None and wish.keep_finished else "",
             parent_run=wish.parent_run,
             notify=wish.notify,
+            started_by=wish.started_by,
         )
         if wish.earlier is not None and wish.keep_finished:
             yield from repeats.check_rerun(self._memory, wish.earlier, info)

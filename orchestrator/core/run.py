@@ -17,6 +17,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `parent_step`: the position of the step of `parent_run` whose work this run does; -1: it was not started by a step.
     `window`: the most of its steps that are sent at a time; 0: there is no limit. `limit_seconds`: after so long the
     sweep cancels it; 0: never.
+    `started_by`: the name of the caller whose run it is, also of those that its steps become; "": none was recorded.
     """
 
     id: str
@@ -38,6 +39,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     parent_step: int = -1
     window: int = 0
     limit_seconds: float = 0.0
+    started_by: str = ""
 
     @property
     def is_part(self) -> bool:

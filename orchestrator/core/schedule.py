@@ -49,7 +49,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was asked for. Exactly one of `pipeline_id` and `pipeline_endpoint_id`; exactly one of the three triggers.
 
     `keep_going` None takes the published pipeline's own. Times in epoch seconds; `phase` is when the trigger was set,
-    from where a recurrence without a start counts. `version` rises with every change.
+    from where a recurrence without a start counts. `version` rises with every change. `owner`: who has made
+    it or changed it last, in whose name its runs are started; "": that was not recorded.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_at: float
     phase: float
     version: int = 1
+    owner: str = ""
 
     @property
     def trigger(self) -> Recurrence | Cron | DataChange:

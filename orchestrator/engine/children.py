@@ -97,6 +97,7 @@ def _child_info(plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expan
         submitted_at=now,
         parent_run=info.id,
         parent_step=position,
+        started_by=info.started_by,
         window=expansion.window,
         limit_seconds=min(limits, default=0.0),
     )

@@ -184,6 +184,7 @@ def _props(info: RunInfo, status: RunStatus, ended_at: float) -> Props:
         "source": info.source,
         "parent_run": info.parent_run,
         "rerun_of": info.rerun_of,
+        "started_by": info.started_by,
         "status": status.value,
         "submitted_at": info.submitted_at,
         "ended_at": ended_at,

@@ -25,6 +25,7 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     pipeline_name: str
     pipeline_id: str | None
     source: str
+    started_by: str
     parent_run: str | None
     rerun_of: str | None
     tags: dict[str, str]
@@ -46,6 +47,7 @@ class RunFilter:
     status: RunStatus | None = None
     pipeline_id: str | None = None
     source: str | None = None
+    started_by: str | None = None
     parent_run: str | None = None
     tags: Mapping[str, str | None] = field(default_factory=dict)
     properties: Mapping[str, str | None] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class RunFilter:
             and self.status in (None, run.status)
             and self.pipeline_id in (None, run.pipeline_id)
             and self._allows_source(run)
+            and self.started_by in (None, run.started_by)
             and self.parent_run in (None, run.parent_run)
             and (self.submitted_after is None or self.submitted_after <= run.submitted_at)
             and (self.submitted_before is None or run.submitted_at < self.submitted_before)
@@ -102,6 +105,7 @@ def _summary(row: Row) -> RunSummary:
         pipeline_name=str(props["pipeline_name"]),
         pipeline_id=str(props["pipeline_id"]) or None,
         source=str(props["source"]),
+        started_by=str(props.get("started_by", "")),
         parent_run=str(props["parent_run"]) or None,
         rerun_of=str(props["rerun_of"]) or None,
         tags=_labels(str(props["tags"])),

@@ -83,8 +83,10 @@ def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
 
 
 def _same_request(there: RunInfo, asked: RunInfo) -> None:
-    """Tags and properties may have been changed since, and the time always differs; the rest must agree."""
-    neutral = {"submitted_at": 0.0, "tags": {}, "properties": {}}
+    """Tags and properties may have been changed since, the time always differs, and whoever asks again has the run
+    that is there; the rest must agree.
+    """
+    neutral = {"submitted_at": 0.0, "started_by": "", "tags": {}, "properties": {}}
     if msgspec.structs.replace(there, **neutral) != msgspec.structs.replace(asked, **neutral):
         raise Conflict(
             f"Run {asked.id} exists already and was started with another pipeline, experiment or parameters. "

@@ -37,6 +37,7 @@ class NotifyView(msgspec.Struct, frozen=True, kw_only=True):
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run. Times in epoch seconds; `definition` is the content address of what it runs.
 
+    `started_by` is the caller who asked for it, empty where that was not recorded.
     `rerun_of` is the run whose finished steps were kept, `parent_run` the one of which this is a child.
     `warnings` are those of the request that has just started it, and empty later.
     """
@@ -53,6 +54,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     continue_on_step_failure: bool
     source: str
+    started_by: str
     parent_run: str | None
     rerun_of: str | None
     submitted_at: float
@@ -133,6 +135,7 @@ def view_of(
         description=info.description,
         continue_on_step_failure=info.keep_going,
         source=info.source,
+        started_by=info.started_by,
         parent_run=info.parent_run or None,
         rerun_of=info.rerun_of or None,
         submitted_at=info.submitted_at,

@@ -12,15 +12,20 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from orchestrator.core import run_token
 from orchestrator.core.errors import Unauthorized, UserError
 from orchestrator.core.run_token import RunToken
 
+KEY: Final = "key"
+"""The name of whoever has a bearer token of the settings: a key of the service, which says nothing of who holds it."""
+
 
 class Role(IntEnum):
-    """READER sees, SUBMITTER starts runs and publishes, OPERATOR also cancels others' runs, OWNER may do everything."""
+    """READER sees, SUBMITTER starts runs, publishes, and changes the runs it has started, OPERATOR changes those of
+    others too, OWNER may do everything.
+    """
 
     READER = 1
     SUBMITTER = 2
@@ -37,15 +42,20 @@ class Forbidden(UserError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody whose identity has been proven. `name` is for logs. `script`: the attempt whose script calls, if one."""
+    """Somebody whose identity has been proven. `name` says whose the runs are that it
+    starts. `script`: the attempt whose script calls, if one."""
 
     name: str
     roles: frozenset[Role]
     script: RunToken | None = None
 
+    def has(self, role: Role) -> bool:
+        """Whether it has that role or a higher one."""
+        return any(own >= role for own in self.roles)
+
     def require(self, role: Role) -> None:
         """Raises Forbidden without that role or a higher one."""
-        if not any(own >= role for own in self.roles):
+        if not self.has(role):
             raise Forbidden(f"This needs the role {role.name.title()}. Ask the owner of the workspace for it.")
 
 
@@ -72,7 +82,7 @@ class TokenAuthorizer:
         matches = [hmac.compare_digest(given, digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized("The token in the Authorization header is not accepted.", field="Authorization")
-        return Principal(name="token", roles=frozenset({Role.OWNER}))
+        return Principal(name=KEY, roles=frozenset({Role.OWNER}))
 
 
 class RunTokenAuthorizer:

@@ -16,7 +16,7 @@ from orchestrator.core.message import StepMessage
 from orchestrator.core.names import RUN_ID
 from orchestrator.triggers.auth import Authorizer, Principal
 from orchestrator.triggers.decoding import decode_body, decode_query
-from orchestrator.triggers.rights import admit
+from orchestrator.triggers.rights import admit, admit_change
 from orchestrator.triggers.routes import PREFIX, Asked, Octets, Reply, Route, Service
 
 log = logging.getLogger("millstream.http")
@@ -120,6 +120,9 @@ class Dispatcher:
             principal = self._authorizer.authorize(request.headers)
             logs.learn(caller=principal.name)
             admit(principal, route, request.path)
+        asked = self._asked(request, principal)
+        if principal is not None and route.changes_run:
+            admit_change(self.service, principal, route, asked)
         decoded: dict[str, Any] = {}
         if route.query is not None:
             decoded["query"] = decode_query(request.query, route.query, request.url)
@@ -129,10 +132,17 @@ class Dispatcher:
             decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most, words=route.words)
         if route.data:
             decoded["data"] = request.body
-        base = self.service.settings.public_url or request.url.partition(PREFIX)[0]
-        script = principal.script if principal else None
-        asked = Asked(path=request.path, headers=request.headers, base_url=base, script=script)
         return route.handle(self.service, asked, **decoded)
+
+    def _asked(self, request: Request, principal: Principal | None) -> Asked:
+        base = self.service.settings.public_url or request.url.partition(PREFIX)[0]
+        return Asked(
+            path=request.path,
+            headers=request.headers,
+            base_url=base,
+            caller=principal.name if principal else "",
+            script=principal.script if principal else None,
+        )
 
 
 def _success(reply: Reply) -> Answer:

@@ -155,6 +155,7 @@ def start_draft(service: Service, asked: Asked, body: DraftRunRequest) -> Reply:
         idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
         source=body.source,
         parent_run=body.parent_run,
+        started_by=asked.caller,
     )
     reply = started(service, wish)
     service.world.run(drafts.change(draft.id, {"last_run_id": reply.body.id}))

@@ -49,6 +49,7 @@ _EXAMPLE = {"metrics": [{"id": "5f0c1f1c", "name": "rmse", "kind": "scalar", "va
     role=Role.SUBMITTER,
     answers={200: StepView},
     errors=(404, 409),
+    changes_run=True,
     example={"tags": {"quality": "good", "draft": None}},
 )
 def patch_step(service: Service, asked: Asked, body: TagsRequest) -> Reply:
@@ -74,6 +75,7 @@ def patch_step(service: Service, asked: Asked, body: TagsRequest) -> Reply:
     role=Role.SUBMITTER,
     answers={200: LoggedBody},
     errors=(404,),
+    changes_run=True,
     example=_EXAMPLE,
 )
 def log_on_step(service: Service, asked: Asked, body: LogRequest) -> Reply:
@@ -88,6 +90,7 @@ def log_on_step(service: Service, asked: Asked, body: LogRequest) -> Reply:
     role=Role.SUBMITTER,
     answers={200: LoggedBody},
     errors=(404,),
+    changes_run=True,
     example=_EXAMPLE,
 )
 def log_on_run(service: Service, asked: Asked, body: LogRequest) -> Reply:

@@ -99,6 +99,7 @@ def _repeat(
         source=body.source,
         parent_run=before.parent_run,
         notify=before.notify if body.notify is None else named(body.notify),
+        started_by=asked.caller,
     )
     return started(service, wish)
 

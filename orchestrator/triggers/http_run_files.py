@@ -45,6 +45,7 @@ _EXAMPLE = {"paths": ["plots/loss.png"]}
     role=Role.SUBMITTER,
     answers={200: RunFileTargets},
     errors=(404, 409),
+    changes_run=True,
     example=_EXAMPLE,
 )
 def offer_step_files(service: Service, asked: Asked, body: RunFilesRequest) -> Reply:
@@ -59,6 +60,7 @@ def offer_step_files(service: Service, asked: Asked, body: RunFilesRequest) -> R
     role=Role.SUBMITTER,
     answers={200: RunFileTargets},
     errors=(404, 409),
+    changes_run=True,
     example=_EXAMPLE,
 )
 def offer_run_files(service: Service, asked: Asked, body: RunFilesRequest) -> Reply:

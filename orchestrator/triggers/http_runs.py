@@ -36,6 +36,7 @@ from orchestrator.triggers.shapes import (
 )
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+ME = "me"
 KEY_HELP = "Free text. A request that is sent again with the same key finds the run that the first one started."
 
 
@@ -108,6 +109,9 @@ class RunsQuery(PageQuery, frozen=True, kw_only=True):
     status: Annotated[RunStatus | msgspec.UnsetType, Meta(description="Only runs of this status.")] = msgspec.UNSET
     pipeline_id: Annotated[str, Meta(description="Only runs of this published pipeline.")] = ""
     source: Annotated[str, Meta(description='Only runs that this asked for: "http", "schedule" ...')] = ""
+    started_by: Annotated[
+        str, Meta(description='Only runs that this caller has started, by the name in `started_by`; "me": yourself.')
+    ] = ""
     parent_run: Annotated[str, Meta(description="Only children of this run.")] = ""
     tag: Annotated[
         tuple[str, ...], Meta(description="NAME or NAME=VALUE: only runs with this tag. Repeat it for several.")
@@ -185,6 +189,7 @@ def _wish(asked: Asked, body: StartRequest) -> Submission:
         parent_run=body.parent_run,
         regenerate=_regenerate(body.regenerate),
         notify=named(body.notify),
+        started_by=asked.caller,
     )
 
 
@@ -221,12 +226,12 @@ def get_runs(service: Service, asked: Asked, query: RunsQuery) -> Reply:
 
     An experiment, and a time, cost only the runs that they leave; other filters look at each of these.
     """
-    del asked
     wanted = RunFilter(
         experiment=query.experiment or None,
         status=query.status or None,
         pipeline_id=query.pipeline_id or None,
         source=query.source or None,
+        started_by=asked.caller if query.started_by == ME else query.started_by or None,
         parent_run=query.parent_run or None,
         tags=labels(query.tag, "tag"),
         properties=labels(query.property, "property"),
@@ -279,6 +284,7 @@ def get_run_definition(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: RunView},
     errors=(404, 409, 413),
+    changes_run=True,
     example={"tags": {"quality": "good", "draft": None}},
 )
 def patch_run(service: Service, asked: Asked, body: TagsRequest) -> Reply:
@@ -299,6 +305,7 @@ def patch_run(service: Service, asked: Asked, body: TagsRequest) -> Reply:
     role=Role.SUBMITTER,
     answers={200: RunView},
     errors=(404,),
+    changes_run=True,
 )
 def cancel_run(service: Service, asked: Asked) -> Reply:
     """Nothing new starts from now on; scripts that run end within seconds. A run that has ended stays as it is."""

@@ -73,7 +73,8 @@ class ScheduleBody(msgspec.Struct, frozen=True, kw_only=True):
     """A schedule and how far it has come.
 
     `next_occurrence`: null, where none is known to come. `skipped`: occurrences that were left out by the catch-up
-    policy. `failures`: occurrences without a run since the last one that has one; `last_failure` says why.
+    policy. `owner`: who has made it or changed it last; its runs are theirs. `failures`: occurrences without a run
+    since the last one that has one; `last_failure` says why.
     """
 
     id: str
@@ -90,6 +91,7 @@ class ScheduleBody(msgspec.Struct, frozen=True, kw_only=True):
     catch_up: CatchUp
     status: ScheduleStatus
     tags: dict[str, str]
+    owner: str
     created_at: float
     updated_at: float
     etag: str
@@ -193,7 +195,7 @@ def create_schedule(service: Service, asked: Asked, body: ScheduleRequest) -> Re
         id=body.id,
         idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
     )
-    task = schedules.create(service.memory, wish, datastores=service.settings.datastores)
+    task = schedules.create(service.memory, wish, datastores=service.settings.datastores, owner=asked.caller)
     made, created, warnings = service.world.run(task)
     made = service.world.run(firing.fire_at_once(service.submitter, made))
     service.world.run(service.intake.arm(made))
@@ -243,7 +245,7 @@ def change_schedule(service: Service, asked: Asked, body: ScheduleChanges) -> Re
     task = schedules.change(
         service.memory,
         asked.path["schedule_id"],
-        lambda there: _altered(there, body),
+        lambda there: _altered(there, body, asked.caller),
         datastores=service.settings.datastores,
         version=None if isinstance(body.etag, UnsetType) else _version(body.etag),
     )
@@ -308,7 +310,8 @@ def backfill_schedule(service: Service, asked: Asked, body: BackfillRequest) -> 
     return Reply(body=BackfillReply(occurrences=done.occurrences, rest=done.rest))
 
 
-def _altered(there: Schedule, body: ScheduleChanges) -> Schedule:
+def _altered(there: Schedule, body: ScheduleChanges, caller: str) -> Schedule:
+    """The schedule as it is wanted: the caller's from now on, if that differs from what it is."""
     plain = {
         "name": body.name,
         "experiment": body.experiment_name,
@@ -324,7 +327,8 @@ def _altered(there: Schedule, body: ScheduleChanges) -> Schedule:
     given = {name: value for name, value in triggers.items() if value is not UNSET}
     if given:
         changes |= {**dict.fromkeys(triggers), **given}
-    return msgspec.structs.replace(there, **changes)
+    altered = msgspec.structs.replace(there, **changes)
+    return altered if altered == there else msgspec.structs.replace(altered, owner=caller)
 
 
 def _version(etag: str) -> int:
@@ -350,6 +354,7 @@ def _body(stored: Stored, warnings: tuple[str, ...] = ()) -> ScheduleBody:
         catch_up=schedule.catch_up,
         status=schedule.status,
         tags=schedule.tags,
+        owner=schedule.owner,
         created_at=schedule.created_at,
         updated_at=schedule.updated_at,
         etag=str(schedule.version),

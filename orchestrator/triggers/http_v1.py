@@ -144,6 +144,7 @@ def get_pipeline_run(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: PipelineRunEntity},
     errors=(404,),
+    changes_run=True,
 )
 def cancel_pipeline_run(service: Service, asked: Asked) -> Reply:
     """Nothing new starts from now on. A run that has ended stays as it is."""
@@ -184,6 +185,7 @@ def _submit(
             idempotency_key=asked.headers.get(IDEMPOTENCY_KEY.lower()),
             source=(body.run_source or "http")[:_LONGEST_SOURCE],
             parent_run=query.parent_run_id,
+            started_by=asked.caller,
         )
         accepted = service.world.run(service.submitter.submit(wish))
     except UserError as error:

@@ -59,6 +59,7 @@ class WireRun(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     display_name: str
     status: str
     target: str
+    user_id: str
     created_utc: str
     start_time_utc: str | None
     end_time_utc: str | None
@@ -101,6 +102,7 @@ class WireDetails(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     run_id: str
     target: str
     status: str
+    submitted_by: str
     start_time_utc: str | None
     end_time_utc: str | None
     properties: dict[str, str]
@@ -137,6 +139,7 @@ def get_wire_run(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: WireRun},
     errors=(404, 409),
+    changes_run=True,
     example={"tags": {"quality": "good"}, "properties": {"seed": "17"}},
 )
 def patch_wire_run(service: Service, asked: Asked, body: WireRunChange) -> Reply:
@@ -165,6 +168,7 @@ def get_wire_run_by_name(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: WireRun},
     errors=(404, 409),
+    changes_run=True,
     example={"tags": {"quality": "good"}},
 )
 def patch_wire_run_by_name(service: Service, asked: Asked, body: WireRunChange) -> Reply:
@@ -188,6 +192,7 @@ def get_wire_details(service: Service, asked: Asked) -> Reply:
             run_id=run.run_id,
             target=run.target,
             status=run.status,
+            submitted_by=run.user_id,
             start_time_utc=run.start_time_utc,
             end_time_utc=run.end_time_utc,
             properties=run.properties,
@@ -203,6 +208,7 @@ def get_wire_details(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: Empty},
     errors=(404, 409),
+    changes_run=True,
     example={
         "values": [
             {
@@ -245,6 +251,7 @@ def wait_for_wire_metrics(service: Service, asked: Asked) -> Reply:
     role=Role.SUBMITTER,
     answers={200: WireRun},
     errors=(404, 409),
+    changes_run=True,
     example=["draft"],
 )
 def remove_wire_tags(service: Service, asked: Asked, body: tuple[str, ...]) -> Reply:
@@ -287,6 +294,7 @@ def _of_pipeline(run: RunView, experiment: str) -> WireRun:
         display_name=run.pipeline_name,
         status=run.status.value,
         target="",
+        user_id=run.started_by,
         created_utc=created,
         start_time_utc=created,
         end_time_utc=None if run.ended_at is None else iso(run.ended_at),
@@ -308,6 +316,7 @@ def _of_step(run: RunView, step: StepView, experiment: str) -> WireRun:
         display_name=step.name,
         status=step.status.value,
         target=step.compute,
+        user_id=run.started_by,
         created_utc=iso(run.submitted_at),
         start_time_utc=None if step.started_at is None else iso(step.started_at),
         end_time_utc=None if step.ended_at is None else iso(step.ended_at),

@@ -87,6 +87,7 @@ class WireContentList(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     role=Role.SUBMITTER,
     answers={200: WireContents},
     errors=(404, 409),
+    changes_run=True,
     example={"paths": [{"path": "plots/loss.png"}]},
 )
 def offer_wire_files(service: Service, asked: Asked, body: WirePaths) -> Reply:

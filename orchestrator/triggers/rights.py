@@ -1,6 +1,7 @@
-"""What the script of a step may do with its run token: these routes, by name, and nothing else.
+"""Who may do what: people by their role and by whose run it is, the script of a step by a list of routes.
 
-Kept in one place, so that it can be read at once; a route that is not named here is closed to scripts.
+What a script may do with its run token is kept in one place, so that it can be read at once; a route that is not named
+here is closed to scripts.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from orchestrator.core.names import RUN_ID, shown
 from orchestrator.core.run_token import RunToken
-from orchestrator.triggers.auth import Forbidden, Principal
-from orchestrator.triggers.routes import Route
-from orchestrator.triggers.wire_place import run_of
+from orchestrator.engine.reading import read_info
+from orchestrator.triggers.auth import Forbidden, Principal, Role
+from orchestrator.triggers.routes import Asked, Route, Service
+from orchestrator.triggers.wire_place import ids, run_of
 
 CATALOG: Final = frozenset(
     {
@@ -69,6 +72,26 @@ def admit(principal: Principal, route: Route, path: Mapping[str, str]) -> None:
         _admit_script(principal.script, route, path)
     elif route.role is not None:
         principal.require(route.role)
+
+
+def admit_change(service: Service, principal: Principal, route: Route, asked: Asked) -> None:
+    """Raises Forbidden when the run that the route is about to change is another's, and the caller no operator.
+
+    A run of which it was not recorded who started it is nobody's. One that is not there is left to the route.
+    """
+    if principal.script is not None or principal.has(Role.OPERATOR):
+        return
+    run = ids(asked)[0] if route.group.startswith("wire") else asked.path["run_id"]
+    info = service.world.run(read_info(service.memory, run)) if RUN_ID.allows(run) else None
+    if info is None:
+        return
+    if not info.started_by or info.started_by != principal.name:
+        whose = shown(info.started_by) if info.started_by else "somebody of whom there is no record"
+        raise Forbidden(
+            f"The run was started by {whose}, and you are {shown(principal.name)}. To change the runs of others needs "
+            "the role Operator.",
+            field="run_id",
+        )
 
 
 def _admit_script(script: RunToken, route: Route, path: Mapping[str, str]) -> None:

@@ -29,12 +29,14 @@ PREFIX = "/api/"
 class Asked:
     """The parts of a request that are not decoded. `base_url` is the service's own, without a slash at the end.
 
-    `script`: the attempt of a step whose script calls, if one does.
+    `caller`: the name of who calls, "" where nobody is asked for it. `script`: the attempt of a step whose script
+    calls, if one does.
     """
 
     path: Mapping[str, str]
     headers: Mapping[str, str]
     base_url: str
+    caller: str = ""
     script: RunToken | None = None
 
 
@@ -61,8 +63,9 @@ class Route:
     `answers`: status -> type, bytes for plain text, Octets for others.
 
     `large`: the body may hold a definition. `words`: it may hold NaN and Infinity, as Python writes them, which arrive
-    as texts. `sends`: replies may carry messages. `errors`: statuses besides those that any route of its kind can
-    answer with.
+    as texts. `sends`: replies may carry messages. `changes_run`: it changes the run that
+    its path names, which a SUBMITTER may only if it has started it. `errors`: statuses besides those that any route of
+    its kind can answer with.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Route:
     large: bool
     words: bool
     sends: bool
+    changes_run: bool
     handle: Handler
 
     @property
@@ -113,6 +117,7 @@ def route(
     large: bool = False,
     words: bool = False,
     sends: bool = False,
+    changes_run: bool = False,
 ) -> Callable[[Handler], Route]:
     """Make a Route of a handler; its docstring becomes the description. `headers`: those the caller may send."""
 
@@ -136,6 +141,7 @@ def route(
             large=large,
             words=words,
             sends=sends,
+            changes_run=changes_run,
             handle=handle,
         )
 

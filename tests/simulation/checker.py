@@ -131,14 +131,16 @@ class Checker:
     def _record(self, commit: Commit, *, late: bool) -> RunRecord:
         """A run that no client has asked for is what a step has become, while its claim says so."""
         if commit.pk not in self.runs:
-            row = self._account.tables.get(Get(table=RUNS, pk=commit.pk, rk=INFO))
-            info = None if row is None else run_infos.decode(str(row.props["info"]))
+            info = self._info(commit.pk)
             if info is None or not info.is_part:
                 return self.runs[commit.pk]
             above = self.runs[info.parent_run]
             claim = above.claims.get(info.parent_step)
             if claim is None or claim.child != commit.pk or info.parent_step not in above.graph.composites:
                 raise Violation("C1", f"run {commit.pk} is started by step {info.parent_step}, whose claim is {claim}")
+            over = self._info(info.parent_run)
+            if over is None or info.started_by != over.started_by:
+                raise Violation("C1", f"run {commit.pk} is of {info.started_by!r}, and not of whose run made it")
             self.runs[commit.pk] = RunRecord(
                 above.graph.composites[info.parent_step],
                 parent=(info.parent_run, info.parent_step),
@@ -147,6 +149,10 @@ class Checker:
                 stillborn=late and above.ended_at is not None,
             )
         return self.runs[commit.pk]
+
+    def _info(self, run: str) -> run_infos.RunInfo | None:
+        row = self._account.tables.get(Get(table=RUNS, pk=run, rk=INFO))
+        return None if row is None else run_infos.decode(str(row.props["info"]))
 
     def is_of_a_zombie(self, commit: Commit) -> bool:
         """Whether a commit that was refused would have ended a step in the name of one who has lost its claim."""

@@ -224,6 +224,7 @@ class Simulation:
             submitted_at=process.wall_clock(),
             rerun_of=self._rerun_of(run),
             notify=self._notify(run),
+            started_by=f"who asks for {run}",
         )
         try:
             started = yield Call(start(process.memory, info, graph.plan, graph.document))
