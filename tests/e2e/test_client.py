@@ -235,7 +235,7 @@ def test_runs_are_found_again_and_tagged(finished: PipelineRun, workspace: Works
     step = workspace.get_run(f"{finished.id}_train")
     assert isinstance(step, StepRun)
     assert step.parent == finished
-    assert step.get_details()["status"] == "Completed"
+    assert (step.get_details()["status"], again.get_details()["submittedBy"]) == ("Completed", "key")
     assert isinstance(Run(finished.experiment, finished.id), PipelineRun)
     assert isinstance(Run(finished.experiment, step.id), StepRun)
     listed = workspace.experiments["iris"].get_runs(tags={"score": 1})
@@ -446,7 +446,7 @@ def test_the_command_line(finished: PipelineRun, workspace: Workspace, service: 
         )
         return answer.returncode, answer.stdout, answer.stderr
 
-    code, out, _ = run("runs", "list", "--experiment", "iris")
+    code, out, _ = run("runs", "list", "--experiment", "iris", "--by", "me")
     assert code == 0
     assert out.splitlines()[0].split() == ["RUN", "EXPERIMENT", "PIPELINE", "STATUS", "STARTED", "TOOK", "TAGS"]
     assert out.splitlines()[1].split()[:4] == [finished.id, "iris", "iris", "Completed"]

@@ -29,7 +29,8 @@ ws = Workspace.from_config(auth=auth)
 step = PythonScriptStep(script_name="hello.py", source_directory="src", compute_target="function")
 run = Experiment(ws, "entra").submit(Pipeline(ws, [step]))
 run.wait_for_completion()
-print("status", run.get_status())
+print("status", run.get_status(), "by", run.get_details()["submittedBy"])
+print("run", run.id)
 """
 
 
@@ -84,7 +85,10 @@ def drive(opened: Opened, folder: Path, secret: str) -> subprocess.CompletedProc
 
 def test_a_service_principal_runs_a_pipeline(opened: Opened, tmp_path: Path) -> None:
     done = drive(opened, tmp_path, SECRET)
-    assert "status Finished" in done.stdout, done.stdout + done.stderr
+    assert "status Finished by 11111111-2222-3333-4444-555555555555" in done.stdout, done.stdout + done.stderr
+    run_id = done.stdout.partition("\nrun ")[2].split()[0]
+    another = opened.tenant.token("Submitter", oid="99999999-2222-3333-4444-555555555555")
+    assert opened.service.call("POST", f"runs/{run_id}/cancel", {}, token=another).status == 403
 
 
 def test_a_wrong_password_is_told(opened: Opened, tmp_path: Path) -> None:
