@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from orchestrator.catalog import endpoints
-from orchestrator.catalog.endpoints import Changes, Endpoint, Version
+from orchestrator.catalog.endpoints import Endpoint, Version
+from orchestrator.triggers.named_shapes import NamedChanges, NamedQuery, fields_of, listed
 from orchestrator.triggers.routes import PREFIX, Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import PIPELINE_ID, Continuation, PageQuery, Strict
 
 PipelineId = Annotated[str, Meta(description="The id of a published pipeline.")]
-EndpointStatus = Literal["Active", "Disabled", "Deprecated"]
 
 
 class EndpointRequest(Strict, frozen=True, kw_only=True):
@@ -25,15 +25,10 @@ class EndpointRequest(Strict, frozen=True, kw_only=True):
     description: str = ""
 
 
-class EndpointChanges(Strict, frozen=True, kw_only=True):
+class EndpointChanges(NamedChanges, frozen=True, kw_only=True):
     """What is to be changed; null leaves it as it is. An endpoint that is not "Active" starts no runs; "Deprecated" is
     what the SDK calls archived.
     """
-
-    name: str | None = None
-    description: str | None = None
-    status: EndpointStatus | None = None
-    default_version: str | None = None
 
 
 class VersionRequest(Strict, frozen=True, kw_only=True):
@@ -82,11 +77,6 @@ class VersionList(msgspec.Struct, frozen=True, kw_only=True):
     continuation: Continuation
 
 
-class EndpointsQuery(PageQuery, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="Only the endpoint of this name: one, or none.")] = ""
-    active_only: Annotated[bool, Meta(description="Whether disabled and archived ones are left out.")] = False
-
-
 @route(
     "POST",
     "endpoints",
@@ -106,15 +96,9 @@ def publish_endpoint(service: Service, asked: Asked, body: EndpointRequest) -> R
 
 
 @route("GET", "endpoints", summary="List pipeline endpoints", role=Role.READER, answers={200: EndpointList})
-def list_endpoints(service: Service, asked: Asked, query: EndpointsQuery) -> Reply:
+def list_endpoints(service: Service, asked: Asked, query: NamedQuery) -> Reply:
     """Newest first."""
-    if query.name:
-        found = service.world.run(endpoints.find_by_name(query.name))
-        fits = found is not None and (found.status == endpoints.ACTIVE or not query.active_only)
-        items = (found,) if found is not None and fits else ()
-        return Reply(body=EndpointList(endpoints=_bodies(items, asked), continuation=None))
-    task = endpoints.listing(active_only=query.active_only, limit=query.limit, continuation=query.continuation or None)
-    page = service.world.run(task)
+    page = listed(service, endpoints.RECORDS, query)
     return Reply(body=EndpointList(endpoints=_bodies(page.items, asked), continuation=page.continuation))
 
 
@@ -143,10 +127,7 @@ def get_endpoint(service: Service, asked: Asked) -> Reply:
 )
 def patch_endpoint(service: Service, asked: Asked, body: EndpointChanges) -> Reply:
     """Name, description, status, default version."""
-    changes = Changes(
-        name=body.name, description=body.description, status=body.status, default_version=body.default_version
-    )
-    changed = service.world.run(endpoints.change(asked.path["endpoint_id"], changes))
+    changed = service.world.run(endpoints.change(asked.path["endpoint_id"], body.changes))
     return Reply(body=EndpointBody(**_fields(changed, asked)))
 
 
@@ -201,13 +182,8 @@ def _bodies(found: tuple[Endpoint, ...], asked: Asked) -> tuple[EndpointBody, ..
 
 def _fields(endpoint: Endpoint, asked: Asked) -> dict[str, Any]:
     return {
-        "id": endpoint.id,
-        "name": endpoint.name,
-        "description": endpoint.description,
-        "status": endpoint.status,
+        **fields_of(endpoint),
         "default_version": str(endpoint.default_version),
-        "versions_total": endpoint.versions_total,
-        "created_at": endpoint.created_at,
         "endpoint": address(asked.base_url, endpoint.id),
     }
 

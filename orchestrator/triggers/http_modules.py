@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
 import msgspec
-from msgspec import Meta
 
 from orchestrator.catalog import modules
-from orchestrator.catalog.modules import Changes, Module, ModuleVersion, Publication
+from orchestrator.catalog.modules import Module, ModuleVersion, Publication
 from orchestrator.core.module import ModuleDocument
+from orchestrator.triggers.named_shapes import NamedChanges, NamedQuery, Status, fields_of, listed
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
 
-ModuleStatus = Literal["Active", "Disabled", "Deprecated"]
 _EXAMPLE = {
     "version": "1",
     "default": True,
@@ -34,13 +31,8 @@ class ModuleRequest(Strict, frozen=True, kw_only=True):
     description: str = ""
 
 
-class ModuleChanges(Strict, frozen=True, kw_only=True):
+class ModuleChanges(NamedChanges, frozen=True, kw_only=True):
     """What is to be changed; null leaves it as it is. A `default_version` of "" names none."""
-
-    name: str | None = None
-    description: str | None = None
-    status: ModuleStatus | None = None
-    default_version: str | None = None
 
 
 class ModuleVersionRequest(Strict, frozen=True, kw_only=True):
@@ -59,7 +51,7 @@ class ModuleVersionRequest(Strict, frozen=True, kw_only=True):
 class ModuleVersionChanges(Strict, frozen=True, kw_only=True):
     """What is to be changed; null leaves it as it is."""
 
-    status: ModuleStatus | None = None
+    status: Status | None = None
     description: str | None = None
 
 
@@ -86,11 +78,6 @@ class ModuleVersionList(msgspec.Struct, frozen=True, kw_only=True):
     continuation: Continuation
 
 
-class ModulesQuery(PageQuery, frozen=True, kw_only=True):
-    name: Annotated[str, Meta(description="Only the module of this name: one, or none.")] = ""
-    active_only: Annotated[bool, Meta(description="Whether disabled and deprecated ones are left out.")] = False
-
-
 @route(
     "POST",
     "modules",
@@ -104,19 +91,14 @@ def create_module(service: Service, asked: Asked, body: ModuleRequest) -> Reply:
     """A name for versions of a step. If there is a module of this name and description, it is the answer (200)."""
     del asked
     made, created = service.world.run(modules.create(body.name, body.description))
-    return Reply(body=ModuleMade(**_fields(made), created=created), status=201 if created else 200)
+    return Reply(body=ModuleMade(**fields_of(made), created=created), status=201 if created else 200)
 
 
 @route("GET", "modules", summary="List modules", role=Role.READER, answers={200: ModuleList})
-def list_modules(service: Service, asked: Asked, query: ModulesQuery) -> Reply:
+def list_modules(service: Service, asked: Asked, query: NamedQuery) -> Reply:
     """Newest first."""
     del asked
-    if query.name:
-        found = service.world.run(modules.find_by_name(query.name))
-        fits = found is not None and (found.status == modules.ACTIVE or not query.active_only)
-        return Reply(body=ModuleList(modules=(found,) if found is not None and fits else (), continuation=None))
-    task = modules.listing(active_only=query.active_only, limit=query.limit, continuation=query.continuation or None)
-    page = service.world.run(task)
+    page = listed(service, modules.RECORDS, query)
     return Reply(body=ModuleList(modules=page.items, continuation=page.continuation))
 
 
@@ -137,10 +119,7 @@ def get_module(service: Service, asked: Asked) -> Reply:
 )
 def patch_module(service: Service, asked: Asked, body: ModuleChanges) -> Reply:
     """Name, description, status, default version."""
-    changes = Changes(
-        name=body.name, description=body.description, status=body.status, default_version=body.default_version
-    )
-    return Reply(body=service.world.run(modules.change(asked.path["module_id"], changes)))
+    return Reply(body=service.world.run(modules.change(asked.path["module_id"], body.changes)))
 
 
 @route(
@@ -163,7 +142,7 @@ def publish_module_version(service: Service, asked: Asked, body: ModuleVersionRe
         default=body.default,
     )
     _, made, added = service.world.run(modules.publish(asked.path["module_id"], wish))
-    answer = ModuleVersionBody(**_fields(made), holds=body.document, added=added)
+    answer = ModuleVersionBody(**fields_of(made), holds=body.document, added=added)
     return Reply(body=answer, status=201 if added else 200)
 
 
@@ -193,7 +172,7 @@ def list_module_versions(service: Service, asked: Asked, query: PageQuery) -> Re
 def get_module_version(service: Service, asked: Asked) -> Reply:
     """With what it holds."""
     found = service.world.run(modules.version(asked.path["module_version_id"]))
-    return Reply(body=ModuleVersionBody(**_fields(found), holds=service.world.run(modules.load(found))))
+    return Reply(body=ModuleVersionBody(**fields_of(found), holds=service.world.run(modules.load(found))))
 
 
 @route(
@@ -209,10 +188,6 @@ def patch_module_version(service: Service, asked: Asked, body: ModuleVersionChan
     """Status and description; what it holds never changes."""
     task = modules.change_version(asked.path["module_version_id"], status=body.status, description=body.description)
     return Reply(body=service.world.run(task))
-
-
-def _fields(found: Module | ModuleVersion) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in found.__struct_fields__}
 
 
 ROUTES = (

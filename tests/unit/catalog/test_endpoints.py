@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
 from orchestrator.catalog import endpoints, pipelines
-from orchestrator.catalog.endpoints import Changes, Endpoint, Version
+from orchestrator.catalog.endpoints import Endpoint, Version
+from orchestrator.catalog.named import Changes
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.core.definition import Definition, Step
 from orchestrator.core.errors import Conflict, InvalidRequest, TooLarge, UnknownThing

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
 from orchestrator.catalog import drafts, endpoints, pipelines
 from orchestrator.catalog.drafts import Draft
-from orchestrator.catalog.endpoints import Changes
+from orchestrator.catalog.named import Changes
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.catalog.rows import CATALOG
 from orchestrator.core.definition import Definition, Step
