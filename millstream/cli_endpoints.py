@@ -23,7 +23,7 @@ def find(workspace: Workspace, wanted: str) -> PipelineEndpoint:
 
 def list_endpoints(workspace: Workspace, options: argparse.Namespace) -> int:
     rows = [("ENDPOINT", "NAME", "STATUS", "DEFAULT", "VERSIONS", "MADE")]
-    for view in workspace.api.endpoints(active_only=not options.all):
+    for view in workspace.api.endpoints.list(active_only=not options.all):
         versions = str(view.versions_total)
         rows.append((view.id, view.name, view.status, view.default_version, versions, moment(view.created_at)))
         if len(rows) > options.limit:

@@ -13,18 +13,16 @@ from millstream import snapshot as sources
 from millstream.arguments import refuse_unknown
 from millstream.console import say
 from millstream.errors import Conflict, UnknownThing
+from millstream.module_document import Parts, document_of
 from millstream.module_views import ModuleVersionView, ModuleView
-from millstream.parameter import PipelineParameter
+from millstream.named import Named, Stated
 from millstream.port_defs import InputPortDef, OutputPortDef
 from millstream.run_context import NotAvailable
 from millstream.sql_steps import AdlaStep
-from millstream.steps import PipelineStep, PythonScriptStep
-from millstream.tokens import refuse_tokens
-from millstream.wiring import literal
+from millstream.steps import PythonScriptStep
 from millstream.workspace import Workspace
-from orchestrator.core.definition import Argument, FromInput, FromOutput, FromParameter, Literal
 from orchestrator.core.errors import InvalidDefinition
-from orchestrator.core.module import ModuleDocument, ModuleParameter, default_of
+from orchestrator.core.module import ModuleDocument, default_of
 from orchestrator.core.names import shown
 
 DISABLED = "Disabled"
@@ -38,21 +36,13 @@ class ModuleVersionDescriptor:
     module_version_id: str
 
 
-class ModuleVersion:
+class ModuleVersion(Stated[ModuleVersionView]):
     """A version of a module: what a step of it runs. It never changes but for its status and description."""
-
-    def __init__(self, workspace: Workspace, view: ModuleVersionView) -> None:
-        self.workspace = workspace
-        self._view = view
 
     @staticmethod
     def get(workspace: Workspace, module_version_id: str) -> ModuleVersion:
         """Raises UnknownThing."""
         return ModuleVersion(workspace, workspace.api.module_version(module_version_id))
-
-    @property
-    def id(self) -> str:
-        return self._view.id
 
     @property
     def version(self) -> str:
@@ -61,15 +51,6 @@ class ModuleVersion:
     @property
     def module_id(self) -> str:
         return self._view.module_id
-
-    @property
-    def description(self) -> str:
-        return self._view.description
-
-    @property
-    def status(self) -> str:
-        """ "Active", "Deprecated" or "Disabled"."""
-        return self._view.status
 
     @property
     def document(self) -> ModuleDocument:
@@ -83,19 +64,9 @@ class ModuleVersion:
         """The module that it is a version of."""
         return Module.get(self.workspace, module_id=self.module_id)
 
-    def enable(self) -> None:
-        self._change(status="Active")
-
-    def disable(self) -> None:
-        """No steps are made of it from now on."""
-        self._change(status=DISABLED)
-
     def deprecate(self) -> None:
         """Steps are made of it, and say that it is deprecated."""
         self._change(status="Deprecated")
-
-    def set_description(self, description: str) -> None:
-        self._change(description=description)
 
     def _change(self, **changes: str) -> None:
         changed = self.workspace.api.change_module_version(self.id, changes)
@@ -105,12 +76,8 @@ class ModuleVersion:
         return f"ModuleVersion(version={self.version!r}, id={self.id!r}, module_id={self.module_id!r})"
 
 
-class Module:
+class Module(Named[ModuleView]):
     """A name with versions of a step behind it. What it tells of itself is what the service said last."""
-
-    def __init__(self, workspace: Workspace, view: ModuleView) -> None:
-        self.workspace = workspace
-        self._view = view
 
     @staticmethod
     def create(workspace: Workspace, name: str, description: str, **unknown: Any) -> Module:
@@ -119,36 +86,14 @@ class Module:
         Raises Conflict if the name is taken by a module with another description.
         """
         refuse_unknown(Module.create, unknown)
-        view = workspace.api.create_module({"name": name, "description": description or ""})
+        view = workspace.api.modules.make({"name": name, "description": description or ""})
         say(f"{'Made' if view.created else 'There is'} the module {view.name} ({view.id})")
         return Module(workspace, view)
 
     @staticmethod
     def get(workspace: Workspace, module_id: str | None = None, name: str | None = None) -> Module:
         """The module with this id, or of this name. Raises UnknownThing."""
-        if module_id is not None:
-            return Module(workspace, workspace.api.module(module_id))
-        found = next(workspace.api.modules(name=name), None) if name else None
-        if found is None:
-            raise UnknownThing(f"There is no module named {shown(name or '')}.", field="name")
-        return Module(workspace, found)
-
-    @property
-    def id(self) -> str:
-        return self._view.id
-
-    @property
-    def name(self) -> str:
-        return self._view.name
-
-    @property
-    def description(self) -> str:
-        return self._view.description
-
-    @property
-    def status(self) -> str:
-        """ "Active", "Deprecated" or "Disabled"."""
-        return self._view.status
+        return Module(workspace, workspace.api.modules.find(module_id, name))
 
     @property
     def default_version(self) -> str | None:
@@ -178,7 +123,7 @@ class Module:
         """
         del create_sequencing_ports, hash_paths
         step = PythonScriptStep(script_name, source_directory=source_directory or ".", runconfig=runconfig)
-        parts = _Parts(inputs, outputs, params, arguments)
+        parts = Parts(inputs, outputs, params, arguments)
         return self._publish(step, parts, description, version, category, is_default=is_default)
 
     def publish_adla_script(
@@ -203,7 +148,7 @@ class Module:
         """As publish_python_script, of a U-SQL script (see AdlaStep)."""
         del create_sequencing_ports, degree_of_parallelism, priority, runtime_version, compute_target, hash_paths
         step = AdlaStep(script_name, source_directory=source_directory or ".")
-        parts = _Parts(inputs, outputs, params, arguments)
+        parts = Parts(inputs, outputs, params, arguments)
         return self._publish(step, parts, description, version, category, is_default=is_default)
 
     def publish(self, *_args: Any, **_kwargs: Any) -> ModuleVersion:
@@ -219,7 +164,7 @@ class Module:
 
     def get_versions(self) -> list[ModuleVersion]:
         """In the order of publication."""
-        return [ModuleVersion(self.workspace, view) for view in self.workspace.api.module_versions(self.id)]
+        return [ModuleVersion(self.workspace, view) for view in self.workspace.api.modules.versions(self.id)]
 
     def module_version_list(self) -> list[ModuleVersionDescriptor]:
         return [ModuleVersionDescriptor(it.version, it.id) for it in self.get_versions()]
@@ -242,7 +187,7 @@ class Module:
 
         Raises UnknownThing.
         """
-        self._view = self.workspace.api.module(self.id)
+        self._view = self.workspace.api.modules.get(self.id)
         known = self.get_versions()
         if version is None:
             found = default_of(known_views(known), self._view.default_version)
@@ -256,20 +201,6 @@ class Module:
             raise UnknownThing(message, field="version")
         return chosen
 
-    def set_name(self, name: str) -> None:
-        """Raises Conflict if the name is taken."""
-        self._change(name=name)
-
-    def set_description(self, description: str) -> None:
-        self._change(description=description)
-
-    def enable(self) -> None:
-        self._change(status="Active")
-
-    def disable(self) -> None:
-        """No steps are made of it from now on. Pipelines that were made of it are not touched."""
-        self._change(status=DISABLED)
-
     def deprecate(self) -> None:
         """Steps are made of it, and say that it is deprecated."""
         self._change(status="Deprecated")
@@ -277,7 +208,7 @@ class Module:
     def _publish(
         self,
         step: PythonScriptStep | AdlaStep,
-        parts: _Parts,
+        parts: Parts,
         description: str,
         version: str | None,
         category: str | None,
@@ -291,21 +222,21 @@ class Module:
         taken = sources.take(folder)
         sources.check_size(taken, self.workspace.refresh().limits)
         wish = {
-            "document": _document(step, parts, taken.id),
+            "document": document_of(step, parts, taken.id),
             "version": "" if version is None else str(version),
             "description": description or "",
             "category": category or "",
             "default": is_default,
         }
         sources.upload(self.workspace.api, taken)
-        view = self.workspace.api.publish_module_version(self.id, wish)
-        self._view = self.workspace.api.module(self.id)
+        view = self.workspace.api.modules.add_version(self.id, wish)
+        self._view = self.workspace.api.modules.get(self.id)
         state = "Published" if view.added else "This is there already:"
         say(f"{state} version {view.version} of the module {self.name}")
         return ModuleVersion(self.workspace, view)
 
     def _change(self, **changes: str) -> None:
-        self._view = self.workspace.api.change_module(self.id, changes)
+        self._view = self.workspace.api.modules.change(self.id, changes)
 
     def __repr__(self) -> str:
         return f"Module(name={self.name!r}, id={self.id!r})"
@@ -324,48 +255,3 @@ def usable(version: ModuleVersion) -> ModuleVersion:
     if "Deprecated" in (version.status, module.status):
         say(f"Note: {named} is deprecated.")
     return version
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """The ports, parameters and arguments as they are given."""
-
-    inputs: Iterable[InputPortDef] | None
-    outputs: Iterable[OutputPortDef] | None
-    params: Mapping[str, Any] | None
-    arguments: Iterable[Any] | None
-
-
-def _document(step: PipelineStep, parts: _Parts, snapshot: str) -> ModuleDocument:
-    if step.wiring.parameters:
-        name = shown(step.wiring.parameters[0].name)
-        raise ValueError(f"The parameter {name} stands in the run configuration, which a module keeps as it is.")
-    parameters: dict[str, bool | int | float | str] = {}
-    for name, value in (parts.params or {}).items():
-        given = value.default_value if isinstance(value, PipelineParameter) else value
-        parameters[str(name)] = given if isinstance(given, bool | int | float) else literal(given, f"params, {name}")
-    arguments = tuple(_argument(item, parameters) for item in parts.arguments or ())
-    return ModuleDocument(
-        kind=step.kind,
-        snapshot=snapshot,
-        settings=step.settings,
-        arguments=arguments,
-        environment={name: it.value for name, it in step.environment.items() if isinstance(it, Literal)},
-        inputs=tuple(port.declaration() for port in parts.inputs or ()),
-        outputs=tuple(port.declaration() for port in parts.outputs or ()),
-        parameters=tuple(ModuleParameter(name=name, default=value) for name, value in parameters.items()),
-        source_files=step.source_files,
-    )
-
-
-def _argument(item: Any, parameters: dict[str, Any]) -> Argument:
-    match item:
-        case InputPortDef():
-            return FromInput(name=item.name)
-        case OutputPortDef():
-            return FromOutput(name=item.name)
-        case PipelineParameter() if not item.is_data:
-            parameters.setdefault(item.name, item.default_value)
-            return FromParameter(name=item.name)
-        case _:
-            return Literal(value=refuse_tokens(literal(item, "arguments"), "arguments"))

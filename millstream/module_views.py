@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from millstream.named_views import NamedView
 from millstream.views import View
 from orchestrator.core.module import ModuleDocument
 
 
-class ModuleView(View, frozen=True, kw_only=True):
-    """A module; `created`, where that was asked for: whether it was made by the request."""
+class ModuleView(NamedView, frozen=True, kw_only=True):
+    """A module."""
 
-    id: str
-    name: str
-    description: str = ""
-    status: str = "Active"
     default_version: str = ""
-    versions_total: int = 0
-    created_at: float = 0.0
-    created: bool = False
 
 
 class ModulePage(View, frozen=True, kw_only=True):

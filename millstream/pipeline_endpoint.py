@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from millstream import submission
 from millstream.arguments import refuse_unknown
 from millstream.console import say
+from millstream.endpoint_views import EndpointView
 from millstream.errors import Conflict, UnknownThing
 from millstream.explained import Explained
+from millstream.named import Named
 from millstream.pipeline import Pipeline
 from millstream.published import PublishedPipeline
-from millstream.views import EndpointView
 from millstream.workspace import Workspace
 from orchestrator.core.names import shown
 
@@ -39,15 +40,11 @@ class PipelineVersion:
         return f"PipelineVersion(version={self.version!r}, pipeline_id={self.pipeline_id!r})"
 
 
-class PipelineEndpoint(Explained):
+class PipelineEndpoint(Named[EndpointView], Explained):
     """A name and an address, `endpoint`, with versions behind it. Runs are of the default version, or of a chosen one.
 
     What it tells of itself is what the service said last; `refresh` asks again.
     """
-
-    def __init__(self, workspace: Workspace, view: EndpointView) -> None:
-        self.workspace = workspace
-        self._view = view
 
     @staticmethod
     def publish(
@@ -60,7 +57,7 @@ class PipelineEndpoint(Explained):
         refuse_unknown(PipelineEndpoint.publish, unknown)
         pipeline_id = _published(pipeline, name, description).id
         wish = {"name": name, "description": description or "", "pipeline_id": pipeline_id}
-        view = workspace.api.publish_endpoint(wish)
+        view = workspace.api.endpoints.make(wish)
         state = "Published pipeline endpoint" if view.created else "This pipeline endpoint is there already:"
         say(f"{state} {view.name} ({view.id})")
         return PipelineEndpoint(workspace, view)
@@ -81,35 +78,13 @@ class PipelineEndpoint(Explained):
     @staticmethod
     def get(workspace: Workspace, id: str | None = None, name: str | None = None) -> PipelineEndpoint:
         """The endpoint with this id, or of this name. Raises UnknownThing."""
-        if id is not None:
-            return PipelineEndpoint(workspace, workspace.api.endpoint(id))
-        found = next(workspace.api.endpoints(name=name), None) if name else None
-        if found is None:
-            raise UnknownThing(f"There is no pipeline endpoint named {shown(name or '')}.", field="name")
-        return PipelineEndpoint(workspace, found)
+        return PipelineEndpoint(workspace, workspace.api.endpoints.find(id, name))
 
     @staticmethod
     def list(workspace: Workspace, active_only: bool = True, max_results: int = 100) -> builtins.list[PipelineEndpoint]:
         """The endpoints that are active, or all, newest first, at most `max_results`."""
-        found = islice(workspace.api.endpoints(active_only=active_only), max_results)
+        found = islice(workspace.api.endpoints.list(active_only=active_only), max_results)
         return [PipelineEndpoint(workspace, view) for view in found]
-
-    @property
-    def id(self) -> str:
-        return self._view.id
-
-    @property
-    def name(self) -> str:
-        return self._view.name
-
-    @property
-    def description(self) -> str:
-        return self._view.description
-
-    @property
-    def status(self) -> str:
-        """ "Active", "Disabled" or "Deprecated" (archived)."""
-        return self._view.status
 
     @property
     def endpoint(self) -> str:
@@ -130,7 +105,7 @@ class PipelineEndpoint(Explained):
 
     def refresh(self) -> PipelineEndpoint:
         """Ask the service again."""
-        self._view = self.workspace.api.endpoint(self.id)
+        self._view = self.workspace.api.endpoints.get(self.id)
         return self
 
     def get_default_version(self) -> str:
@@ -158,7 +133,7 @@ class PipelineEndpoint(Explained):
 
     def list_versions(self) -> builtins.list[PipelineVersion]:
         """From "0" on."""
-        known = self.workspace.api.versions(self.id)
+        known = self.workspace.api.endpoints.versions(self.id)
         return [PipelineVersion(self.workspace, it.version, it.pipeline_id) for it in known]
 
     def list_pipelines(self, active_only: bool = True) -> builtins.list[PublishedPipeline]:
@@ -173,20 +148,6 @@ class PipelineEndpoint(Explained):
             if known.version == wanted:
                 return known.pipeline
         raise UnknownThing(f"The endpoint {shown(self.name)} has no version {shown(wanted)}.", field="version")
-
-    def set_name(self, name: str) -> None:
-        """Raises Conflict if the name is taken. The address stays."""
-        self._change(name=name)
-
-    def set_description(self, description: str) -> None:
-        self._change(description=description)
-
-    def enable(self) -> None:
-        self._change(status="Active")
-
-    def disable(self) -> None:
-        """Whoever would start it is refused from now on. Its pipelines stay as they are."""
-        self._change(status="Disabled")
 
     def archive(self) -> None:
         """As `disable`, for one that is not needed any more. The name stays taken."""
@@ -223,13 +184,13 @@ class PipelineEndpoint(Explained):
 
     def _add(self, pipeline: Pipeline | PublishedPipeline, *, default: bool) -> None:
         published = _published(pipeline, self.name, None)
-        view = self.workspace.api.add_version(self.id, published.id, default=default)
+        view = self.workspace.api.endpoints.add_version(self.id, {"pipeline_id": published.id, "default": default})
         self._view = view
         state = "is now" if view.added else "is already"
         say(f"{published.name} ({published.id}) {state} version {view.version} of the pipeline endpoint {self.name}")
 
     def _change(self, **changes: str) -> None:
-        self._view = self.workspace.api.change_endpoint(self.id, changes)
+        self._view = self.workspace.api.endpoints.change(self.id, changes)
 
     def __repr__(self) -> str:
         return f"PipelineEndpoint(name={self.name!r}, id={self.id!r}, default_version={self.default_version!r})"

@@ -347,43 +347,6 @@ class PipelinePage(View, frozen=True, kw_only=True):
     continuation: str | None = None
 
 
-class EndpointView(View, frozen=True, kw_only=True):
-    """A pipeline endpoint; `created`, where that was asked for: whether it was made by the request."""
-
-    id: str
-    name: str
-    endpoint: str
-    description: str = ""
-    status: str = "Active"
-    default_version: str = "0"
-    versions_total: int = 1
-    created_at: float = 0.0
-    created: bool = False
-
-
-class EndpointPage(View, frozen=True, kw_only=True):
-    endpoints: tuple[EndpointView, ...]
-    continuation: str | None = None
-
-
-class EndpointVersionView(EndpointView, frozen=True, kw_only=True):
-    """A pipeline as a version of an endpoint; `added`: whether it is one since this request."""
-
-    version: str
-    pipeline_id: str
-    added: bool
-
-
-class VersionView(View, frozen=True, kw_only=True):
-    version: str
-    pipeline_id: str
-
-
-class VersionPage(View, frozen=True, kw_only=True):
-    versions: tuple[VersionView, ...]
-    continuation: str | None = None
-
-
 class DraftView(View, frozen=True, kw_only=True):
     """A pipeline draft; `pipeline_id`, `run_id`, `draft_id`: of what it was made a copy."""
 

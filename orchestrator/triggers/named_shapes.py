@@ -19,7 +19,7 @@ N = TypeVar("N", bound=NamedRecord)
 
 class NamedQuery(PageQuery, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="Only the one of this name: one, or none.")] = ""
-    active_only: Annotated[bool, Meta(description="Whether disabled and deprecated (archived) ones are left out.")] = False
+    active_only: Annotated[bool, Meta(description="Without those that are disabled or deprecated (archived).")] = False
 
 
 class NamedChanges(Strict, frozen=True, kw_only=True):
