@@ -118,6 +118,12 @@ def url(value: str) -> str:
     return value.rstrip("/")
 
 
+def secure_url(value: str) -> str:
+    if not value.startswith("https://"):
+        raise ValueError("it must be an https URL")
+    return url(value)
+
+
 def text_map(value: str) -> dict[str, str]:
     parsed = json.loads(value)
     if not isinstance(parsed, dict) or not parsed or not all(isinstance(item, str) for item in parsed.values()):

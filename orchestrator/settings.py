@@ -134,9 +134,17 @@ class Settings:
         "MILLSTREAM_SECRET_KEYS",
         types.keys,
         "Keys of 32 bytes in base64 that encrypt the secrets of registered datastores in the tables. The first one "
-        "encrypts, all of them decrypt, so a key can be changed without a gap. Without this setting no datastore with "
-        "a secret can be registered.",
+        "encrypts, all of them decrypt, so a key can be changed without a gap. Without this setting, and "
+        "MILLSTREAM_VAULT, no datastore with a secret can be registered. Files behind a SAS token need it in any case.",
         (),
+    )
+    vault: str = _setting(
+        "MILLSTREAM_VAULT",
+        types.secure_url,
+        "URL of the Key Vault that keeps the secrets of registered datastores and attached workspaces, opened by the "
+        "app's identity (docs/datastores.md). Without it they are encrypted in the tables. One vault for each storage "
+        "account.",
+        "",
     )
     computes: Mapping[str, str] = _setting(
         "MILLSTREAM_COMPUTES",

@@ -55,9 +55,10 @@ def equip(
     step, for which no interpreter is kept warm.
     """
     world = AzureWorld(connection(environment, "AzureWebJobsStorage"))
-    containers = equip_with_files(world, settings.secret_keys, registered_datastores.revealing(world), environment)
-    azure_executions.install(world)
     client = environment.get("AzureWebJobsStorage__clientId", "")
+    find = registered_datastores.revealing(world)
+    containers = equip_with_files(world, settings.secret_keys, find, environment, vault=settings.vault, client=client)
+    azure_executions.install(world)
     token = managed_identity(environment, resource=container_apps.RESOURCE, client=client)
     container_apps.ContainerApps(settings.resource_manager, settings.jobs_group, token).install(world)
     memory = ProcessMemory(engine_settings(settings, execution))

@@ -117,6 +117,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     MILLSTREAM_TOKEN_SHA256: tokenSha256
     MILLSTREAM_RUN_TOKEN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/run-token-key)'
     MILLSTREAM_WEBHOOK_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-key)'
+    MILLSTREAM_VAULT: vaultUri
     MILLSTREAM_SECRET_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/secret-key)'
   }
 }

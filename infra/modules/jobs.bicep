@@ -226,6 +226,10 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               secretRef: 'run-token-key'
             }
             {
+              name: 'MILLSTREAM_VAULT'
+              value: vaultUri
+            }
+            {
               name: 'MILLSTREAM_SECRET_KEYS'
               secretRef: 'secret-key'
             }

@@ -1,4 +1,5 @@
-// Keys that sign and seal. The app and the workers read them; nobody but who deploys writes any.
+// Keys that sign and seal, made by who deploys, and the secrets of datastores, which the app keeps and removes. Workers
+// read; nobody but the app and who deploys writes.
 param location string
 param tags object
 param token string
@@ -15,6 +16,7 @@ param webhookSeed string = newGuid()
 @secure()
 param secretSeed string = newGuid()
 
+var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
@@ -66,12 +68,12 @@ resource secretKey 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (createKe
 }
 
 resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, appPrincipal, secretsUser)
+  name: guid(vault.id, appPrincipal, secretsOfficer)
   scope: vault
   properties: {
     principalId: appPrincipal
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsOfficer)
   }
 }
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from orchestrator.adapters.driver import World
 from orchestrator.core.errors import Conflict, InvalidRequest
 from orchestrator.core.secret import Secret
-from orchestrator.secrets import Seal, Unseal
+from orchestrator.secrets import Forget, ForgetOthers, Seal, Unseal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -38,6 +38,9 @@ class Sealing:
         """Have `world` carry out the effects of `orchestrator.secrets`."""
         world.register(Seal, self.seal)
         world.register(Unseal, self.unseal)
+        # What is sealed lies in its row, and goes with it.
+        world.register(Forget, lambda _: None)
+        world.register(ForgetOthers, lambda _: 0)
 
     def seal(self, effect: Seal) -> str:
         if not self._keys:

@@ -8,6 +8,7 @@ The compute itself is a record of its own (`catalog.computes`): the attachment s
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -19,8 +20,8 @@ from orchestrator.core.errors import InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.names import COMPUTE, shown
 from orchestrator.core.secret import Secret
 from orchestrator.pages import Page, read_page
-from orchestrator.ports import Commit, Delete, Get, Now, Props, Refused, Row, Task, Unanswered, Upsert
-from orchestrator.secrets import Seal, Unseal
+from orchestrator.ports import Commit, Delete, Get, Now, Props, Query, Refused, Row, Task, Unanswered, Upsert
+from orchestrator.secrets import Forget, Seal, Unseal
 
 KIND = "attachment"
 
@@ -45,6 +46,9 @@ def put(wanted: Attachment, secret: Secret) -> Task[tuple[Attachment, bool]]:
         yield from Commit(table=CATALOG, pk=KIND, writes=(Upsert(rk=_key(made.name), props=props),))
     except Unanswered:
         raise Unavailable("Storage did not say whether the workspace was attached. Send the request again.") from None
+    if before is not None:
+        with suppress(Unavailable):
+            yield from _forget(before)
     return made, before is None
 
 
@@ -79,6 +83,13 @@ def revealing(world: Runner) -> Callable[[str], tuple[Attachment, Secret] | None
     return lambda name: world.run(reveal(name))
 
 
+def every() -> Task[tuple[Attachment, ...]]:
+    """All of them, by name."""
+    keys = span(KIND, "a|")
+    rows = yield from Query(table=keys.table, pk=keys.pk, first=keys.first, last=keys.last)
+    return tuple(_decode(row) for row in rows)
+
+
 def listing(*, limit: int, continuation: str | None) -> Task[Page[Attachment]]:
     """By name."""
     return (yield from read_page(span(KIND, "a|"), limit=limit, continuation=continuation, decode=_decode))
@@ -87,6 +98,8 @@ def listing(*, limit: int, continuation: str | None) -> Task[Page[Attachment]]:
 def remove(name: str) -> Task[Attachment]:
     """Forget the workspace and its secret. Raises UnknownThing."""
     there = yield from get(name)
+    # First: who dies in between leaves a row behind, which is removed again, and no secret without one.
+    yield from _forget(there)
     try:
         yield from Commit(table=CATALOG, pk=KIND, writes=(Delete(rk=_key(name)),))
     except Refused:
@@ -94,6 +107,11 @@ def remove(name: str) -> Task[Attachment]:
     except Unanswered:
         raise Unavailable("Storage did not say whether the workspace was detached. Send the request again.") from None
     return there
+
+
+def _forget(found: Attachment) -> Task[None]:
+    if found.sealed:
+        yield from Forget(owner=found.name, purpose=_purpose(found), sealed=found.sealed)
 
 
 def _find(name: str) -> Task[Attachment | None]:

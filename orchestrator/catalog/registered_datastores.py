@@ -9,6 +9,7 @@ Names are compared without regard to case, as in v1, so no two differ in case al
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,8 +24,22 @@ from orchestrator.core.names import DATASTORE, shown, suggestion
 from orchestrator.core.secret import Secret
 from orchestrator.files import TryContainer
 from orchestrator.pages import Page, read_page
-from orchestrator.ports import Commit, Delete, Get, Insert, Now, Props, Query, Refused, Row, Task, Unanswered, Upsert
-from orchestrator.secrets import Seal, Unseal
+from orchestrator.ports import (
+    Commit,
+    Delete,
+    Get,
+    Insert,
+    Now,
+    Props,
+    Query,
+    Reason,
+    Refused,
+    Row,
+    Task,
+    Unanswered,
+    Upsert,
+)
+from orchestrator.secrets import Forget, Seal, Unseal
 
 KIND = "datastore"
 _DEFAULT: Final = "default"
@@ -70,9 +85,12 @@ def register(wish: Wish, *, configured: Mapping[str, str]) -> Task[tuple[Datasto
         try:
             yield from Commit(table=CATALOG, pk=KIND, writes=(kind(rk=_key(made.name), props=props),))
         except Refused:
+            yield from _forget(made)
             continue  # somebody has registered one meanwhile
         except Unanswered:
             raise Unavailable("Storage did not say whether the datastore was kept. Send the request again.") from None
+        if before is not None:
+            yield from _forget(before)
         return made, before is None
     raise Unavailable("The name is being registered by others. Send the request again.")
 
@@ -116,6 +134,10 @@ def _sealed(wish: Wish, before: Datastore | None) -> Task[Datastore]:
 
 def get(name: str) -> Task[Datastore]:
     """A registered datastore. Raises UnknownThing."""
+    return _decode((yield from _row(name)))
+
+
+def _row(name: str) -> Task[Row]:
     row = None
     if DATASTORE.allows(name):
         row = yield from Get(table=CATALOG, pk=KIND, rk=_key(name))
@@ -125,7 +147,7 @@ def get(name: str) -> Task[Datastore]:
             f"There is no registered datastore {shown(name)}. {suggestion(name, known, 'registered datastores')}",
             field="name",
         )
-    return _decode(row)
+    return row
 
 
 def reveal(name: str) -> Task[tuple[Datastore, Secret]]:
@@ -205,20 +227,39 @@ def listing(*, limit: int, continuation: str | None) -> Task[Page[Datastore]]:
 
 
 def remove(name: str, *, configured: Mapping[str, str]) -> Task[Datastore]:
-    """Forget a datastore; its data stays where it is. Raises UnknownThing; Conflict if it is the default."""
+    """Forget a datastore and its secret; its data stays where it is. Raises UnknownThing, Conflict for the default one.
+
+    The secret goes first: who dies in between leaves a row behind, which is removed again, and no secret without one.
+    """
     if name in configured:
         message = f"{shown(name)} is a datastore of the service's own settings. Take it out of MILLSTREAM_DATASTORES."
         raise Conflict(message, field="name")
-    there = yield from get(name)
-    if (yield from default(configured)) == there.name:
-        raise Conflict(f"{shown(name)} is the default datastore. Make another one the default before.", field="name")
-    try:
-        yield from Commit(table=CATALOG, pk=KIND, writes=(Delete(rk=_key(name)),))
-    except Refused:
-        pass  # somebody else has removed it meanwhile
-    except Unanswered:
-        raise Unavailable("Storage did not say whether the datastore was removed. Send the request again.") from None
-    return there
+    for _ in range(_TRIES):
+        row = yield from _row(name)
+        there = _decode(row)
+        if (yield from default(configured)) == there.name:
+            message = f"{shown(name)} is the default datastore. Make another one the default before."
+            raise Conflict(message, field="name")
+        if there.sealed:
+            yield from Forget(owner=there.name, purpose=_purpose(there), sealed=there.sealed)
+        try:
+            yield from Commit(table=CATALOG, pk=KIND, writes=(Delete(rk=_key(name), etag=row.etag),))
+        except Refused as refused:
+            if refused.reason is Reason.MISSING:
+                return there  # somebody else has removed it meanwhile
+            continue  # it was registered anew, with another secret
+        except Unanswered:
+            message = "Storage did not say whether the datastore was removed. Send the request again."
+            raise Unavailable(message) from None
+        return there
+    raise Unavailable("The name is being registered by others. Send the request again.")
+
+
+def _forget(found: Datastore) -> Task[None]:
+    """Let go of a secret that no row names. If that fails, `catalog.orphaned_secrets` finds it later."""
+    if found.sealed:
+        with suppress(Unavailable):
+            yield from Forget(owner=found.name, purpose=_purpose(found), sealed=found.sealed)
 
 
 def default(configured: Mapping[str, str]) -> Task[str]:

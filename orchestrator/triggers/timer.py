@@ -1,4 +1,5 @@
-"""The timer-triggered functions: once a minute, set going again what stands still, and start what is due."""
+"""The timer-triggered functions: once a minute, set going again what stands still, and start what is due; once a night,
+put away what is left over."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Callable
 import azure.functions as func
 
 from orchestrator.catalog.firing import Fired, fire
+from orchestrator.catalog.orphaned_secrets import forget_orphans
 from orchestrator.core.errors import MillstreamError
 from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
@@ -21,6 +23,7 @@ from orchestrator.triggers.service import Service
 log = logging.getLogger("millstream.timer")
 
 EVERY_MINUTE = "0 * * * * *"
+EVERY_NIGHT = "0 41 3 * * *"
 MOST_RUNS = 100
 """Runs that are started before the schedule's progress is noted and what is due is looked for again."""
 LONGEST_FIRING = 50.0
@@ -52,6 +55,16 @@ def blueprint(service: Service) -> func.Blueprint:
     def fire_schedules(timer: func.TimerRequest) -> None:
         del timer
         fire_what_is_due(service)
+
+    if service.settings.vault:
+
+        @functions.function_name("forget_orphaned_secrets")
+        @functions.timer_trigger(arg_name="timer", schedule=EVERY_NIGHT)
+        def forget_orphaned_secrets(timer: func.TimerRequest) -> None:
+            del timer
+            forgotten = service.world.run(forget_orphans())
+            if forgotten:
+                log.warning("the vault held %d secrets that no row named: they are deleted", forgotten)
 
     return functions
 

@@ -15,8 +15,10 @@ import pytest
 from tests.accounts import OTHER, OTHER_KEY, Accounts, running_accounts
 from tests.azurite import AzuriteMissing
 from tests.e2e.test_shim_drivers import CONFIG, run_driver
+from tests.key_vault_standin import running_vault
 from tests.postgres import PASSWORD as POSTGRES_PASSWORD
 from tests.postgres import PostgresMissing, running_postgres
+from tests.secure_azurite import CLIENT, HEADER, identity_endpoint
 from tests.service import Service, fetch, running_service
 
 pytestmark = pytest.mark.azurite
@@ -318,6 +320,46 @@ def test_nothing_that_is_kept_or_said_holds_a_secret(tmp_path: Path, monkeypatch
     for known in (b"AZUREML_RUN_ID", b"lakeaccount", b'\\"auth\\":\\"sas\\"', b"5.1,setosa"):
         assert known in seen, "the search sees environments, rows and blobs"
     assert [form for secret in secrets for form in forms_of(secret) if form in seen] == []
+
+
+def test_secrets_lie_in_a_vault_from_the_day_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = tmp_path / "disk"
+    with (
+        running_accounts(location=disk) as accounts,
+        running_vault(tmp_path) as vault,
+        identity_endpoint() as identity,
+    ):
+        accounts.blobs.create_container("raw")
+        prepared(tmp_path, accounts, monkeypatch)
+        settings = {
+            "MILLSTREAM_SECRET_KEYS": SECRET_KEYS,
+            "AzureWebJobsStorage__clientId": CLIENT,
+            "IDENTITY_ENDPOINT": identity.url,
+            "IDENTITY_HEADER": HEADER,
+            "SSL_CERT_FILE": vault.ca_file,
+        }
+        wish = {"type": "AzureBlob", "auth": "account_key", "account": OTHER, "container": "raw"}
+        with running_service(accounts.azurite, tmp_path / "service", settings) as service:
+            service.ask("PUT", "datastores/early", {**wish, "endpoint": accounts.endpoint, "secret": OTHER_KEY})
+            service.close()
+            service.settings["MILLSTREAM_VAULT"] = vault.url
+            service.restart()
+            shown = run_driver(service, tmp_path, DRIVER)
+            ((kept,),) = vault.secrets.values()
+            (listed,) = service.ask("GET", "datastores/early/files?prefix=iris/")["files"]
+            assert fetch(listed["url"], "GET", None, {}).status == 200, "what the key has sealed still opens"
+            service.ask("PUT", "datastores/lake", {**wish, "endpoint": accounts.endpoint, "secret": OTHER_KEY})
+            assert [[kept]] == list(vault.secrets.values()), "the same again makes no other"
+            service.ask("PUT", "datastores/pond", {**wish, "endpoint": accounts.endpoint, "secret": OTHER_KEY})
+            assert service.call("DELETE", "datastores/lake").status == 200
+            said = service.host.log()
+    assert "Finished [('again', {'lines': 4}), ('count.py', {'lines': 4}), ('rows.py', {'rows': 3})]" in shown
+    assert (kept.value, kept.tags["owner"]) == (OTHER_KEY, "lake")
+    (left,) = vault.secrets
+    assert left.startswith("ms-pond-"), "with the datastore its secret has gone"
+    seen = shown.encode() + said.encode() + b"".join(path.read_bytes() for path in disk.rglob("*") if path.is_file())
+    assert b"kv1.ms-pond-" in seen
+    assert [form for form in forms_of(OTHER_KEY) if form in seen] == []
 
 
 def prepared(project: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -28,10 +28,14 @@ ROLES: Mapping[str, str] = {
     "7f951dda-4ed3-4680-a7ca-43fe172d538d": "AcrPull",
     "8311e382-0749-4cb8-b61a-304f252e45ec": "AcrPush",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
     "b9a307c4-5aa3-4b52-ba60-2b17c136cd7b": "Container Apps Jobs Operator",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
 """All roles that may be given: of the data plane, or to start what is there. None may change resources or rights."""
+
+OFFICER = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
+"""Changes secrets: for the app alone, which keeps those of datastores, and on a vault."""
 
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SECRET = re.compile(r"key|secret|password|credential|sas(?![a-z])|connection(?!s)", re.IGNORECASE)
@@ -129,6 +133,23 @@ def _roles(document: Document) -> Iterator[Problem]:
             yield document.problem(resource.node, f"{resource.name} gives a role on the whole group")
         if at(body(resource), "properties", "principalType") is None:
             yield document.problem(resource.node, f"{resource.name} does not say what its principal is")
+        if OFFICER in _role(document, resource) and _given_to(resource) != ("appPrincipal", "vault"):
+            yield document.problem(resource.node, f"{resource.name} lets somebody change secrets who need not")
+
+
+def _role(document: Document, resource: Declared) -> str:
+    """The text that says which role is given, variables with what they stand for."""
+    node = at(body(resource), "properties", "roleDefinitionId")
+    words = re.findall(r"\w+|'[^']*'", text(node)) if node is not None else []
+    return " ".join(
+        text(named.value) if (named := document.variables.get(word)) and named.value is not None else word
+        for word in words
+    )
+
+
+def _given_to(resource: Declared) -> tuple[str, str]:
+    principal, scope = at(body(resource), "properties", "principalId"), at(body(resource), "scope")
+    return (text(principal) if principal else "", text(scope) if scope else "")
 
 
 def _keys(document: Document) -> Iterator[Problem]:

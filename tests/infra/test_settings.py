@@ -43,6 +43,13 @@ def test_what_has_no_default_is_set() -> None:
     assert {name for name in missing if not ELSEWHERE.fullmatch(name)} - OPTIONAL == set()
 
 
+def test_whoever_opens_secrets_knows_where_they_lie() -> None:
+    """The app and the workers read the same rows."""
+    opening = {"MILLSTREAM_SECRET_KEYS", "MILLSTREAM_VAULT"}
+    assert opening <= of_app()
+    assert opening <= of_jobs()
+
+
 OPTIONAL = {
     "MILLSTREAM_CONTAINER_COMMAND",
     "MILLSTREAM_CONTAINER_OPTIONS",

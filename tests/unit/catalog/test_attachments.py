@@ -16,6 +16,7 @@ from orchestrator.core.attachment import Attachment
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.secret import Secret
 from orchestrator.ports import Commit, Props, Query, Row, Task, Unanswered, Upsert
+from orchestrator.secrets import Forget
 
 TOKEN = Secret("dapi0123")
 SPARK = Attachment(name="spark", type="Databricks", url="https://adb-1.7.azuredatabricks.net")
@@ -103,3 +104,15 @@ def test_an_answer_that_is_lost_is_said(world: MemoryWorld) -> None:
     for task in (attachments.put(SPARK, TOKEN), attachments.remove("spark")):
         with pytest.raises(Unavailable):
             world.run(task)
+
+
+def test_its_secret_goes_with_it_and_with_what_replaces_it(world: MemoryWorld) -> None:
+    gone: list[str] = []
+    world.register(Forget, lambda effect: gone.append(effect.sealed))
+    first, _ = world.run(attachments.put(SPARK, TOKEN))
+    second, _ = world.run(attachments.put(SPARK, Secret("dapi4567")))
+    world.run(attachments.put(POOL, Secret("")))
+    world.run(attachments.remove("pool"))
+    assert gone == [first.sealed]
+    world.run(attachments.remove("spark"))
+    assert gone == [first.sealed, second.sealed]

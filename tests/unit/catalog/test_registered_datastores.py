@@ -12,14 +12,18 @@ import pytest
 from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
 from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.adapters.sealing import Sealing
+from orchestrator.catalog import attachments
 from orchestrator.catalog import registered_datastores as catalog
+from orchestrator.catalog.orphaned_secrets import GRACE, forget_orphans
 from orchestrator.catalog.registered_datastores import KIND, Wish
 from orchestrator.catalog.rows import CATALOG
+from orchestrator.core.attachment import Attachment
 from orchestrator.core.datastore import Datastore, encode, registered_in
 from orchestrator.core.errors import Conflict, InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.secret import Secret
 from orchestrator.files import TryContainer
 from orchestrator.ports import Commit, Query, Refused, Unanswered, Upsert
+from orchestrator.secrets import Forget, ForgetOthers
 
 CONFIGURED = {"workspaceblobstore": "workspaceblobstore"}
 KEY = Secret(base64.b64encode(b"k" * 32).decode())
@@ -245,3 +249,90 @@ def test_one_that_is_registered_twice_at_once_is_one(world: MemoryWorld) -> None
     assert len(calls) == 1
     with pytest.raises(Refused):
         world.run(iter(calls[0]))
+
+
+@pytest.fixture
+def forgotten(world: MemoryWorld) -> list[str]:
+    """Secrets that were let go of, as long as nothing else is registered for that."""
+    gone: list[str] = []
+    world.register(Forget, lambda effect: gone.append(effect.sealed))
+    return gone
+
+
+def test_a_secret_goes_before_its_row(world: MemoryWorld, forgotten: list[str]) -> None:
+    """Whoever dies in between has left a row, which is removed again, and no secret that nobody knows of."""
+    made, _ = world.run(register())
+    commit = world._interpreters[Commit]
+
+    def die(effect: Commit) -> None:
+        assert forgotten == [made.sealed]
+        raise KeyboardInterrupt
+
+    world.register(Commit, die)
+    with pytest.raises(KeyboardInterrupt):
+        world.run(catalog.remove("lake", configured=CONFIGURED))
+    world.register(Commit, commit)
+    world.run(catalog.remove("lake", configured=CONFIGURED))
+    assert forgotten == [made.sealed] * 2
+    assert world.run(catalog.every()) == ()
+
+
+def test_a_secret_that_is_replaced_is_forgotten(world: MemoryWorld, forgotten: list[str]) -> None:
+    first, _ = world.run(register())
+    second, _ = world.run(register(secret=Secret("b3RoZXI="), overwrite=True))
+    assert forgotten == [first.sealed]
+    third, _ = world.run(register(msgspec.structs.replace(LAKE, auth="identity"), Secret(""), overwrite=True))
+    assert forgotten == [first.sealed, second.sealed]
+    world.run(register(secret=PASSWORD, overwrite=True))
+    assert len(forgotten) == 2, "there was none to forget"
+    assert third.sealed == ""
+
+
+def test_a_secret_that_cannot_be_forgotten_now_stops_no_registration(world: MemoryWorld) -> None:
+    def fail(_: Forget) -> None:
+        raise Unavailable("the vault is away")
+
+    world.run(register())
+    world.register(Forget, fail)
+    made, _ = world.run(register(secret=Secret("b3RoZXI="), overwrite=True))
+    assert world.run(catalog.get("lake")) == made
+    with pytest.raises(Unavailable):
+        world.run(catalog.remove("lake", configured=CONFIGURED))
+    assert world.run(catalog.get("lake")) == made, "it is removed again when the vault is back"
+
+
+def test_one_that_is_registered_while_it_is_removed_goes_with_its_secret(
+    world: MemoryWorld, forgotten: list[str]
+) -> None:
+    first, _ = world.run(register())
+    commit = world._interpreters[Commit]
+    other = MemoryWorld(world.account)
+    MemoryFiles(other.account).install(other)
+    Sealing([KEY]).install(other)
+    made: list[str] = []
+
+    def late(effect: Commit) -> Any:
+        if not made:
+            made.append(other.run(register(secret=Secret("b3RoZXI="), overwrite=True))[0].sealed)
+        return commit(effect)
+
+    world.register(Commit, late)
+    assert world.run(catalog.remove("lake", configured=CONFIGURED)).sealed == made[0]
+    assert forgotten == [first.sealed, *made]
+    assert world.run(catalog.every()) == ()
+
+
+def test_secrets_without_a_row_are_looked_for_beside_those_that_have_one(world: MemoryWorld) -> None:
+    made, _ = world.run(register())
+    world.run(register(SALES, Secret("")))
+    spark = Attachment(name="spark", type="Databricks", url="https://adb-1.7.azuredatabricks.net")
+    attached, _ = world.run(attachments.put(spark, Secret("dapi0123")))
+    asked: list[ForgetOthers] = []
+
+    def look(effect: ForgetOthers) -> int:
+        asked.append(effect)
+        return 3
+
+    world.register(ForgetOthers, look)
+    assert world.run(forget_orphans()) == 3
+    assert asked == [ForgetOthers(needed=frozenset({made.sealed, attached.sealed}), older_than=GRACE)]

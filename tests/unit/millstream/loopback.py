@@ -86,7 +86,7 @@ class Loopback:
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
 
-            do_GET = do_POST = do_PUT = do_PATCH = _any  # noqa: N815 - http.server's names
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
                 pass
