@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -25,12 +26,12 @@ class Credential(Protocol):
     def get_token(self, *scopes: str) -> AccessToken: ...
 
 
-class Authentication:
+class Authentication(ABC):
     """What all of them offer."""
 
+    @abstractmethod
     def get_token(self) -> str:
         """The bearer token itself. Raises ConfigurationError when there is none."""
-        raise NotImplementedError
 
     def get_authentication_header(self) -> dict[str, str]:
         """`{"Authorization": "Bearer ..."}`, as `headers=` of `requests` takes it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from millstream.arguments import refuse_unknown
@@ -20,7 +19,6 @@ from millstream.sql_data_reference import SqlDataReference
 from millstream.step_run import PortDataReference
 from millstream.steps import PipelineStep
 from orchestrator.core.definition import FromParameter, Literal, Output
-from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
@@ -95,11 +93,6 @@ class DataTransferStep(PipelineStep):
             "format": self.output_format,
         }
         return {name: value for name, value in given.items() if value is not None}
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        """None: it runs from no folder."""
-        del folder
-        return None
 
 
 class TransferredData(PipelineData):

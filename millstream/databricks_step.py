@@ -9,10 +9,9 @@ from typing import Any, Final
 from millstream.arguments import refuse_unknown
 from millstream.databricks import LIBRARIES, settings_of
 from millstream.parameter import PipelineParameter
-from millstream.steps import PipelineStep
-from millstream.tokens import refuse_tokens
+from millstream.steps import PipelineStep, missing_file, script_path
 from orchestrator.core.errors import Problem
-from orchestrator.core.names import SCRIPT, shown
+from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
 _WORK: Final = ("notebook_path", "python_script_path", "python_script_name", "main_class_name")
@@ -83,7 +82,7 @@ class DatabricksStep(PipelineStep):
         cluster = {key: given[key] for key in _OF_NEW_CLUSTER if given[key] is not None}
         _check_work(what, {key: given[key] for key in _WORK if given[key] is not None}, given)
         _check_cluster(what, cluster, existing_cluster_id, permit_cluster_restart)
-        self.python_script_name = python_script_name and _script(python_script_name)
+        self.python_script_name = python_script_name and script_path(python_script_name, "python_script_name")
         super().__init__(
             name,
             inputs=inputs,
@@ -97,7 +96,9 @@ class DatabricksStep(PipelineStep):
             timeout_seconds=timeout_seconds,
             source_files=source_files,
         )
-        self._settings: dict[str, Any] = self.wiring.setting(_settings(what, given, cluster), what)
+        self._settings: dict[str, Any] = self.wiring.setting(
+            _settings(what, given, cluster, self.python_script_name), what
+        )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -109,17 +110,16 @@ class DatabricksStep(PipelineStep):
         return bool(self.python_script_name)
 
     def source_problem(self, folder: Path) -> Problem | None:
-        if not self.python_script_name or (folder / self.python_script_name).is_file():
+        if not self.python_script_name:
             return None
-        script = (folder / self.python_script_name).absolute()
         fix = "Give the step a source_directory in which it is."
-        return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script}.", fix)
+        return missing_file(self, folder / self.python_script_name, "script", fix)
 
 
-def _settings(what: str, given: Mapping[str, Any], cluster: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(what: str, given: Mapping[str, Any], cluster: Mapping[str, Any], script: str | None) -> dict[str, Any]:
     """v1's arguments under the definition's names."""
     return _without_nothing(
-        script=given["python_script_name"] and _script(given["python_script_name"]),
+        script=script,
         dbfs_script=given["python_script_path"],
         notebook=given["notebook_path"],
         main_class=given["main_class_name"],
@@ -130,12 +130,6 @@ def _settings(what: str, given: Mapping[str, Any], cluster: Mapping[str, Any]) -
         libraries=settings_of(what, {name: given[name] for name in LIBRARIES}),
         run_name=given["run_name"],
     )
-
-
-def _script(name: str) -> str:
-    script = SCRIPT.check(str(name).replace("\\", "/").removeprefix("./"), "python_script_name")
-    refuse_tokens(script, "python_script_name")
-    return script
 
 
 def _check_work(what: str, work: Mapping[str, Any], given: Mapping[str, Any]) -> None:

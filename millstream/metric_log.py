@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import ABC, abstractmethod
 
 from millstream.metrics import columns, scalar, tree, vector
 
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class MetricLog:
+class MetricLog(ABC):
     """What can be logged on a run, whoever logs it. Images apart: they are files."""
 
-    def _metric(self, name: str, kind: str, value: Any, description: str, step: int | None = None) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _metric(self, name: str, kind: str, value: Any, description: str, step: int | None = None) -> None: ...
 
     def log(self, name: str, value: Any, description: str = "", step: int | None = None) -> None:
         """Log a number, text or truth value. Logged again under the same name, it becomes a list."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from millstream.arguments import refuse_unknown
@@ -23,7 +22,6 @@ from orchestrator.core.definition import (
     Text,
     parts_of,
 )
-from orchestrator.core.errors import Problem
 from orchestrator.core.module import ModuleDocument, ModuleInput
 from orchestrator.core.names import shown, suggestion
 from orchestrator.core.retry import RetryPolicy
@@ -88,11 +86,6 @@ class ModuleStep(PipelineStep):
     def settings(self) -> dict[str, Any]:
         given = {"environment": self.wishes, "run_settings": self.run_settings}
         return {**self.document.settings, **{name: value for name, value in given.items() if value}}
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        """None: the module has its own folder."""
-        del folder
-        return None
 
 
 def _chosen(module: Module | None, version: str | None, module_version: ModuleVersion | None) -> ModuleVersion:

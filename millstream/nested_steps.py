@@ -14,7 +14,6 @@ from millstream.pipeline import Pipeline
 from millstream.pipeline_input import PipelineInput
 from millstream.steps import PipelineStep
 from millstream.wiring import Named
-from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
@@ -74,10 +73,6 @@ class NestedStep(PipelineStep):
         wanted = {name: chosen.get(name, parameter) for name, parameter in rest.items()}
         made: dict[str, Any] = self.wiring.setting(wanted, f"Step {shown(self.name)}, parameters")
         return made
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        del folder
-        return None
 
 
 class SubPipelineStep(NestedStep):

@@ -9,10 +9,10 @@ from typing import Any
 from millstream.arguments import refuse_unknown
 from millstream.data import PipelineData
 from millstream.parameter import PipelineParameter
-from millstream.steps import PipelineStep
-from millstream.tokens import Token, refuse_tokens
+from millstream.steps import PipelineStep, missing_file, script_path
+from millstream.tokens import Token
 from orchestrator.core.errors import Problem
-from orchestrator.core.names import PATH, SCRIPT, shown
+from orchestrator.core.names import PATH, shown
 from orchestrator.core.retry import RetryPolicy
 
 
@@ -36,8 +36,7 @@ class NotebookRunConfig:
         refuse_unknown(NotebookRunConfig.__init__, unknown)
         del handler
         self.source_directory = Path(source_directory)
-        self.notebook = SCRIPT.check(str(notebook).replace("\\", "/").removeprefix("./"), "notebook")
-        refuse_tokens(self.notebook, "notebook")
+        self.notebook = script_path(notebook, "notebook")
         kept = (output_notebook or Path(self.notebook).name).removeprefix("./").removeprefix("outputs/")
         self.output_notebook = PATH.check(f"outputs/{kept}", "output_notebook")
         self.parameters = dict(parameters or {})
@@ -110,12 +109,8 @@ class NotebookRunnerStep(PipelineStep):
         return {key: value for key, value in made.items() if value not in (None, "", {})}
 
     def source_problem(self, folder: Path) -> Problem | None:
-        notebook = folder / self.notebook_run_config.notebook
-        if notebook.is_file():
-            return None
-        message = f"There is no notebook {notebook.absolute()}."
         fix = "Give the NotebookRunConfig the source_directory in which it is."
-        return Problem("MissingScript", f"step {shown(self.name)}", message, fix)
+        return missing_file(self, folder / self.notebook_run_config.notebook, "notebook", fix)
 
 
 def _is_data(item: Any) -> bool:

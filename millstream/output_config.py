@@ -8,6 +8,7 @@ when the pipeline is submitted.
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class OutputPort:
         return self.name or "output"
 
 
-class OutputDatasetConfig(Token):
+class OutputDatasetConfig(Token, ABC):
     """An output of a step that is a dataset."""
 
     mode = "mount"
@@ -93,9 +94,9 @@ class OutputDatasetConfig(Token):
         )
         return made
 
+    @abstractmethod
     def output(self, default_datastore: str) -> Output:
         """The port, as in the definition."""
-        raise NotImplementedError
 
     @property
     def parameters(self) -> list[PipelineParameter]:

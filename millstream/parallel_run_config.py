@@ -14,9 +14,8 @@ from millstream.arguments import refuse_unknown
 from millstream.environment import Environment
 from millstream.errors import ConfigurationError
 from millstream.parameter import PipelineParameter
-from millstream.tokens import refuse_tokens
+from millstream.steps import script_path
 from orchestrator.core.kinds.parallel_run import APPEND_ROW_FILE, LEVELS, size_of
-from orchestrator.core.names import SCRIPT
 
 if TYPE_CHECKING:
     from millstream.workspace import Workspace
@@ -71,8 +70,7 @@ class ParallelRunConfig:
         if not isinstance(entry_script, str | os.PathLike) or not str(entry_script):
             raise ValueError("ParallelRunConfig needs an entry_script.")
         self.environment = environment
-        plain = str(entry_script).replace("\\", "/").removeprefix("./")
-        self.entry_script = refuse_tokens(SCRIPT.check(plain, "entry_script"), "entry_script")
+        self.entry_script = script_path(entry_script, "entry_script")
         self.error_threshold = _whole("error_threshold", error_threshold, -1)
         self.output_action = _choice("output_action", str(output_action).lower(), ACTIONS)
         self.compute_target = compute_target

@@ -14,7 +14,7 @@ from millstream.file_dataset import FileDataset
 from millstream.parallel_run_config import ParallelRunConfig
 from millstream.parameter import PipelineParameter
 from millstream.run_configuration import RunConfiguration
-from millstream.steps import PipelineStep
+from millstream.steps import PipelineStep, missing_file
 from millstream.tabular_dataset import TabularDataset
 from orchestrator.core.definition import Argument, FromInput, parts_of
 from orchestrator.core.errors import Problem
@@ -111,12 +111,8 @@ class ParallelRunStep(PipelineStep):
         return self._settings
 
     def source_problem(self, folder: Path) -> Problem | None:
-        script = folder / self.config.entry_script
-        if script.is_file():
-            return None
         fix = "Give the ParallelRunConfig a source_directory in which it is."
-        message = f"There is no entry script {script.absolute()}."
-        return Problem("MissingScript", f"step {shown(self.name)}", message, fix)
+        return missing_file(self, folder / self.config.entry_script, "entry script", fix)
 
 
 def _check_references(what: str, arguments: Iterable[Argument], divided: Sequence[str]) -> None:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millstream.service_run import ServiceRun
+
+if TYPE_CHECKING:
+    from millstream.outputs import Stored
+    from orchestrator.core.definition import Step
+
+V = TypeVar("V")
 
 
 class PartRun(ServiceRun):
@@ -48,13 +54,10 @@ class PartRun(ServiceRun):
 
     get_details_with_logs = get_details
 
-    def get_file_names(self) -> list[str]:
-        return sorted(self._own(dict.fromkeys(self.parent.get_file_names())))
-
     def get_snapshot_id(self) -> str:
         return self.parent.get_snapshot_id()
 
-    def _own(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def _own(self, found: Mapping[str, V]) -> dict[str, V]:
         """Of what the run has, by names, that of this part."""
         before = f"{self.name}/"
         return {key.removeprefix(before): value for key, value in found.items() if key.startswith(before)}
@@ -78,5 +81,15 @@ class PartRun(ServiceRun):
     def _give(self, files: Mapping[str, Path]) -> None:
         self.parent._give({f"{self.name}/{name}": path for name, path in files.items()})
 
-    def _bring(self, targets: dict[str, Path]) -> None:
-        self.parent._bring({f"{self.name}/{name}": path for name, path in targets.items()})
+    def _artifacts(self) -> dict[str, Stored]:
+        return self._own(self.parent._artifacts())
+
+    def _logs(self) -> dict[str, bytes]:
+        """None: what scripts print belongs to the run."""
+        return {}
+
+    def _owner_of(self, name: str) -> tuple[str, str, str]:
+        return self.parent._owner_of(f"{self.name}/{name}")
+
+    def _step(self) -> Step:
+        return self.parent._step()

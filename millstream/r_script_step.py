@@ -12,14 +12,11 @@ from millstream.arguments import refuse_unknown
 from millstream.parameter import PipelineParameter
 from millstream.r_section import section
 from millstream.run_configuration import RunConfiguration
-from millstream.steps import PipelineStep, missing_script
-from millstream.tokens import refuse_tokens
-from orchestrator.core.errors import Problem
-from orchestrator.core.names import SCRIPT
+from millstream.steps import ScriptStep
 from orchestrator.core.retry import RetryPolicy
 
 
-class RScriptStep(PipelineStep):
+class RScriptStep(ScriptStep):
     """Runs `Rscript <script_name> <arguments>` in a copy of `source_directory`, with the R of the node.
 
     Packages of R are looked for before the script starts, and not installed: a step whose packages are not there fails,
@@ -28,6 +25,7 @@ class RScriptStep(PipelineStep):
     """
 
     kind = "r_script"
+    pattern = "*.R"
 
     def __init__(
         self,
@@ -57,14 +55,13 @@ class RScriptStep(PipelineStep):
         del use_gpu, runconfig_pipeline_params
         refuse_unknown(RScriptStep.__init__, unknown)
         warnings.warn("RScriptStep is deprecated: use CommandStep with Rscript.", DeprecationWarning, stacklevel=2)
-        self.script_name = SCRIPT.check(str(script_name).replace("\\", "/").removeprefix("./"), "script_name")
-        refuse_tokens(self.script_name, "script_name")
         config = copy.deepcopy(runconfig) if runconfig is not None else RunConfiguration()
         if cran_packages or github_packages or custom_url_packages:
             config.environment.r = section(cran_packages, github_packages, custom_url_packages)
         config.environment.docker.base_image = custom_docker_image or config.environment.docker.base_image
         super().__init__(
-            name or str(script_name),
+            script_name,
+            name,
             inputs=inputs,
             outputs=outputs,
             arguments=arguments,
@@ -82,6 +79,3 @@ class RScriptStep(PipelineStep):
     @property
     def settings(self) -> dict[str, Any]:
         return {"script": self.script_name, **({"environment": self.wishes} if self.wishes else {})}
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        return missing_script(self, folder, self.script_name, "*.R")

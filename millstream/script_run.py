@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from abc import abstractmethod
 
 from millstream.metric_log import MetricLog, record_of
 from millstream.metrics import fold
@@ -70,17 +71,17 @@ class ScriptRun(MetricLog, Run):
     def __exit__(self, *_: object) -> None:
         return None
 
-    def _emit(self, record: dict[str, Any]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _emit(self, record: dict[str, Any]) -> None: ...
 
+    @abstractmethod
     def _keep(self, name: str, path: str) -> str:
         """Have a file kept as it is now. Returns where on this machine it is found so."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def experiment(self) -> Experiment:
         """The experiment, with the workspace behind it."""
-        raise NotImplementedError
 
     @property
     def display_name(self) -> str:
@@ -339,9 +340,9 @@ class ScriptRun(MetricLog, Run):
         uploaded = any(name == path or name.startswith(f"{path}/") for name in self._files)
         return uploaded or (path.split("/")[0] == "outputs" and os.path.exists(path))
 
+    @abstractmethod
     def _scratch(self, name: str) -> str:
         """A new path, with the ending of `name`, for a file that lives as long as the run."""
-        raise NotImplementedError
 
     def _saved(self, plot: Any) -> str:
         target = self._scratch("plot.png")

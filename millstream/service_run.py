@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 import uuid
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -64,9 +65,9 @@ class ServiceRun(MetricLog, Run):
         return self.experiment.workspace.api
 
     @property
+    @abstractmethod
     def status(self) -> str:
         """Running, Completed, Failed, Canceled; for steps also NotStarted, Queued and Skipped."""
-        raise NotImplementedError
 
     def get_status(self) -> str:
         """As `status`, but Finished for Completed, as v1 says it."""
@@ -151,13 +152,13 @@ class ServiceRun(MetricLog, Run):
             targets = self.api.offer_files(run, step, names[start : start + _GIVEN_AT_ONCE])
             send_all(self.api.transport, [Send(path=placed[one.path], target=one.upload) for one in targets])
 
+    @abstractmethod
     def _log_at(self) -> tuple[str, str]:
         """(pipeline run, step id) that what is logged belongs to; "": the run as a whole."""
-        raise NotImplementedError
 
     @property
-    def tags(self) -> dict[str, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def tags(self) -> dict[str, str]: ...
 
     def tag(self, key: str, value: Any = None) -> None:
         """Set a tag, also after the run has ended."""
@@ -175,13 +176,13 @@ class ServiceRun(MetricLog, Run):
         """Set properties, which cannot be changed afterwards. Raises Conflict for one that has another value."""
         self._label({}, {str(key): str(value) for key, value in properties.items()})
 
+    @abstractmethod
     def _label(self, tags: Mapping[str, str | None], properties: Mapping[str, str]) -> dict[str, str]:
         """Change tags, None removes one, and add properties; the tags that there are then."""
-        raise NotImplementedError
 
     @property
-    def properties(self) -> dict[str, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def properties(self) -> dict[str, str]: ...
 
     def get_tags(self) -> dict[str, str]:
         return self.tags
@@ -225,9 +226,9 @@ class ServiceRun(MetricLog, Run):
         }
         return Model(self.experiment.workspace, _view=self.api.register_step_model(run, step, wish))
 
+    @abstractmethod
     def _owner_of(self, name: str) -> tuple[str, str, str]:
         """(pipeline run, step id, path in the step) of a file or folder of the run."""
-        raise NotImplementedError
 
     def get_environment(self) -> Environment:
         """The environment that was asked for, with its packages and variables. Of a pipeline run, that of its first
@@ -242,15 +243,15 @@ class ServiceRun(MetricLog, Run):
         }
         return made
 
+    @abstractmethod
     def _step(self) -> Step:
         """The definition of the step, or of the first one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get_snapshot_id(self) -> str:
         """The id of the source folder; of a pipeline run, that of all its steps. Raises InvalidRequest if they have
         several.
         """
-        raise NotImplementedError
 
     def restore_snapshot(self, snapshot_id: str | None = None, path: str | os.PathLike[str] | None = None) -> str:
         """Download the source folder, as a zip, into the folder `path`, or the current one. Returns its path."""
@@ -273,13 +274,13 @@ class ServiceRun(MetricLog, Run):
     def clean(self) -> None:
         """Nothing: nothing lies on this machine."""
 
+    @abstractmethod
     def _artifacts(self) -> dict[str, Stored]:
         """The files of the run by name, logs apart."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _logs(self) -> dict[str, bytes]:
         """The logs of the run by file name."""
-        raise NotImplementedError
 
     def get_file_names(self) -> list[str]:
         """What the scripts left in ./outputs or uploaded, and the logs."""

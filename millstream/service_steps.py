@@ -34,10 +34,6 @@ class ServiceStep(PipelineStep):
         message = f"{type(self).__name__} runs on {self.needs}, and this workspace has none."
         return Problem("NoSuchService", f"step {shown(self.name)}", message, self.instead)
 
-    def source_problem(self, folder: Path) -> Problem | None:
-        del folder
-        return None
-
 
 class KustoStep(ServiceStep):
     """v1's query of a database of Azure Data Explorer (Kusto): the one .kql file of `query_directory`."""

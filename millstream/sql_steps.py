@@ -8,16 +8,14 @@ from typing import Any
 
 from millstream.arguments import refuse_unknown
 from millstream.parameter import PipelineParameter
-from millstream.steps import PipelineStep
+from millstream.steps import PipelineStep, ScriptStep
 from millstream.tokens import refuse_tokens
-from orchestrator.core.errors import Problem
-from orchestrator.core.names import SCRIPT, shown
 from orchestrator.core.retry import RetryPolicy
 
 FORMATS = ("parquet", "csv", "json")
 
 
-class AdlaStep(PipelineStep):
+class AdlaStep(ScriptStep):
     """Runs the U-SQL script `script_name` of `source_directory`; docs/usql.md says which U-SQL.
 
     `@@name@@` in the script stands for the path of an input or output, or the value of one of `params`. The service
@@ -26,6 +24,7 @@ class AdlaStep(PipelineStep):
     """
 
     kind = "adla"
+    pattern = "*.usql"
 
     def __init__(
         self,
@@ -50,10 +49,9 @@ class AdlaStep(PipelineStep):
     ) -> None:
         del degree_of_parallelism, priority, runtime_version, hash_paths
         refuse_unknown(AdlaStep.__init__, unknown)
-        self.script_name = SCRIPT.check(str(script_name).replace("\\", "/").removeprefix("./"), "script_name")
-        refuse_tokens(self.script_name, "script_name")
         super().__init__(
-            name or str(script_name),
+            script_name,
+            name,
             inputs=inputs,
             outputs=outputs,
             params=params,
@@ -69,13 +67,6 @@ class AdlaStep(PipelineStep):
     @property
     def settings(self) -> dict[str, Any]:
         return {"script": self.script_name}
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        script = folder / self.script_name
-        if script.is_file():
-            return None
-        fix = "Give the step a source_directory in which it is."
-        return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script.absolute()}.", fix)
 
 
 class SqlStep(PipelineStep):
@@ -121,8 +112,3 @@ class SqlStep(PipelineStep):
     @property
     def settings(self) -> dict[str, Any]:
         return {"query": self.query, "format": self.output_format}
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        """None: it runs from no folder."""
-        del folder
-        return None

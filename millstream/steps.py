@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ MPI = "mpi"
 MPI_COMMUNICATORS = ("Mpi", "OpenMpi", "IntelMpi")
 
 
-class PipelineStep:
+class PipelineStep(ABC):
     """What all kinds of step have in common. `kind` is the definition's name for it."""
 
     kind: str
@@ -108,17 +109,18 @@ class PipelineStep:
         self.after_skipped = True
 
     @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The settings of this kind of step, as in the definition."""
-        raise NotImplementedError
 
     @property
     def needs_snapshot(self) -> bool:
         return KINDS[self.kind].needs_snapshot
 
     def source_problem(self, folder: Path) -> Problem | None:
-        """What `folder` lacks for this step to run from it."""
-        raise NotImplementedError
+        """What `folder` lacks for this step to run from it; nothing, if it runs from none."""
+        del folder
+        return None
 
     def template(self, default_datastore: str, snapshot: str | None) -> Definition | None:
         """The pipeline that the step becomes, or is made of, if it is of such a kind. `snapshot`: its source folder."""
@@ -133,7 +135,25 @@ class PipelineStep:
         return f"{type(self).__name__}({self.name!r})"
 
 
-class PythonScriptStep(PipelineStep):
+class ScriptStep(PipelineStep):
+    """A step that runs the script `script_name` of its source folder, whose name is that of the script by default."""
+
+    pattern = "*.py"
+    """Of the scripts that are named where this one is not there."""
+
+    def __init__(self, script_name: str, name: str | None, **more: Any) -> None:
+        self.script_name = script_path(script_name, "script_name")
+        super().__init__(name or str(script_name), **more)
+
+    def source_problem(self, folder: Path) -> Problem | None:
+        near = sorted(path.name for path in folder.glob(self.pattern))[:8] if folder.is_dir() else []
+        fix = f"The folder has {', '.join(map(shown, near))}." if near else "There are no scripts in that folder."
+        if self.source_directory is None:
+            fix += " Give the step a source_directory, or the pipeline a default_source_directory."
+        return missing_file(self, folder / self.script_name, "script", fix)
+
+
+class PythonScriptStep(ScriptStep):
     """Runs `python <script_name> <arguments>` in a copy of `source_directory`.
 
     `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
@@ -168,10 +188,9 @@ class PythonScriptStep(PipelineStep):
     ) -> None:
         del hash_paths
         refuse_unknown(PythonScriptStep.__init__, unknown)
-        self.script_name = SCRIPT.check(str(script_name).replace("\\", "/").removeprefix("./"), "script_name")
-        refuse_tokens(self.script_name, "script_name")
         super().__init__(
-            name or str(script_name),
+            script_name,
+            name,
             inputs=inputs,
             outputs=outputs,
             arguments=arguments,
@@ -195,20 +214,19 @@ class PythonScriptStep(PipelineStep):
         recorded = {"environment": self.wishes, **(self.processes or {"run_settings": self.run_settings})}
         return {"script": self.script_name, **{name: value for name, value in recorded.items() if value != {}}}
 
-    def source_problem(self, folder: Path) -> Problem | None:
-        return missing_script(self, folder, self.script_name, "*.py")
+
+def script_path(name: Any, field: str) -> str:
+    """The path of a script in its source folder. Raises InvalidRequest, with the field, for one that cannot be."""
+    path = SCRIPT.check(str(name).replace("\\", "/").removeprefix("./"), field)
+    refuse_tokens(path, field)
+    return path
 
 
-def missing_script(step: PipelineStep, folder: Path, name: str, pattern: str) -> Problem | None:
-    """What to say if the folder has no script of this name. `pattern`: that of the scripts to name instead."""
-    script = folder / name
-    if script.is_file():
+def missing_file(step: PipelineStep, file: Path, what: str, fix: str) -> Problem | None:
+    """What to say if there is no such file. `what` it is; `fix`: what to do then."""
+    if file.is_file():
         return None
-    near = sorted(path.name for path in folder.glob(pattern))[:8] if folder.is_dir() else []
-    fix = f"The folder has {', '.join(map(shown, near))}." if near else "There are no scripts in that folder."
-    if step.source_directory is None:
-        fix += " Give the step a source_directory, or the pipeline a default_source_directory."
-    return Problem("MissingScript", f"step {shown(step.name)}", f"There is no script {script.absolute()}.", fix)
+    return Problem("MissingScript", f"step {shown(step.name)}", f"There is no {what} {file.absolute()}.", fix)
 
 
 def mpi_counts(runconfig: Any, given: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -10,10 +10,9 @@ from millstream.arguments import refuse_unknown
 from millstream.dataset_consumption import DatasetConsumptionConfig
 from millstream.file_dataset import FileDataset
 from millstream.parameter import PipelineParameter
-from millstream.steps import PipelineStep
-from millstream.tokens import refuse_tokens
+from millstream.steps import PipelineStep, missing_file, script_path
 from orchestrator.core.errors import Problem
-from orchestrator.core.names import SCRIPT, shown
+from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
 
@@ -58,8 +57,7 @@ class SynapseSparkStep(PipelineStep):
     ) -> None:
         del environment
         refuse_unknown(SynapseSparkStep.__init__, unknown)
-        self.file = SCRIPT.check(str(file).replace("\\", "/").removeprefix("./"), "file")
-        refuse_tokens(self.file, "file")
+        self.file = script_path(file, "file")
         super().__init__(
             name or str(file),
             inputs=_as_files(inputs),
@@ -94,11 +92,8 @@ class SynapseSparkStep(PipelineStep):
         return self._settings
 
     def source_problem(self, folder: Path) -> Problem | None:
-        if (folder / self.file).is_file():
-            return None
-        script = (folder / self.file).absolute()
         fix = "Give the step the source_directory in which it is."
-        return Problem("MissingScript", f"step {shown(self.name)}", f"There is no script {script}.", fix)
+        return missing_file(self, folder / self.file, "script", fix)
 
 
 def _as_files(given: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Fault:
 
 
 @dataclass
-class JsonStandIn:
+class JsonStandIn(ABC):
     """`answer` is given each call that has the right token, one at a time; it raises Refusal."""
 
     url: str = ""
@@ -56,11 +57,11 @@ class JsonStandIn:
     faults: list[Fault] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def answer(self, call: Call) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, call: Call) -> Any: ...
 
-    def unauthorized(self) -> Refusal:
-        raise NotImplementedError
+    @abstractmethod
+    def unauthorized(self) -> Refusal: ...
 
     def said(self, ending: str) -> list[Any]:
         """The bodies of all calls whose path ends so."""

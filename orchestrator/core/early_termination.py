@@ -39,15 +39,15 @@ class Trial:
 
 
 class _Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What all have in common; `complaint` of each says why a trial that has logged `own` should end, compared with the
+    others at the same interval.
+    """
+
     evaluation_interval: Interval = 1
     delay_evaluation: Delay = 0
 
     def applies_at(self, interval: int) -> bool:
         return interval >= self.delay_evaluation and interval % self.evaluation_interval == 0
-
-    def complaint(self, own: Sequence[float], others: Iterable[Trial], goal: Goal) -> str | None:
-        """Why a trial that has logged `own` should end, compared with the others at the same interval."""
-        raise NotImplementedError
 
     def problem(self) -> str | None:
         """What is wrong with its numbers."""

@@ -27,9 +27,7 @@ _TRIES = 64
 
 
 class _Expression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    def at(self, u: float) -> Value:
-        """The value at this share of the distribution."""
-        raise NotImplementedError
+    """What all have in common; each has its `at`."""
 
     def complaint(self) -> str | None:
         """What is wrong with its numbers."""

@@ -97,6 +97,7 @@ part.log_image("curve", path="plot.png")
 part.download_file("note.txt", "back/part.txt")
 part.complete()
 print("part", part.get_metrics(), part.get_tags(), part.get_file_names(), look.get_metrics("fold/rmse"), part.id)
+print("whole", part.get_all_logs("back"), part.get_environment().name == look.get_environment().name)
 print("parts", [child.get_tags() for child in run.create_children(tag_key="n", tag_values=[1, 2])])
 print(look.get_snapshot_id() != "")
 print(look.get_metrics())
@@ -289,6 +290,7 @@ def test_the_workspace_works_inside_a_step(service: Service, project: Path) -> N
     metrics = "{'rmse': 0.5, 'curve': 'fold/curve.png'} {'kind': 'x'}"
     assert part.startswith(f"part {metrics} ['curve.png', 'note.txt'] {{'fold/rmse': 0.5}} "), part
     assert part.endswith("_look_fold")
+    assert "whole [] True" in lines
     assert "parts [{'n': '1'}, {'n': '2'}]" in lines
 
 
