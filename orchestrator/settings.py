@@ -21,6 +21,7 @@ from typing import Any
 
 from orchestrator import setting_types as types
 from orchestrator.core import signature
+from orchestrator.core.quota import MOST_OF_RUN
 from orchestrator.core.secret import Secret
 
 PREFIX = "MILLSTREAM_"
@@ -338,6 +339,22 @@ class Settings:
         types.flag,
         "Packages without a wheel may be built from their sources, which runs their code with uv's configuration.",
         False,
+    )
+    most_runs: int = _setting(
+        "MILLSTREAM_MOST_RUNS",
+        types.count,
+        "The most runs that may be unfinished at a time. More are refused, and those of schedules wait.",
+        2000,
+    )
+    most_runs_each: int = _setting(
+        "MILLSTREAM_MOST_RUNS_EACH", types.count, "The most of them that one caller may have started.", 1000
+    )
+    run_steps: int = _setting(
+        "MILLSTREAM_RUN_STEPS",
+        types.count,
+        "The most steps of a run, with all that its steps become; those that become many have equal shares of it. A "
+        "pipeline by itself has at most 10,000.",
+        MOST_OF_RUN,
     )
     definition_bytes: int = _setting(
         "MILLSTREAM_DEFINITION_BYTES",

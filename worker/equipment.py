@@ -15,6 +15,7 @@ from orchestrator.adapters import azure_executions, container_apps
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip as equip_with_files
 from orchestrator.catalog import attachments, models, output_datasets, registered_datastores
+from orchestrator.core.quota import Quotas
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
@@ -113,4 +114,5 @@ def engine_settings(settings: Settings, execution: str = "") -> EngineSettings:
         webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
         webhook_delays=settings.webhook_delays,
         webhook_patience=settings.webhook_patience,
+        quotas=Quotas(runs=settings.most_runs, runs_each=settings.most_runs_each, run_steps=settings.run_steps),
     )

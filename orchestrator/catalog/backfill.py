@@ -17,7 +17,7 @@ from orchestrator.catalog import firings, schedules
 from orchestrator.catalog.firing import start_occurrence
 from orchestrator.catalog.submissions import Submitter
 from orchestrator.core import schedule as rules
-from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.errors import InvalidRequest, QuotaExceeded
 from orchestrator.core.schedule import Failure, Schedule
 from orchestrator.ports import ServerNow, Task
 
@@ -58,9 +58,10 @@ def backfill(
 ) -> Task[Backfilled]:
     """Start the runs of the occurrences with start <= occurrence < end (epoch seconds; None: now), oldest first.
 
-    At most MOST_AT_ONCE are started by a call. `dry_run` starts nothing, and tells of the whole period. A schedule that
-    is disabled can be backfilled. Raises UnknownThing; InvalidRequest for a period that is none, is not past, or has
-    more than MOST_OCCURRENCES, and for a schedule of data.
+    At most MOST_AT_ONCE are started by a call, or as many as a quota leaves room for; QuotaExceeded where that is none.
+    `dry_run` starts nothing, and tells of the whole period. A schedule that is disabled can be backfilled. Raises
+    UnknownThing; InvalidRequest for a period that is none, is not past, or has more than MOST_OCCURRENCES, and for a
+    schedule of data.
     """
     there = yield from schedules.get(schedule_id)
     now = yield from ServerNow()
@@ -77,7 +78,12 @@ def backfill(
             continue
         if started == MOST_AT_ONCE:
             return Backfilled(occurrences=tuple(filled), rest=occurrence)
-        outcome = yield from start_occurrence(submitter, there.schedule, rules.moment(occurrence))
+        try:
+            outcome = yield from start_occurrence(submitter, there.schedule, rules.moment(occurrence))
+        except QuotaExceeded:
+            if not started:
+                raise
+            return Backfilled(occurrences=tuple(filled), rest=occurrence)
         state = FillState.STARTED if outcome.failure is None else FillState.FAILED
         filled.append(Filled(occurrence=occurrence, run_id=run, state=state, failure=outcome.failure))
         started += 1

@@ -6,7 +6,8 @@ pending. So whatever fires twice, late, at the same time or dies between: two ne
 next completes what somebody else has begun, and since a run's id comes from schedule and occurrence, finds its run.
 
 What is due is told by storage's clock. A run that cannot be started, for a reason that another try does not mend, is
-noted as a failure of its occurrence, and the schedule goes on to the next one.
+noted as a failure of its occurrence, and the schedule goes on to the next one. One that a quota leaves no room for
+stays pending, and is tried again every minute.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from orchestrator.catalog.schedules import Stored
 from orchestrator.catalog.submissions import Accepted, Submission, Submitter
 from orchestrator.core import message as messages
 from orchestrator.core import schedule as rules
-from orchestrator.core.errors import MillstreamError, Unavailable
+from orchestrator.core.errors import MillstreamError, QuotaExceeded, Unavailable
 from orchestrator.core.schedule import Failure, Schedule, ScheduleStatus
 from orchestrator.ports import Now, Send, ServerNow, Task, Unanswered
 
@@ -86,7 +87,11 @@ def fire_one(submitter: Submitter, schedule_id: str, now: float, *, most: int) -
         return ()
     outcomes: list[Firing] = []
     for at in there.progress.pending:
-        outcome = yield from start_occurrence(submitter, there.schedule, rules.moment(at))
+        try:
+            outcome = yield from start_occurrence(submitter, there.schedule, rules.moment(at))
+        except QuotaExceeded as error:
+            yield from _put_off(there, error)
+            raise
         outcomes.append(outcome)
     yield from _settle(there, outcomes)
     return tuple(outcomes)
@@ -122,13 +127,23 @@ def fire_at_once(submitter: Submitter, stored: Stored) -> Task[Stored]:
         return stored  # the timer finds it due
 
 
+def _put_off(there: Stored, error: QuotaExceeded) -> Task[None]:
+    """What is pending stays so, and is started when there is room. Until it is worth another try, other schedules come
+    first. Where somebody else was first, or storage does not answer, this one is looked at again at once.
+    """
+    now = yield from ServerNow()
+    failure = Failure(code=error.code, message=error.message[:LONGEST_MESSAGE], at=(yield from Now()))
+    after = msgspec.structs.replace(there.progress, last_failure=failure, put_off=now + error.retry_after)
+    yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after))
+
+
 def _settle(there: Stored, outcomes: list[Firing]) -> Task[None]:
     """Nothing is pending any more. Where somebody else was first, or storage does not answer, whoever looks next finds
     the runs that were started.
     """
     if not outcomes:
         return
-    after = msgspec.structs.replace(there.progress, pending=())
+    after = msgspec.structs.replace(there.progress, pending=(), put_off=0.0)
     for outcome in outcomes:
         after = noted(after, outcome)
     yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after))
@@ -160,13 +175,18 @@ def start_run(
 ) -> Task[Firing]:
     """Start the run `run` of a schedule for what happened at `at` (epoch seconds), send its messages and note it.
 
-    Safe to repeat, by anybody. Raises Unavailable when storage does not do its part: do it again.
+    Safe to repeat, by anybody. Raises Unavailable when storage does not do its part, and QuotaExceeded while there is
+    no room for it, which is noted: do it again.
     """
     failure: Failure | None = None
     try:
         wish = _submission(schedule, run, at, parameters, properties or {})
         accepted: Accepted | None = yield from submitter.submit(wish)
     except (Unavailable, Unanswered):
+        raise
+    except QuotaExceeded as error:
+        why = Failure(code=error.code, message=error.message[:LONGEST_MESSAGE], at=(yield from Now()))
+        yield from firings.note(schedule.id, Firing(occurrence=at, run=run, failure=why))
         raise
     except MillstreamError as error:
         # It may have been started before the schedule, or what it starts, was changed: then that is its run.

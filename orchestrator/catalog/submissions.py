@@ -18,7 +18,7 @@ from orchestrator.core import validation
 from orchestrator.core.compute import Compute, ComputeKind, configured, longest_step
 from orchestrator.core.decision import Decision
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
-from orchestrator.core.errors import InvalidRequest, Problem
+from orchestrator.core.errors import InvalidRequest, Problem, TooLarge
 from orchestrator.core.fitting import check_fit
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
@@ -27,6 +27,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.run import RunInfo
 from orchestrator.core.webhook import Notify, check_url, same_url_once
 from orchestrator.engine.memory import ProcessMemory, Recent
+from orchestrator.engine.quota import admit
 from orchestrator.engine.reading import load_plan, read_info
 from orchestrator.engine.reuse.forecast import forecast
 from orchestrator.engine.reuse.ingredients import ALL
@@ -154,9 +155,12 @@ class Submitter:
         return {name: longest_step(it, function_seconds=seconds) for name, it in every.items()}
 
     def submit(self, wish: Submission) -> Task[Accepted]:
-        """Start the run that is wished for. Raises UserErrors naming the field, and Conflict for a taken run id."""
+        """Start the run that is wished for. Raises UserErrors naming the field, Conflict for a taken run id, and
+        QuotaExceeded, with which it may be asked for again later.
+        """
         prepared = yield from self._prepare(wish)
         draft = prepared.draft
+        yield from admit(self._memory, prepared.info.id, wish.started_by)
         started = yield from start(self._memory, prepared.info, draft.plan, draft.document)
         # After the start, so that a refused one leaves no trace, and before the answer: one without it is repeated.
         yield from experiments.remember(self._experiments, wish.experiment)
@@ -188,6 +192,7 @@ class Submitter:
         self._webhooks.check(wish.notify)
         run_id = yield from _run_id(wish)
         draft = yield from self._draft(wish, run_id)
+        self._check_steps(draft.plan)
         values, unknown = resolve_parameters(draft.plan.definition, wish.parameters)
         yield from self._check_datastores(values)
         check_fit(draft.plan.particular, values)
@@ -216,6 +221,14 @@ class Submitter:
             yield from repeats.check_rerun(self._memory, wish.earlier, info)
         check_size(info, self._assignment_bytes, "parameters")
         return _Prepared(info=info, draft=draft, warnings=(*draft.warnings, *unknown))
+
+    def _check_steps(self, plan: Plan) -> None:
+        most = self._memory.settings.quotas.run_steps
+        if plan.size > most:
+            raise TooLarge(
+                f"The pipeline has {plan.size:,} steps, and a run may have {most:,} (MILLSTREAM_RUN_STEPS).",
+                field="definition",
+            )
 
     def resume(self, run_id: str) -> Task[Accepted | None]:
         """Complete the start of a run that is there, as it was asked for; None if there is none. Safe to repeat."""

@@ -6,6 +6,7 @@ What is said is not believed: the blob is looked at as it is now, and that versi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from orchestrator.changes import rows, runs, watch
 from orchestrator.changes.rows import Standing
 from orchestrator.changes.watch import Watch
 from orchestrator.core.datachange import OWN_FOLDERS
+from orchestrator.core.errors import QuotaExceeded
 from orchestrator.engine.memory import Recent
 from orchestrator.files import FileHead, FileItem
 from orchestrator.ports import Monotonic, Task
@@ -79,14 +81,16 @@ class Intake:
         if runs.is_batched(one):
             yield from runs.announce(one, blob, self.queue)
         else:
-            yield from runs.start_one(self.submitter, one, blob)
+            with suppress(QuotaExceeded):  # the change waits, and the sweep starts its run when there is room
+                yield from runs.start_one(self.submitter, one, blob)
         return True
 
     def tick(self, schedule_id: str) -> Task[None]:
         """Somebody has asked to look whether this schedule's batch is due. Raises Unavailable."""
         one = yield from watch.find(schedule_id, self.datastores)
         if one is not None and runs.is_batched(one):
-            yield from runs.close_batch(self.submitter, one, self.queue)
+            with suppress(QuotaExceeded):  # as above
+                yield from runs.close_batch(self.submitter, one, self.queue)
 
     def watches(self) -> Task[tuple[Watch, ...]]:
         """The schedules that wait for data, as they were a moment ago."""

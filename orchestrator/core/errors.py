@@ -7,7 +7,9 @@ MillstreamError
 │   ├── Unauthorized          401  no token, or a wrong one
 │   ├── UnknownThing          404  no pipeline, run, step, log or file by that name
 │   ├── Conflict              409  the name is taken, or the state forbids it
-│   └── TooLarge              413  a body, a snapshot or a document over its limit
+│   ├── TooLarge              413  a body, a snapshot or a document over its limit
+│   └── TooManyRequests       429  requests come faster than is allowed: later
+│       └── QuotaExceeded     429  as much is under way as may be: when some of it has ended
 ├── Unavailable           503  storage did not answer in time: try again
 └── Broken                500  a rule of our own was violated: a bug, never the user's fault
     └── IllegalTransition
@@ -88,6 +90,24 @@ class Conflict(UserError):
 class TooLarge(UserError):
     status = 413
     code = "TooLarge"
+
+
+class TooManyRequests(UserError):
+    """`retry_after`: seconds after which it is worth asking again."""
+
+    status = 429
+    code = "TooManyRequests"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(message, field=field)
+        self.retry_after = retry_after
+
+
+class QuotaExceeded(TooManyRequests):
+    code = "QuotaExceeded"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: float = 60.0) -> None:
+        super().__init__(message, field=field, retry_after=retry_after)
 
 
 class Unavailable(MillstreamError):

@@ -18,6 +18,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `window`: the most of its steps that are sent at a time; 0: there is no limit. `limit_seconds`: after so long the
     sweep cancels it; 0: never.
     `started_by`: the name of the caller whose run it is, also of those that its steps become; "": none was recorded.
+    `steps_allowed`: the most steps that it may have, with all that these become; 0: what the service allows.
     """
 
     id: str
@@ -40,6 +41,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     window: int = 0
     limit_seconds: float = 0.0
     started_by: str = ""
+    steps_allowed: int = 0
 
     @property
     def is_part(self) -> bool:

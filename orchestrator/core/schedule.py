@@ -100,6 +100,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     those that are `pending`: their runs are being started, and whoever comes next completes that. `due`: when there is
     something to do next, if it is known that there will be.
     `skipped`: occurrences that were left out, by the catch-up policy. `failures`: since the last run that was started.
+    `put_off`: what is pending is not tried again before that.
     """
 
     handled: float = 0.0
@@ -110,6 +111,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last_run: str | None = None
     last_occurrence: float | None = None
     last_failure: Failure | None = None
+    put_off: float = 0.0
 
 
 def problems(schedule: Schedule, *, datastores: Collection[str] | None = None) -> Iterator[Problem]:
@@ -156,7 +158,7 @@ def beginning(schedule: Schedule, now: float) -> Progress:
 def progressed(schedule: Schedule, progress: Progress) -> Progress:
     """With `due` as it follows from what is pending, what is handled, and the status."""
     if progress.pending:
-        return msgspec.structs.replace(progress, due=progress.pending[0])
+        return msgspec.structs.replace(progress, due=max(progress.pending[0], progress.put_off))
     active = schedule.status is ScheduleStatus.ACTIVE
     coming = next(occurrences(schedule, after=progress.handled), None) if active else None
     return msgspec.structs.replace(progress, due=None if coming is None else coming.timestamp())

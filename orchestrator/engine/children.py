@@ -14,6 +14,7 @@ from orchestrator.core.head import Head
 from orchestrator.core.message import Messages
 from orchestrator.core.nesting import SOURCE, Child, Children
 from orchestrator.core.plan import Plan
+from orchestrator.core.quota import share
 from orchestrator.core.resolving import resolve_timeout
 from orchestrator.core.result import Expansion, StepResult
 from orchestrator.core.run import RunInfo
@@ -56,7 +57,7 @@ def launch(memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, clai
     expansion = parked_result.expansion
     assert expansion is not None
     child = yield from load_plan(memory, expansion.definition)
-    wish = yield from _child_info(plan, info, position, claim, expansion)
+    wish = yield from _child_info(memory, plan, info, position, claim, expansion)
     started = yield from start(memory, wish, child)
     # The run may have ended since the claim was parked; whoever ended it may not have seen the child.
     known = yield from fresh_head(memory, info.id)
@@ -80,7 +81,15 @@ def end_late(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task
         yield from end(memory, held.claim.child)
 
 
-def _child_info(plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expansion: Expansion) -> Task[RunInfo]:
+def allowed_to_each(memory: ProcessMemory, plan: Plan, info: RunInfo) -> int:
+    """The most steps that one step of this run may become. One of its steps must be composite."""
+    allowed = info.steps_allowed or memory.settings.quotas.run_steps
+    return share(allowed, plan.size, plan.composites.bit_count())
+
+
+def _child_info(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expansion: Expansion
+) -> Task[RunInfo]:
     step = plan.step(position)
     own = resolve_timeout(step, info.parameters)
     limits = [limit for limit in (own, expansion.seconds) if limit is not None]
@@ -98,6 +107,7 @@ def _child_info(plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expan
         parent_run=info.id,
         parent_step=position,
         started_by=info.started_by,
+        steps_allowed=allowed_to_each(memory, plan, info),
         window=expansion.window,
         limit_seconds=min(limits, default=0.0),
     )

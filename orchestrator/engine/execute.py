@@ -15,7 +15,7 @@ from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState
-from orchestrator.engine.children import launch, results_of
+from orchestrator.engine.children import allowed_to_each, launch, results_of
 from orchestrator.engine.complete import complete
 from orchestrator.engine.inputs import job_of
 from orchestrator.engine.lease import Lease, Perform
@@ -108,15 +108,25 @@ def _park(
 ) -> Task[Messages]:
     """Give the claim to the run that the step becomes, and start that."""
     try:
-        yield from load_plan(memory, expansion.definition)
+        become = yield from load_plan(memory, expansion.definition)
     except (Broken, InvalidRequest) as error:
         return (yield from fail(memory, plan, lease, StepError(code="InvalidStep", message=error.message)))
+    if become.size > (most := allowed_to_each(memory, plan, info)):
+        return (yield from fail(memory, plan, lease, _too_many(become.size, most)))
     document, blob = yield from _stored(plan, lease, result)
     child = child_id(lease.run, lease.position, lease.claim.owner)
     claim = waiting(lease.claim, child=child, result=document, result_blob=blob)
     if not (yield from _give_back(lease, claim)):
         return ()
     return (yield from launch(memory, plan, info, lease.position, claim))
+
+
+def _too_many(steps: int, most: int) -> StepError:
+    text = (
+        f"The step would become {steps:,} steps, and may become {most:,}: the steps of a run that become many have "
+        "equal shares of what a run may have (MILLSTREAM_RUN_STEPS). Give it fewer items, or have that setting raised."
+    )
+    return StepError(code="QuotaExceeded", message=text)
 
 
 def _abandon(memory: ProcessMemory, choice: ToRun, lease: Lease) -> Task[Messages]:

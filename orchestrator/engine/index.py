@@ -39,6 +39,8 @@ from orchestrator.ports import (
 INDEX = "index"
 ACTIVE = "active"
 ALL_RUNS = "runs"
+PARENT, STARTED_BY = "parent", "by"
+"""Properties of an unfinished run: the run whose step it does the work of, if one; who has started it."""
 _TRIES = 3
 
 
@@ -78,10 +80,10 @@ def note_end(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[No
 
 
 def _active(info: RunInfo) -> Props:
-    """What the sweep has to know of an unfinished run."""
-    props: dict[str, Value] = {"definition": info.definition}
+    """What the sweep has to know of an unfinished run, and whose quota it counts for."""
+    props: dict[str, Value] = {"definition": info.definition, STARTED_BY: info.started_by}
     if info.is_part:
-        props |= {"parent": info.parent_run, "limit": info.limit_seconds}
+        props |= {PARENT: info.parent_run, "limit": info.limit_seconds}
     return props
 
 

@@ -17,6 +17,7 @@ from orchestrator.core.claim import ClaimRow
 from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.plan import Plan
+from orchestrator.core.quota import Quotas, Unfinished
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.lease import Lease
@@ -37,6 +38,7 @@ class EngineSettings:
     `execution`: the name of the execution that this process is ("": the Functions app).
     `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
     that was not accepted to the next. `webhook_patience`: how long a notice may be overdue before the sweep sends it.
+    `quotas`: how much may be under way.
     """
 
     queue: str = "millstream-steps"
@@ -51,6 +53,7 @@ class EngineSettings:
     webhook_queue: str = ""
     webhook_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
     webhook_patience: float = 120.0
+    quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def webhook_attempts(self) -> int:
@@ -135,6 +138,27 @@ class Gate:
     waiting: deque[Completion] = field(default_factory=deque)
 
 
+class Tally:
+    """How many runs are unfinished, as this process saw it last, and what it has started since. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._known: Unfinished | None = None
+        self._lock = threading.Lock()
+
+    def get(self) -> Unfinished | None:
+        return self._known
+
+    def put(self, known: Unfinished) -> None:
+        with self._lock:
+            self._known = known
+
+    def count(self, who: str) -> None:
+        """`who` starts one more."""
+        with self._lock:
+            if self._known is not None:
+                self._known = self._known.with_one_more(who)
+
+
 class ProcessMemory:
     """One per process. All of it is bounded."""
 
@@ -147,6 +171,7 @@ class ProcessMemory:
         self.results: Recent[tuple[str, int], StepResult] = Recent(4096)
         self.kept: Recent[str, dict[int, ClaimRow]] = Recent(16)
         self.compute_kinds: Recent[str, tuple[str, float]] = Recent(512)
+        self.unfinished = Tally()
         self._heads: Recent[str, Known] = Recent(512)
         self._gates: Recent[str, Gate] = Recent(4096)
         self._contended_until: Recent[str, float] = Recent(512)

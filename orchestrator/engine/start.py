@@ -86,7 +86,7 @@ def _same_request(there: RunInfo, asked: RunInfo) -> None:
     """Tags and properties may have been changed since, the time always differs, and whoever asks again has the run
     that is there; the rest must agree.
     """
-    neutral = {"submitted_at": 0.0, "started_by": "", "tags": {}, "properties": {}}
+    neutral = {"submitted_at": 0.0, "started_by": "", "steps_allowed": 0, "tags": {}, "properties": {}}
     if msgspec.structs.replace(there, **neutral) != msgspec.structs.replace(asked, **neutral):
         raise Conflict(
             f"Run {asked.id} exists already and was started with another pipeline, experiment or parameters. "

@@ -65,9 +65,9 @@ def _look_at(memory: ProcessMemory, entry: Row) -> Task[Messages]:
 
 def _is_unwanted(memory: ProcessMemory, entry: Row) -> Task[bool]:
     """Whether a run that does the work of a step has lost the run of that step, or takes longer than it may."""
-    if "parent" not in entry.props:
+    if index.PARENT not in entry.props:
         return False
-    parent = yield from fresh_head(memory, str(entry.props["parent"]))
+    parent = yield from fresh_head(memory, str(entry.props[index.PARENT]))
     if parent is None or parent.head.status.terminal:
         return True
     limit = float(entry.props["limit"])

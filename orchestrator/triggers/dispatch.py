@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import msgspec
 
 from orchestrator import logs
-from orchestrator.core.errors import InvalidDefinition, MillstreamError
+from orchestrator.core.errors import InvalidDefinition, MillstreamError, TooManyRequests
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import RUN_ID
 from orchestrator.triggers.auth import Authorizer, Principal
@@ -164,6 +165,8 @@ def _failure(route: Route, error: MillstreamError, number: str) -> Answer:
     if isinstance(error, InvalidDefinition):
         problems = tuple(msgspec.convert(problem, ProblemBody, from_attributes=True) for problem in error.problems)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}.get(error.status, {})
+    if isinstance(error, TooManyRequests):
+        headers = {"Retry-After": str(math.ceil(error.retry_after))}
     if error.status >= 500:
         log.warning("request not served: %s %s: %s: %s", route.method, route.path, error.code, error.message)
     detail = ErrorDetail(code=error.code, message=error.message, field=error.field, problems=problems)

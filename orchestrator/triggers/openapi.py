@@ -88,6 +88,7 @@ ERRORS = {
     409: "The name is taken, or the state forbids it.",
     413: "Over a limit.",
     415: "The body is not JSON.",
+    429: "Requests come too fast, or as much is under way as may be: later. `Retry-After` says when.",
     500: "The service has failed; `incident` finds the reason in its log.",
     503: "Storage does not answer. Send the request again.",
 }
@@ -223,7 +224,7 @@ def _responses(route: Route, schemas: dict[Any, Json]) -> Json:
 def _errors(route: Route) -> list[int]:
     expected = {500, 503, *route.errors}
     if route.role is not None:
-        expected |= {401, 403}
+        expected |= {401, 403, 429}
     if route.query is not None or route.body is not None:
         expected.add(400)
     if route.body is not None:
@@ -238,4 +239,7 @@ def _error(status: int) -> Json:
     }
     if status == 401:
         answer["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer"}}
+    if status == 429:
+        after: Json = {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds."}
+        answer["headers"] = {"Retry-After": after}
     return answer

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from orchestrator.adapters.memory_tables import ROWS_A_PAGE
-from orchestrator.core.errors import UnknownThing
+from orchestrator.core.errors import QuotaExceeded, UnknownThing
 from orchestrator.core.notice import NoticeState
 from orchestrator.core.plan import bits
 from orchestrator.core.run import RunInfo
@@ -27,6 +27,7 @@ from orchestrator.engine.cancel import cancel
 from orchestrator.engine.index import ACTIVE, INDEX
 from orchestrator.engine.memory import EngineSettings
 from orchestrator.engine.outbox import OUTBOX, REGISTERED, WEBHOOKS
+from orchestrator.engine.quota import admit
 from orchestrator.engine.rows import INBOX, RUNS, step_of
 from orchestrator.engine.start import start
 from orchestrator.engine.sweep import sweep
@@ -142,6 +143,8 @@ class Simulation:
         ]
         self.dispatcher = Dispatcher(self.around, self.hosts, polling=setting.polling)
         self.records: list[RunRecord] = []
+        self.refused = 0
+        self.most_at_once = 0
         self._register_webhooks()
 
     def _register_webhooks(self) -> None:
@@ -227,8 +230,15 @@ class Simulation:
             started_by=f"who asks for {run}",
         )
         try:
+            known = record.head is not None
+            yield Call(admit(process.memory, run, info.started_by))
             started = yield Call(start(process.memory, info, graph.plan, graph.document))
             yield from send_all(started.messages)
+        except QuotaExceeded:
+            self.refused += 1
+            if known:
+                raise Violation("Q1", f"{run} is refused by a quota, and is there already") from None
+            return
         except EXPECTED as error:
             self.around.note(process.name, f"start {run}", f"answered with {error}")
             return
@@ -237,6 +247,8 @@ class Simulation:
         record.acknowledged = True
         if record.head is None:
             raise Violation("I7", f"{run} is acknowledged, but is not there")
+        under_way = sum(one.head is not None and one.ended_at is None for one in self.records)
+        self.most_at_once = max(self.most_at_once, under_way)
 
     def _rerun_of(self, run: str) -> str:
         earlier = self.setting.reruns.get(int(run.removeprefix("run")))

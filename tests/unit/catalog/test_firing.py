@@ -11,13 +11,17 @@ import msgspec
 import pytest
 
 from orchestrator.catalog import endpoints, firing, pipelines, schedules
-from orchestrator.catalog.firing import OCCURRENCE, SCHEDULE_ID
+from orchestrator.catalog.firing import OCCURRENCE, SCHEDULE_ID, Fired
+from orchestrator.catalog.firings import Firing
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.core import message as messages
 from orchestrator.core.cron import Cron
 from orchestrator.core.errors import Unavailable
+from orchestrator.core.quota import Quotas
 from orchestrator.core.recurrence import Frequency, Recurrence
 from orchestrator.core.schedule import ScheduleStatus, moment, run_id
+from orchestrator.engine.cancel import cancel
+from orchestrator.engine.memory import EngineSettings
 from orchestrator.engine.view import run_view
 from orchestrator.ports import Get, Query
 from tests.unit.catalog.faults import Fault, Killed, drive, in_turns
@@ -373,3 +377,41 @@ def test_coming_is_in_order(scheduling: Scheduling) -> None:
     soon = scheduling.create(recurrence=MINUTELY).schedule.id
     entries = scheduling.world.run(schedules.coming(1))
     assert [entry.schedule_id for entry in entries] == [soon]
+
+
+def test_what_a_quota_leaves_no_room_for_is_started_when_there_is_some(scheduling: Scheduling) -> None:
+    quotas = Quotas(runs_each=1)
+    scheduling.memory.settings = EngineSettings(quotas=quotas)
+    greedy, modest = scheduling.create(), scheduling.create()
+    for stored, owner in ((greedy, "ann"), (modest, "bob")):
+        task = schedules.change(
+            scheduling.memory,
+            stored.schedule.id,
+            lambda there, owner=owner: msgspec.structs.replace(there, owner=owner, description=owner),  # type: ignore[misc]
+            datastores=(),
+        )
+        scheduling.world.run(task)
+    scheduling.clock.advance(3600)
+    assert scheduling.fire().started == 2
+    scheduling.clock.advance(3600)
+    [anns, bobs] = [scheduling.get(stored.schedule.id).progress.last_run for stored in (greedy, modest)]
+    scheduling.world.run(cancel(scheduling.memory, str(bobs)))
+    fired = scheduling.fire()
+    assert fired.started == 1, "one who has no room does not keep others waiting"
+    [(schedule, reason)] = fired.failed
+    assert schedule == greedy.schedule.id
+    assert "MILLSTREAM_MOST_RUNS_EACH" in reason
+    waiting = scheduling.get(greedy.schedule.id).progress
+    assert waiting.last_failure is not None
+    assert (waiting.last_failure.code, len(waiting.pending), waiting.last_run) == ("QuotaExceeded", 1, anns)
+    assert waiting.due == scheduling.clock.now() + 60.0
+    noted = scheduling.firings(greedy.schedule.id)[0]
+    assert noted.failure is not None
+    assert noted.failure.code == "QuotaExceeded"
+    assert scheduling.fire() == Fired(next_due=60.0), "until it is worth another try, it is not in the way"
+    scheduling.world.run(cancel(scheduling.memory, str(anns)))
+    scheduling.clock.advance(61)
+    assert scheduling.fire().started == 1
+    after = scheduling.get(greedy.schedule.id).progress
+    assert (after.pending, after.put_off, after.failures) == ((), 0.0, 0)
+    assert scheduling.firings(greedy.schedule.id)[0] == Firing(occurrence=noted.occurrence, run=noted.run)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from orchestrator.core.datachange import COPY_OWNER
+from orchestrator.core.quota import Quotas
 from orchestrator.core.schedule import ScheduleStatus
+from orchestrator.engine.cancel import cancel
+from orchestrator.engine.memory import EngineSettings
 from orchestrator.ports import Effect, Refused, Task
 from tests.unit.changes.watching import Watching
 
@@ -164,3 +167,23 @@ def test_many_changes_of_one_second_are_all_noticed(at: Watching) -> None:
         at.write(name)
     at.pass_time(360)
     assert at.paths() == names
+
+
+@pytest.mark.parametrize("change", [{}, {"per": "batch", "debounce_seconds": 5}], ids=["single", "batch"])
+def test_a_change_that_a_quota_leaves_no_room_for_waits_until_there_is_some(
+    at: Watching, change: dict[str, Any]
+) -> None:
+    at.memory.settings = EngineSettings(quotas=Quotas(runs=1))
+    at.schedule(**change)
+    at.upload("in/a.csv")
+    at.pass_time(50)
+    (first,) = at.runs()
+    at.upload("in/b.csv")
+    at.clock.advance(60)
+    at.deliver()
+    ((_, reason),) = at.sweep().failed
+    assert "MILLSTREAM_MOST_RUNS" in reason
+    assert at.runs() == [first]
+    at.world.run(cancel(at.memory, first.id))
+    at.pass_time(120)
+    assert len(at.runs()) == 2

@@ -193,3 +193,26 @@ def test_a_run_can_be_tagged_and_cancelled(api: Api) -> None:
         assert (made.status, made.json["status"]) == (200, "Canceled")
     assert {step["status"] for step in api.call("GET", f"runs/{run}/steps").json["steps"]} == {"Canceled"}
     assert [entry["id"] for entry in api.call("GET", "runs?status=Canceled").json["runs"]] == [run]
+
+
+def test_a_run_over_a_quota_is_refused_until_there_is_room() -> None:
+    api = Api({"MILLSTREAM_MOST_RUNS_EACH": "1"})
+    pipeline = publish(api)
+    first = start(api, run_id="first")
+    refused = start(api, run_id="second")
+    assert (refused.status, refused.json["error"]["code"]) == (429, "QuotaExceeded")
+    assert refused.headers["Retry-After"] == "60"
+    said = refused.json["error"]["message"]
+    assert '"key" has 1 runs that are not finished, of at most 1 (MILLSTREAM_MOST_RUNS_EACH): "first"' in said
+    old = api.call("POST", f"PipelineRuns/PipelineSubmit/{pipeline}", {"ExperimentName": "e"})
+    assert (old.status, old.json["Error"]["Code"]) == (429, "QuotaExceeded")
+    assert start(api, run_id="first").status == 200
+    assert api.call("GET", "runs").json["runs"][0]["id"] == first.json["id"]
+    api.call("POST", "runs/first/cancel")
+    assert start(api, run_id="second").status == 202
+
+
+def test_a_pipeline_of_more_steps_than_a_run_may_have_is_refused() -> None:
+    refused = start(Api({"MILLSTREAM_RUN_STEPS": "1"}))
+    assert (refused.status, refused.json["error"]["field"]) == (413, "definition")
+    assert "MILLSTREAM_RUN_STEPS" in refused.json["error"]["message"]
