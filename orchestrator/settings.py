@@ -241,6 +241,13 @@ class Settings:
         "of them it is given up.",
         (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
     )
+    look_delays: tuple[float, ...] = _setting(
+        "MILLSTREAM_LOOK_DELAYS",
+        types.delays,
+        "Seconds from each look at the work that a service does for a step, such as a job of Databricks, to the next, "
+        "separated by commas. The last of them is repeated.",
+        (5.0, 10.0, 20.0, 30.0, 60.0),
+    )
     webhook_patience: float = _setting(
         "MILLSTREAM_WEBHOOK_PATIENCE_SECONDS",
         types.seconds,

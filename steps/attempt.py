@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from orchestrator.core.job import Job
-from orchestrator.core.result import DatasetRegistration, Expansion, File, ReadData, StepError, StepResult
-from steps import changes, environment, given, kinds, outputs, spool
+from orchestrator.core.result import DatasetRegistration, Deferral, Expansion, File, ReadData, StepError, StepResult
+from steps import changes, environment, given, kinds, looking, outputs, spool
 from steps.brought import Brought
 from steps.composite import Composite, CompositeContext
 from steps.context import StepContext
@@ -66,7 +66,14 @@ class Attempt:
         self._equipment = equipment
         self._job = job
         self._stop = stop
-        self._log = StepLog(equipment.store, settings.container, f"{job.prefix}/log.txt", limit=settings.log_bytes)
+        self._before = job.deferred.before if job.deferred is not None else StepResult()
+        self._log = StepLog(
+            equipment.store,
+            settings.container,
+            self._before.log or f"{job.prefix}/log.txt",
+            limit=settings.log_bytes,
+            stored=self._before.log_bytes,
+        )
         self._begun = time.monotonic()
         self._started_at = time.time()
         self._context: StepContext | None = None
@@ -79,17 +86,20 @@ class Attempt:
         self._composed: CompositeContext | None = None
         self._inputs_seen: dict[str, ReadData] = {}
         self._expansion: Expansion | None = None
+        self._deferral: Deferral | None = None
 
     def perform(self) -> StepResult:
         """Raises Stopped."""
         with self._failing(), self._folders() as folders:
             with self._failing(), self._environment() as venv:
                 self._work(folders, venv)
+            self._look_once_more()
             with self._failing():
                 self._collect(folders)
             with self._failing():
                 self._store_all()
-        self._log.finish()
+        if self._deferral is None:
+            self._log.finish()
         return self._result()
 
     @contextmanager
@@ -132,12 +142,13 @@ class Attempt:
         if (composite := kinds.composite(step.kind)) is not None:
             self._compose(composite, folders)
             return
-        if step.snapshot is not None:
+        kind, stays, begins = kinds.kind(step.kind), step.kind in IN_STORAGE, not looking.at_work(self._job)
+        if step.snapshot is not None and begins:
             own.snapshots.copy_to(step.snapshot, folders.code)
-        changes.bring(self._job, folders, own.store, own.settings.container)
-        stays = step.kind in IN_STORAGE
+        if begins:
+            changes.bring(self._job, folders, own.store, own.settings.container)
         away = elsewhere(step, own.settings.attachments, own.store, own.settings.datastores)
-        inputs = {} if stays else self._bring(folders, away)
+        inputs = self._bring(folders, away) if begins and not stays else {}
         paths = {} if stays else {port.name: outputs.place(port, folders) for port in step.outputs}
         for name in outputs.ARTIFACT_FOLDERS:
             (folders.code / name).mkdir(exist_ok=True)
@@ -161,16 +172,32 @@ class Attempt:
             inputs=inputs,
             outputs=paths,
             elsewhere=away,
+            deferred=self._job.deferred,
             venv=venv,
             begun=self._begun,
         )
-        kinds.kind(step.kind).run(self._context)
+        said = kind.call_off(self._context) if self._job.called_off else kind.run(self._context)
+        if said is not None or self._job.called_off:
+            self._deferral = None if said is None else looking.deferral(said)
+            return
         if stays:
             self._found = self._context.found
             return
         linked = any(port.mode == environment.LINK for port in step.outputs)
         links = spool.read(folders.spool, limit=own.settings.spool_bytes).links if linked else {}
         self._found = outputs.find_outputs(self._job, paths, folders, own.settings.datastores, self._log, links)
+
+    def _look_once_more(self) -> None:
+        """A look that failed may be repeated; one that only ends the work of a service fails nothing."""
+        if self._failure is None:
+            return
+        self._deferral = looking.once_more(self._job, self._failure, time.monotonic() - self._begun)
+        if self._deferral is None and self._context is not None and looking.gives_up(self._job, self._failure):
+            with suppress(StepFailure):
+                kinds.kind(self._job.step.kind).call_off(self._context)
+        if self._deferral is not None or self._job.called_off:
+            self._log.note(f"{self._failure.message} {'This is tried again.' if self._deferral else ''}".rstrip())
+            self._failure = None
 
     def _compose(self, composite: Composite, folders: Folders) -> None:
         """Expand a step that becomes many, or join its children. Raises StepFailure, Stopped, OSError."""
@@ -238,7 +265,10 @@ class Attempt:
         def store(item: Push | None) -> File | None:
             if item is not None:
                 return push(self._equipment.store, item, self._stop, progress)
-            self._log.finish()
+            if self._deferral is None:
+                self._log.finish()
+            else:
+                self._log.pause()
             return None
 
         files = self._equipment.pool.map(store, [None, *pushes])
@@ -266,9 +296,9 @@ class Attempt:
             read=self._read(),
             artifacts=artifacts,
             artifact_prefix=self._artifact_prefix if artifacts else "",
-            metrics=(*self._reported.metrics, *(composed.metrics if composed else ())),
-            tags=self._reported.tags | (composed.tags if composed else {}),
-            properties=self._reported.properties | (composed.properties if composed else {}),
+            metrics=(*self._before.metrics, *self._reported.metrics, *(composed.metrics if composed else ())),
+            tags=self._before.tags | self._reported.tags | (composed.tags if composed else {}),
+            properties=self._reported.properties | (composed.properties if composed else {}) | self._before.properties,
             models=tuple(self._reported.models),
             datasets=self._registrations if failure is None else (),
             error=self._error(),
@@ -276,15 +306,18 @@ class Attempt:
             exit_code=failure.exit_code if failure else (context.exit_code if context else None),
             log=log,
             log_bytes=log_bytes,
-            started_at=self._started_at,
+            started_at=self._before.started_at or self._started_at,
             ended_at=time.time(),
             bare_seconds=context.bare_seconds if context else 0.0,
             expansion=self._expansion if failure is None else None,
+            deferral=self._deferral if failure is None else None,
         )
 
     def _read(self) -> dict[str, ReadData]:
         if self._composed is not None:
             return self._inputs_seen
+        if looking.at_work(self._job):
+            return self._before.read
         return {name: it.read for name, it in self._context.inputs.items()} if self._context else {}
 
     def _error(self) -> StepError | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from orchestrator.core.job import Job
+from orchestrator.core.job import Deferred, Job
 from orchestrator.core.resolving import resolve_timeout
 from steps import environment, execution
 from steps.brought import Brought
@@ -41,8 +41,9 @@ class StepContext:
 
     `elsewhere`: the workspace that does the work, to which `inputs` say where the data lies; None: it is done here.
     `server` starts processes, Python ones by the worker's own interpreter. `venv`: the environment that the step has
-    asked for; None: it runs in the worker's own. A kind returns when the step has done its work, and raises StepFailure
-    when it has not. `exit_code` and `bare_seconds` are of the last process run.
+    asked for; None: it runs in the worker's own. `deferred`: what an execution before has left of work that a service
+    does. A kind returns when the step has done its work, or NotYet, and raises StepFailure when it has not. `exit_code`
+    and `bare_seconds` are of the last process run.
     """
 
     job: Job
@@ -60,6 +61,7 @@ class StepContext:
     found: list[Found] = field(default_factory=list)
     venv: Venv | None = None
     elsewhere: Elsewhere | None = None
+    deferred: Deferred | None = None
     begun: float = field(default_factory=time.monotonic)
     exit_code: int | None = None
     bare_seconds: float = 0.0

@@ -21,8 +21,9 @@ RETRY_SECONDS = 5.0
 
 
 class _Watch:
-    def __init__(self, lease: Lease, stop: Stop, due: float) -> None:
+    def __init__(self, lease: Lease, stop: Stop, due: float, *, heeds: bool) -> None:
         self.lease = lease
+        self.heeds = heeds
         self.stop = stop
         self.due = due
         self.closed = False
@@ -57,13 +58,13 @@ class Beater:
         self._closed = False
 
     @contextmanager
-    def watching(self, lease: Lease, stop: Stop) -> Iterator[None]:
-        """Beat the lease while the block runs; its loss, or a cancelled run, requests the stop.
+    def watching(self, lease: Lease, stop: Stop, *, heeds_cancel: bool = True) -> Iterator[None]:
+        """Beat the lease while the block runs; its loss, or, if that is heeded, a cancelled run, requests the stop.
 
         After the block no beat of this lease is under way.
         """
         now = time.monotonic()
-        watch = _Watch(lease, stop, now + self._heartbeat_seconds)
+        watch = _Watch(lease, stop, now + self._heartbeat_seconds, heeds=heeds_cancel)
         with self._lock:
             self._watches.add(watch)
             check = self._checks.setdefault(lease.run, now + self._cancel_check_seconds)
@@ -123,7 +124,8 @@ class Beater:
             cancelled = False
         with self._lock:
             self._checks[run] = time.monotonic() + self._cancel_check_seconds
-            stops = [watch.stop for watch in self._watches if watch.lease.run == run] if cancelled else []
+            ours = [watch for watch in self._watches if watch.lease.run == run and watch.heeds]
+            stops = [watch.stop for watch in ours] if cancelled else []
         for stop in stops:
             stop.request(StopReason.RUN_CANCELLED)
 

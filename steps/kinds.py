@@ -1,7 +1,9 @@
 """The kinds of steps. To add one, add its line here.
 
 A kind is a module with `run(context: StepContext) -> None`, or, of a step that becomes many, with `expand` and `join`
-(see `steps.composite`). It is imported when first needed, so that a worker pays only for the kinds it runs.
+(see `steps.composite`). One whose work a service may do (`deferrable` in `orchestrator.core.kinds`) returns NotYet
+until it is done, and has a `call_off`, too. It is imported when first needed, so that a worker pays only for the kinds
+it runs.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Protocol, cast
 
 from steps.composite import Composite
 from steps.context import StepContext
+from steps.deferred import NotYet
 from steps.failures import InvalidStep
 
 KINDS: Mapping[str, str] = {
@@ -41,8 +44,12 @@ IN_STORAGE = frozenset({"data_transfer"})
 class Kind(Protocol):
     """Does the step's own work."""
 
-    def run(self, context: StepContext) -> None:
+    def run(self, context: StepContext) -> NotYet | None:
         """Raises StepFailure when it cannot be done, Stopped when it is not wanted any more."""
+        ...
+
+    def call_off(self, context: StepContext) -> NotYet | None:
+        """End what a service does for the step, if it does. Safe to repeat. Raises StepFailure, Stopped."""
         ...
 
 

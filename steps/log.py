@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from contextlib import suppress
 
 from steps.store import Store, StoreFailed
 
@@ -33,7 +34,8 @@ class StepLog:
     of the script's output is kept, and appended when the log is finished. Thread-safe.
     """
 
-    def __init__(self, store: Store, container: str, name: str, *, limit: int) -> None:
+    def __init__(self, store: Store, container: str, name: str, *, limit: int, stored: int = 0) -> None:
+        """`stored`: so many bytes are there from an execution before, which has paused."""
         self._lock = threading.RLock()
         self._store = store
         self._container = container
@@ -41,10 +43,12 @@ class StepLog:
         self._limit = limit
         self._pending = bytearray()
         self._tail = bytearray()
-        self._taken = 0
+        self._taken = stored
         self._left_out = 0
         self._cut_tail = bytearray()
-        self._stored = 0
+        self._stored = stored
+        self._resumed = stored > 0
+        self._cut = stored >= limit
         self._opened = time.monotonic()
         self._due = math.inf
 
@@ -58,7 +62,8 @@ class StepLog:
             if room:
                 self._put(data[:room])
             if len(data) > room:
-                if not self._left_out:
+                if not self._cut:
+                    self._cut = True
                     self._put(f"\n[millstream] The log is cut here, after {self._limit} bytes.\n".encode())
                 self._left_out += len(data) - room
                 self._cut_tail += data[room:][-TAIL_BYTES:]
@@ -103,11 +108,26 @@ class StepLog:
             except StoreFailed as error:
                 log.warning("log_flush_failed blob=%s: %s", self._name, error)
                 self._due = time.monotonic() + self._interval()
+                self._find_end()
                 return False
             self._stored += len(data)
             del self._pending[: len(data)]
             self._due = math.inf
             return True
+
+    def _find_end(self) -> None:
+        """One that went on with this log, and died, may have added to it."""
+        if not self._resumed:
+            return
+        with suppress(StoreFailed):
+            found = self._store.find(self._container, self._name)
+            self._stored = max(self._stored, found.size) if found is not None else self._stored
+
+    def pause(self) -> None:
+        """Store what is pending, so that another execution can go on with the log."""
+        for _ in range(_TRIES):
+            if self.flush():
+                return
 
     @property
     def stored(self) -> tuple[str | None, int]:

@@ -97,7 +97,8 @@ class StepWorker:
         """
         stop = Stop()
         known = logs.about(run=job.run, step=job.step.id, attempt=job.attempt, experiment=job.experiment)
-        with known, self._stoppable(stop), self._beater.watching(lease, stop):
+        beating = self._beater.watching(lease, stop, heeds_cancel=not job.called_off)
+        with known, self._stoppable(stop), beating:
             try:
                 stop.check()
                 result = Attempt(self._equipment, job, stop).perform()

@@ -38,6 +38,7 @@ class Batch:
     body: dict[str, Any]
     state: str = "not_started"
     ending: Ending | None = None
+    lines: tuple[str, ...] = ()
 
     def parameter(self, name: str) -> str:
         """The argument after this one."""
@@ -103,7 +104,12 @@ class Synapse(JsonStandIn):
             batch.ending = self.work(batch)
 
     def _shown(self, batch: Batch) -> dict[str, Any]:
-        shown: dict[str, Any] = {"id": batch.number, "name": batch.body["name"], "state": batch.state, "log": []}
+        shown: dict[str, Any] = {
+            "id": batch.number,
+            "name": batch.body["name"],
+            "state": batch.state,
+            "log": list(batch.lines),
+        }
         shown |= {"result": "Uncertain", "appInfo": None, "errorInfo": [], "jobType": "SparkBatch"}
         if batch.state == "running":
             shown["appInfo"] = {"sparkUiUrl": f"{self.url}/sparkui/{batch.number}"}

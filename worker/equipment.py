@@ -113,6 +113,7 @@ def engine_settings(settings: Settings, execution: str = "") -> EngineSettings:
         execution=execution,
         webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
         webhook_delays=settings.webhook_delays,
+        look_delays=settings.look_delays,
         webhook_patience=settings.webhook_patience,
         quotas=Quotas(runs=settings.most_runs, runs_each=settings.most_runs_each, run_steps=settings.run_steps),
     )

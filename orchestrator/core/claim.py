@@ -22,9 +22,10 @@ class ClaimRow:
     necessary by a death. `delay` is, while retrying, the seconds after the row's last write when the retry is due.
     `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`). `decision` is the encoded
     Decision: why the step is executed, or whose result it has. `child` is the run that does the work of a step that
-    became many: while it is given and the claim not final, `result` is what expanding the step has left.
-    `execution` names the one of a container or process
-    compute that holds it ("": the Functions app does).
+    became many: while it is given and the claim not final, `result` is what expanding the step has left. `looks` counts
+    how often the step was deferred in this try, since a service does its work: with any, and the claim not final,
+    `result` is what the last look has left, and `delay` the seconds until the next. `execution` names the one of a
+    container or process compute that holds it ("": the Functions app does).
     """
 
     state: ClaimState
@@ -41,6 +42,7 @@ class ClaimRow:
     decision: str = ""
     child: str = ""
     execution: str = ""
+    looks: int = 0
 
 
 def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "", execution: str = "") -> ClaimRow:
@@ -89,6 +91,7 @@ class Standing(StrEnum):
     SETTLED = "settled"  # the step has its final result
     HELD = "held"  # somebody else has it, and is or may be alive
     PARKED = "parked"  # a child run does its work; take it when that has ended
+    DUE = "due"  # a service does its work; take it to look how far that is
     FREE = "free"  # take it: the next attempt is ours
     EXHAUSTED = "exhausted"  # take it only to fail the step: its process has died too often
 
@@ -103,6 +106,8 @@ def standing(row: ClaimRow, *, age: float, delivery: Delivery, ttl: float) -> St
         return Standing.SETTLED
     if row.state is ClaimState.WAITING:
         return Standing.PARKED
+    if row.state is ClaimState.DEFERRED:
+        return Standing.DUE if age + AGE_RESOLUTION >= row.delay else Standing.HELD
     if row.state is ClaimState.RETRYING:
         # Too early by the clock's resolution is better than dropping the only message of the retry.
         return Standing.FREE if age + AGE_RESOLUTION >= row.delay else Standing.HELD
@@ -128,7 +133,7 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float, exe
         started_at=now,
         execution=execution,
     )
-    return taken if taken.child else replace(taken, result="", result_blob="")
+    return taken if taken.child or taken.looks else replace(taken, result="", result_blob="")
 
 
 def waiting(row: ClaimRow, *, child: str, result: str, result_blob: str) -> ClaimRow:
@@ -148,10 +153,42 @@ def joining(row: ClaimRow, *, owner: str, delivery: Delivery) -> ClaimRow:
     )
 
 
+def deferred(row: ClaimRow, *, delay: float, result: str, result_blob: str) -> ClaimRow:
+    """The claim of a step whose work a service does; `result` is what the look, or the submission, has left.
+
+    That it came so far shows that the step does not kill its process, so the deaths before do not count any more.
+    """
+    state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.DEFER)
+    looks = row.looks + 1
+    return replace(
+        row, state=state, delay=delay, result=result, result_blob=result_blob, looks=looks, crashes=0, execution=""
+    )
+
+
+def looking(row: ClaimRow, *, owner: str, delivery: Delivery, execution: str = "") -> ClaimRow:
+    """The claim after a worker takes a DUE one: the same attempt, by another owner."""
+    return replace(
+        row,
+        state=move(CLAIM_TRANSITIONS, row.state, ClaimEvent.LOOK),
+        owner=owner,
+        message_id=delivery.message_id,
+        dequeue_count=delivery.count,
+        delay=0.0,
+        execution=execution,
+    )
+
+
+def called_off(row: ClaimRow) -> ClaimRow:
+    """The claim of a step of a run that has ended: no service works for it any more. What it had left stays."""
+    return replace(row, state=move(CLAIM_TRANSITIONS, row.state, ClaimEvent.CALL_OFF))
+
+
 def retrying(row: ClaimRow, *, delay: float, result: str) -> ClaimRow:
     """The claim of a step that failed, as `result` tells, and will be tried again after `delay` seconds."""
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RETRY)
-    return replace(row, state=state, retries=row.retries + 1, delay=delay, result=result, result_blob="", child="")
+    return replace(
+        row, state=state, retries=row.retries + 1, delay=delay, result=result, result_blob="", child="", looks=0
+    )
 
 
 def settled(row: ClaimRow, *, failed: bool, result: str, result_blob: str) -> ClaimRow:

@@ -7,7 +7,7 @@ import msgspec
 from orchestrator.core.dataset import DatasetDocument, DatasetView
 from orchestrator.core.definition import ParameterValue, Step
 from orchestrator.core.nesting import Children
-from orchestrator.core.result import File
+from orchestrator.core.result import Deferral, File, StepResult
 
 
 class InputData(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,18 @@ class InputData(msgspec.Struct, frozen=True, kw_only=True):
     dataset: DatasetDocument | None = None
 
 
+class Deferred(msgspec.Struct, frozen=True, kw_only=True):
+    """What the last look at the work of a service has left: `before`. `elapsed`: seconds since that work began."""
+
+    before: StepResult
+    elapsed: float
+
+    @property
+    def deferral(self) -> Deferral:
+        assert self.before.deferral is not None
+        return self.before.deferral
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a step of a run.
 
@@ -38,7 +50,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     `attempt` counts from 1; `owner` is this execution's nonce; both name its blobs (`prefix`). `inputs` has an entry
     for each input port of the step. `parameters` are the run's values for all pipeline parameters. `children`: the step
-    became a run, which has ended with these; they are to be joined.
+    became a run, which has ended with these; they are to be joined. `deferred`: a service does the work, which is to be
+    looked at. `called_off`: the run has ended, and whatever a service does for the step is to be ended, too; the result
+    tells nothing but whether that has to be tried again (`StepResult.deferral`).
     """
 
     run: str
@@ -51,6 +65,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     inputs: dict[str, InputData]
     children: Children | None = None
     retries: int = 0
+    deferred: Deferred | None = None
+    called_off: bool = False
 
     @property
     def prefix(self) -> str:

@@ -75,6 +75,11 @@ class Plan:
         return mask_of([position for position, step in enumerate(self.definition.steps) if _is_composite(step)])
 
     @cached_property
+    def deferrables(self) -> int:
+        """The steps whose work a service may do, while nobody holds them."""
+        return mask_of([position for position, step in enumerate(self.definition.steps) if _is_deferrable(step)])
+
+    @cached_property
     def computes(self) -> frozenset[str]:
         """The names of all computes that steps run on."""
         return frozenset(step.compute for step in self.definition.steps)
@@ -120,6 +125,10 @@ class Plan:
 
 def _is_composite(step: Step) -> bool:
     return step.kind in KINDS and KINDS[step.kind].composite
+
+
+def _is_deferrable(step: Step) -> bool:
+    return step.kind in KINDS and KINDS[step.kind].deferrable
 
 
 def waits_for(step: Step) -> set[str]:

@@ -115,6 +115,21 @@ class Expansion(_Value, frozen=True, kw_only=True):
     join: dict[str, Any] = {}
 
 
+class Deferral(_Value, frozen=True, kw_only=True):
+    """A service does the step's work, which is to be looked at later.
+
+    `handle`: what its kind needs to find the work again. `after`, `within`: the look is not wanted earlier, or has no
+    sense later, than so many seconds from now. `silent_since`: the service has not answered since the work was so many
+    seconds old. `since`: when the work began, by storage's clock, in seconds since the epoch; the engine says it.
+    """
+
+    handle: dict[str, Any]
+    after: float = 0.0
+    within: float | None = None
+    silent_since: float | None = None
+    since: float = 0.0
+
+
 class StepError(_Value, frozen=True, kw_only=True):
     """Why a step failed. `code` is one of the codes in docs/errors.md; `log_tail` is the end of the script's log."""
 
@@ -130,6 +145,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     missing next time). Times are seconds since the epoch; `log` is the blob of the attempt's log, None if the script
     printed nothing. `artifacts` are the files of `./outputs`, below `artifact_prefix` of the system container.
     `bare_seconds` is how long the script's own process lived. `expansion`: the step is not over, but becomes many.
+    `deferral`: it is not over, but a service does its work.
     """
 
     outputs: dict[str, OutputData] = {}
@@ -150,6 +166,7 @@ class StepResult(_Value, frozen=True, kw_only=True):
     ended_at: float = 0.0
     bare_seconds: float = 0.0
     expansion: Expansion | None = None
+    deferral: Deferral | None = None
 
 
 decode_metrics = msgspec.json.Decoder(Metric).decode_lines

@@ -36,19 +36,21 @@ class ClaimState(StrEnum):
 
     RUNNING = "running"
     WAITING = "waiting"
+    DEFERRED = "deferred"
     RETRYING = "retrying"
     DONE = "done"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CALLED_OFF = "called off"
 
     @property
     def final(self) -> bool:
-        return self in (ClaimState.DONE, ClaimState.FAILED, ClaimState.SKIPPED)
+        return self in (ClaimState.DONE, ClaimState.FAILED, ClaimState.SKIPPED, ClaimState.CALLED_OFF)
 
     @property
     def under_way(self) -> bool:
-        """Somebody executes the step, or a child run does its work."""
-        return self in (ClaimState.RUNNING, ClaimState.WAITING)
+        """Somebody executes the step, or a child run or a service does its work."""
+        return self in (ClaimState.RUNNING, ClaimState.WAITING, ClaimState.DEFERRED)
 
 
 class ClaimEvent(StrEnum):
@@ -58,6 +60,9 @@ class ClaimEvent(StrEnum):
     TAKE_OVER = "take over"
     EXPAND = "expand"
     JOIN = "join"
+    DEFER = "defer"
+    LOOK = "look"
+    CALL_OFF = "call off"
     RETRY = "retry"
     SUCCEED = "succeed"
     FAIL = "fail"
@@ -94,6 +99,9 @@ CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (ClaimState.RUNNING, ClaimEvent.TAKE_OVER): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.EXPAND): ClaimState.WAITING,
     (ClaimState.WAITING, ClaimEvent.JOIN): ClaimState.RUNNING,
+    (ClaimState.RUNNING, ClaimEvent.DEFER): ClaimState.DEFERRED,
+    (ClaimState.DEFERRED, ClaimEvent.LOOK): ClaimState.RUNNING,
+    (ClaimState.RUNNING, ClaimEvent.CALL_OFF): ClaimState.CALLED_OFF,
     (ClaimState.RUNNING, ClaimEvent.RETRY): ClaimState.RETRYING,
     (ClaimState.RUNNING, ClaimEvent.SUCCEED): ClaimState.DONE,
     (ClaimState.RUNNING, ClaimEvent.FAIL): ClaimState.FAILED,

@@ -120,7 +120,7 @@ def _took_too_long(info: Row, head: Row) -> bool:
 
 
 def _status(head: Head, position: int, claim: ClaimRow | None) -> StepStatus:
-    if claim is not None and claim.state.final:
+    if claim is not None and claim.state in (ClaimState.DONE, ClaimState.FAILED):
         return StepStatus.COMPLETED if claim.state is ClaimState.DONE else StepStatus.FAILED
     return StepStatus.SKIPPED if head.skipped >> position & 1 else StepStatus.CANCELED
 

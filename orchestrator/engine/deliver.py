@@ -18,8 +18,9 @@ from orchestrator.core.plan import Plan, bits
 from orchestrator.core.result import StepError
 from orchestrator.core.run import RunInfo
 from orchestrator.engine import children, conditions, ending
+from orchestrator.engine.call_off import call_off
 from orchestrator.engine.combine import combine
-from orchestrator.engine.execute import adopt, died_too_often, execute, fail, give_up
+from orchestrator.engine.execute import abort, adopt, died_too_often, execute, fail, give_up, resume
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for, read_info, recent_head
 from orchestrator.engine.reuse import entries
@@ -27,7 +28,7 @@ from orchestrator.engine.reuse.consult import Adoption, ToRun, Waiting, consult,
 from orchestrator.engine.reuse.walk import Walked, walk
 from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
-from orchestrator.engine.take import take
+from orchestrator.engine.take import Taken, take, take_over
 from orchestrator.ports import Get, Task
 
 _TRIES = 5
@@ -42,12 +43,19 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
         return ()
     came_back = delivery.count > 1
     if known.head.status.terminal or known.head.ended >> position & 1:
+        if known.head.status.terminal and plan.deferrables >> position & 1:
+            yield from call_off(memory, plan, message, delivery)
         return (yield from recover(memory, plan, run, position)) if came_back else ()
     if lacks(plan, known.head, position):
         return ()  # no engine sends a step before its parents are committed: whoever did, it is not to be run
     info = yield from read_info(memory, run)
     if info is None:
         return ()
+    if plan.deferrables >> position & 1:
+        row = yield from Get(table=RUNS, pk=run, rk=claim_key(position))
+        if row is not None and read_claim(row).looks and not read_claim(row).state.final:
+            taken = yield from take_over(memory, run, position, delivery, row)
+            return (yield from _look(memory, plan, info, taken, message))
     held = (yield from children.parked(memory, run, position)) if plan.composites >> position & 1 else None
     if held is not None and not held.ended:
         # Whoever parked the claim may have died before the child was started, or listed.
@@ -67,6 +75,8 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     if taken.lease is None:
         settled_before = taken.standing is Standing.SETTLED
         return (yield from recover(memory, plan, run, position)) if settled_before and came_back else ()
+    if taken.lease.claim.looks:
+        return (yield from _look(memory, plan, info, taken, message))
     if isinstance(choice, Adoption):
         return (yield from adopt(memory, plan, taken.lease, choice))
     if isinstance(choice, StepError):
@@ -75,6 +85,15 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
         failed = yield from fail(memory, plan, taken.lease, died_too_often())
         return (*failed, *(yield from give_up(choice, taken.lease)))
     return (yield from execute(memory, plan, info, taken.lease, message, choice))
+
+
+def _look(memory: ProcessMemory, plan: Plan, info: RunInfo, taken: Taken, message: StepMessage) -> Task[Messages]:
+    """Look at the work that a service does for the step, if its claim is ours for that."""
+    if taken.lease is None:
+        return ()
+    if taken.standing is Standing.EXHAUSTED:
+        return (yield from abort(memory, plan, info, taken.lease, died_too_often()))
+    return (yield from resume(memory, plan, info, taken.lease, message))
 
 
 def _choose(

@@ -1,6 +1,7 @@
 """What is to be done when a run has ended, in an order in which whatever a crash cuts off is repeated.
 
-Until the end is noted in the lists, the run is among the unfinished ones, and the sweep comes back to it.
+Until the end is noted in the lists, and no service works for one of its steps, the run is among the unfinished ones,
+and the sweep comes back to it.
 """
 
 from __future__ import annotations
@@ -19,16 +20,53 @@ from orchestrator.ports import Query, Send, Task
 
 
 def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
-    """End the runs that its steps have become, tell webhooks and the step that waits for it, note the end in the lists;
-    then take it off the unfinished ones.
+    """End the runs that its steps have become and what services do for them; tell webhooks, and the step that waits for
+    it; note the end in the lists; then take it off the unfinished ones.
     """
     info = memory.infos.get(run) or (yield from index.fresh_info(memory, run))
-    if info is not None and not (yield from index.is_noted(info)):
+    if info is None:
+        yield from index.leave(run)
+        return
+    if not (yield from index.is_noted(info)):
         yield from _end_children(memory, info)
+        yield from _end_services(memory, info)
         yield from outbox.announce(memory, info, status)
         yield from _wake_parent(memory, info)
         yield from index.note_end(memory, info, status)
-    yield from index.leave(run)
+    if not (yield from at_work(memory, info)):
+        yield from index.leave(run)
+
+
+def leave(memory: ProcessMemory, info: RunInfo) -> Task[None]:
+    """Take a run off the unfinished ones if its end is noted, and no service may still do work for it."""
+    if (yield from index.is_noted(info)) and not (yield from at_work(memory, info)):
+        yield from index.leave(info.id)
+
+
+def at_work(memory: ProcessMemory, info: RunInfo) -> Task[dict[int, bool]]:
+    """The steps for which a service may still do work though the run has ended: whether each needs a message."""
+    plan = yield from load_plan(memory, info.definition)
+    steps = tuple(bits(plan.deferrables))
+    if not steps:
+        return {}
+    first, last = claim_key(steps[0]), claim_key(steps[-1] + 1)
+    rows = yield from Query(table=RUNS, pk=info.id, first=first, last=last, select=SELECT)
+    claims = {step_of(row.rk): (read_claim(row).state, row.age) for row in rows}
+    ttl = memory.settings.claim_ttl
+    found = {step: claims[step] for step in steps if step in claims}
+    return {
+        step: state is ClaimState.DEFERRED or age > ttl
+        for step, (state, age) in found.items()
+        if state in (ClaimState.DEFERRED, ClaimState.RUNNING)
+    }
+
+
+def _end_services(memory: ProcessMemory, info: RunInfo) -> Task[None]:
+    """Send for those who end what services do for this run."""
+    wanted = yield from at_work(memory, info)
+    plan = yield from load_plan(memory, info.definition)
+    for message in messages_for(memory, plan, info.id, tuple(step for step, free in wanted.items() if free)):
+        yield from Send(queue=message.queue, body=encode(message))
 
 
 def _end_children(memory: ProcessMemory, info: RunInfo) -> Task[None]:

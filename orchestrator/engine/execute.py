@@ -1,22 +1,28 @@
-"""What is done with a claim that is ours: perform the step, or settle it otherwise, and commit."""
+"""What is done with a claim that is ours: perform the step, or settle it otherwise, and commit.
+
+A step whose work a service does is performed several times: it is submitted, and then looked at, again and again, until
+that work has ended (`resume`). Between two looks nobody holds its claim (`orchestrator.engine.give_back`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from orchestrator.core import decision as decisions
-from orchestrator.core import result as results
-from orchestrator.core.claim import ClaimRow, retrying, settled, waiting
+from orchestrator.core.claim import ClaimRow, settled, waiting
 from orchestrator.core.errors import Broken, InvalidRequest
-from orchestrator.core.message import Messages, StepMessage, encode
+from orchestrator.core.fingerprint import lineage_of
+from orchestrator.core.job import Job
+from orchestrator.core.message import Messages, StepMessage
 from orchestrator.core.nesting import child_id
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.run import RunInfo
-from orchestrator.core.states import ClaimState
+from orchestrator.engine import call_off
 from orchestrator.engine.children import allowed_to_each, launch, results_of
 from orchestrator.engine.complete import complete
+from orchestrator.engine.give_back import defer, give_back, retry, stored
 from orchestrator.engine.inputs import job_of
 from orchestrator.engine.lease import Lease, Perform
 from orchestrator.engine.memory import ProcessMemory
@@ -24,17 +30,21 @@ from orchestrator.engine.reading import fresh_head, load_plan, messages_for
 from orchestrator.engine.reuse import entries
 from orchestrator.engine.reuse.consult import Adoption, ToRun
 from orchestrator.engine.reuse.ingredients import Work, gather
-from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
-from orchestrator.ports import Commit, Get, Merge, Refused, Send, Task, Unanswered, WriteBlob
-
-_INLINE_CHARACTERS = 24_000
-_TRIES = 5
+from orchestrator.ports import Monotonic, Task
 
 
 def fail(memory: ProcessMemory, plan: Plan, lease: Lease, error: StepError) -> Task[Messages]:
     """Fail the step without (further) execution, through the ordinary completion."""
     _, _, messages = yield from _finish(memory, plan, lease, StepResult(error=error, started_at=lease.claim.started_at))
     return messages
+
+
+def abort(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, error: StepError) -> Task[Messages]:
+    """As `fail`, of a step for which a service may do work: that is ended before."""
+    job = yield from call_off.order(memory, plan, info, lease, called_off=True)
+    if (yield from Perform(job=job, lease=lease)) is None:
+        return ()
+    return (yield from fail(memory, plan, lease, error))
 
 
 def died_too_often() -> StepError:
@@ -61,16 +71,17 @@ def execute(
         job = job_of(plan, info, lease, choice.inputs, children)
     except Broken as error:
         return (yield from fail(memory, plan, lease, StepError(code="InputMissing", message=error.message)))
+    begun = yield from Monotonic()
     result = yield from Perform(job=job, lease=lease)
     if result is None:
-        return (yield from _abandon(memory, choice, lease))
-    if result.error is not None and result.retryable:
-        delay = retry_delay(job.step.retry, lease.claim.retries)
-        if delay is not None:
-            return (yield from _retry(lease, message, result, delay))
-    if result.error is None and result.expansion is not None:
-        return (yield from _park(memory, plan, info, lease, result, result.expansion))
-    claim, committed, messages = yield from _finish(memory, plan, lease, result)
+        return (yield from _abandon(memory, plan, info, choice, lease, message))
+    if _is_over(job, lease, result):
+        claim, committed, messages = yield from _finish(memory, plan, lease, result)
+    else:
+        elapsed = (yield from Monotonic()) - begun
+        return (yield from _go_on(memory, plan, info, lease, message, job, result, elapsed))
+    if not committed and plan.deferrables >> lease.position & 1:
+        yield from call_off.if_ended(memory, plan, info, lease, message)
     if not committed or choice.work is None:
         return messages
     if (
@@ -82,6 +93,67 @@ def execute(
     else:
         woken = yield from give_up(choice, lease)
     return (*messages, *woken)
+
+
+def resume(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, message: StepMessage) -> Task[Messages]:
+    """Look at the work that a service does for the step, which goes on, or is committed."""
+    job = yield from call_off.order(memory, plan, info, lease, called_off=False)
+    begun = yield from Monotonic()
+    result = yield from Perform(job=job, lease=lease)
+    if result is None:
+        return (yield from call_off.if_ended(memory, plan, info, lease, message))
+    if not _is_over(job, lease, result):
+        elapsed = (job.deferred.elapsed if job.deferred else 0.0) + (yield from Monotonic()) - begun
+        return (yield from _go_on(memory, plan, info, lease, message, job, result, elapsed))
+    claim, committed, messages = yield from _finish(memory, plan, lease, result)
+    if not committed:
+        return (*messages, *(yield from call_off.if_ended(memory, plan, info, lease, message)))
+    return (*messages, *(yield from _publish_late(memory, plan, info, lease, claim, result)))
+
+
+def _publish_late(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, claim: ClaimRow, result: StepResult
+) -> Task[Messages]:
+    """Publish what a service has made, if its inputs are still those that it was submitted with."""
+    step = plan.step(lease.position)
+    decided = decisions.decode(claim.decision).fingerprint if claim.decision else ""
+    if not decided:
+        return ()
+    if result.error is None:
+        work = (yield from gather(memory, plan, info, lease.position)).work
+        if work is not None and work.fingerprint == decided and work.was_read(result):
+            return (yield from entries.publish(work, info, lease.position, step.id, claim, None))
+    return (yield from entries.withdraw(lineage_of(step.kind, step.name), decided, lease.run, lease.position))
+
+
+def _is_over(job: Job, lease: Lease, result: StepResult) -> bool:
+    """Whether the attempt has settled the step."""
+    if result.error is not None:
+        return not result.retryable or retry_delay(job.step.retry, lease.claim.retries) is None
+    return result.expansion is None and result.deferral is None
+
+
+def _go_on(
+    memory: ProcessMemory,
+    plan: Plan,
+    info: RunInfo,
+    lease: Lease,
+    message: StepMessage,
+    job: Job,
+    result: StepResult,
+    elapsed: float,
+) -> Task[Messages]:
+    """Give back the claim of a step that an attempt has not settled. `elapsed`: seconds of work."""
+    if result.error is not None:
+        delay = retry_delay(job.step.retry, lease.claim.retries)
+        assert delay is not None
+        return (yield from retry(lease, message, result, delay))
+    if result.expansion is not None:
+        return (yield from _park(memory, plan, info, lease, result, result.expansion))
+    if not (yield from defer(memory, plan, lease, message, result, elapsed)):
+        # One that was away for long may have submitted what was called off before.
+        yield from call_off.if_ended(memory, plan, info, lease, message)
+    return ()
 
 
 def _is_what_was_seen(
@@ -113,10 +185,10 @@ def _park(
         return (yield from fail(memory, plan, lease, StepError(code="InvalidStep", message=error.message)))
     if become.size > (most := allowed_to_each(memory, plan, info)):
         return (yield from fail(memory, plan, lease, _too_many(become.size, most)))
-    document, blob = yield from _stored(plan, lease, result)
+    document, blob = yield from stored(plan, lease, result)
     child = child_id(lease.run, lease.position, lease.claim.owner)
     claim = waiting(lease.claim, child=child, result=document, result_blob=blob)
-    if not (yield from _give_back(lease, claim)):
+    if not (yield from give_back(lease, claim)):
         return ()
     return (yield from launch(memory, plan, info, lease.position, claim))
 
@@ -129,8 +201,12 @@ def _too_many(steps: int, most: int) -> StepError:
     return StepError(code="QuotaExceeded", message=text)
 
 
-def _abandon(memory: ProcessMemory, choice: ToRun, lease: Lease) -> Task[Messages]:
+def _abandon(
+    memory: ProcessMemory, plan: Plan, info: RunInfo, choice: ToRun, lease: Lease, message: StepMessage
+) -> Task[Messages]:
     """The claim is another execution's, who goes on with it, or the run is over: then others need not wait for it."""
+    if plan.deferrables >> lease.position & 1:
+        yield from call_off.if_ended(memory, plan, info, lease, message)
     if choice.work is None or choice.work.forced:
         return ()
     known = yield from fresh_head(memory, lease.run)
@@ -158,48 +234,5 @@ def _finish(
 
 
 def _with_result(plan: Plan, lease: Lease, result: StepResult) -> Task[ClaimRow]:
-    document, blob = yield from _stored(plan, lease, result)
+    document, blob = yield from stored(plan, lease, result)
     return settled(lease.claim, failed=result.error is not None, result=document, result_blob=blob)
-
-
-def _stored(plan: Plan, lease: Lease, result: StepResult) -> Task[tuple[str, str]]:
-    """The result as a claim holds it: a small one lies in the row, a large one in a blob of this execution."""
-    document = results.encode(result)
-    if len(document) <= _INLINE_CHARACTERS:
-        return document.decode(), ""
-    step, claim = plan.step(lease.position), lease.claim
-    name = f"runs/{lease.run}/{step.id}/{claim.attempt}-{claim.owner}/result.json"
-    yield from WriteBlob(name=name, data=document)
-    return "", name
-
-
-def _retry(lease: Lease, message: StepMessage, result: StepResult, delay: float) -> Task[Messages]:
-    """Give the claim back for another try after `delay` seconds, and arrange for the message of that try."""
-    report = results.encode(StepResult(error=result.error, log=result.log, log_bytes=result.log_bytes)).decode()
-    claim = retrying(lease.claim, delay=delay, result=report)
-    if not (yield from _give_back(lease, claim)):
-        return ()
-    if delay <= 0:
-        return (message,)
-    yield from Send(queue=message.queue, body=encode(message), delay=delay)
-    return ()
-
-
-def _give_back(lease: Lease, claim: ClaimRow) -> Task[bool]:
-    """Write the claim, which we hold no more then; False when it is no longer ours to give back."""
-    key = claim_key(lease.position)
-    for _ in range(_TRIES):
-        try:
-            yield from Commit(
-                table=RUNS, pk=lease.run, writes=(Merge(rk=key, props=claim_props(claim), etag=lease.etag),)
-            )
-        except (Refused, Unanswered):
-            row = yield from Get(table=RUNS, pk=lease.run, rk=key)
-            if row is None or read_claim(row).owner != claim.owner:
-                return False
-            if read_claim(row).state is not ClaimState.RUNNING:
-                return True
-            lease.etag = row.etag
-            continue
-        return True
-    return False

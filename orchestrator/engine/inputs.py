@@ -18,7 +18,7 @@ from orchestrator.core.definition import (
     StepSource,
 )
 from orchestrator.core.errors import Broken
-from orchestrator.core.job import InputData, Job
+from orchestrator.core.job import Deferred, InputData, Job
 from orchestrator.core.nesting import Children
 from orchestrator.core.plan import Plan
 from orchestrator.core.resolving import resolve_path, resolve_step
@@ -51,7 +51,14 @@ def resolve(
 
 
 def job_of(
-    plan: Plan, info: RunInfo, lease: Lease, inputs: dict[str, InputData], children: Children | None = None
+    plan: Plan,
+    info: RunInfo,
+    lease: Lease,
+    inputs: dict[str, InputData],
+    children: Children | None = None,
+    *,
+    deferred: Deferred | None = None,
+    called_off: bool = False,
 ) -> Job:
     """The job of this attempt. Raises Broken for a parameter without a value."""
     return Job(
@@ -65,6 +72,8 @@ def job_of(
         inputs=inputs,
         children=children,
         retries=lease.claim.retries,
+        deferred=deferred,
+        called_off=called_off,
     )
 
 

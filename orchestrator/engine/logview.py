@@ -70,7 +70,7 @@ def whole_characters(data: bytes) -> bytes:
 
 def _log_name(run: str, step: str, claim: ClaimRow) -> Task[str | None]:
     """Where the log of the claim's attempt lies; None when it has ended without one."""
-    if claim.state.final:
+    if claim.looks or claim.state.final:
         return (yield from decode_result(claim)).log
     return f"runs/{run}/{step}/{claim.attempt}-{claim.owner}/log.txt"
 

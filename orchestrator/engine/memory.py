@@ -39,6 +39,7 @@ class EngineSettings:
     `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
     that was not accepted to the next. `webhook_patience`: how long a notice may be overdue before the sweep sends it.
     `quotas`: how much may be under way.
+    `look_delays`: from one look at the work of a service to the next; the last of them again and again.
     """
 
     queue: str = "millstream-steps"
@@ -54,6 +55,7 @@ class EngineSettings:
     webhook_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
     webhook_patience: float = 120.0
     quotas: Quotas = field(default_factory=Quotas)
+    look_delays: tuple[float, ...] = (5.0, 10.0, 20.0, 30.0, 60.0)
 
     @property
     def webhook_attempts(self) -> int:

@@ -8,9 +8,9 @@ from orchestrator.core.claim import ClaimRow, Standing, standing
 from orchestrator.core.message import Delivery, Messages, StepMessage, encode
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.deliver import recover
-from orchestrator.engine.execute import died_too_often, fail
+from orchestrator.engine.execute import abort, died_too_often, fail
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import load_plan, recent_head
+from orchestrator.engine.reading import load_plan, read_info, recent_head
 from orchestrator.engine.rows import RUNS, claim_key, read_claim
 from orchestrator.engine.take import seize, take
 from orchestrator.ports import Get, Send, Task
@@ -42,16 +42,20 @@ def fail_poisoned(memory: ProcessMemory, message: StepMessage, delivery: Deliver
         return (yield from recover(memory, plan, run, position))
     if verdict in (Standing.HELD, Standing.PARKED):
         return ()
-    if verdict is Standing.FREE and message.poisoned < MOST_POISONINGS:
+    if verdict in (Standing.FREE, Standing.DUE) and message.poisoned < MOST_POISONINGS:
         again = msgspec.structs.replace(message, poisoned=message.poisoned + 1)
         yield from Send(queue=message.queue, body=encode(again), delay=POISON_DELAY)
         return ()
     if row is None:
         taken = yield from take(memory, run, position, delivery)
     else:
-        taken = yield from seize(memory, run, position, delivery, row, Standing.EXHAUSTED)
+        due = Standing.DUE if verdict is Standing.DUE else Standing.EXHAUSTED
+        taken = yield from seize(memory, run, position, delivery, row, due)
     if taken.lease is None:
         return ()
+    info = (yield from read_info(memory, run)) if taken.lease.claim.looks else None
+    if info is not None:
+        return (yield from abort(memory, plan, info, taken.lease, died_too_often()))
     return (yield from fail(memory, plan, taken.lease, died_too_often()))
 
 

@@ -68,7 +68,7 @@ def _maker(memory: ProcessMemory, claim: ClaimRow) -> Task[tuple[str, int, str] 
 
 def _logged(run: str, step: str, claim: ClaimRow) -> Task[tuple[Metric, ...]]:
     """What the script gave to its worker."""
-    if claim.state in (ClaimState.DONE, ClaimState.FAILED):
+    if claim.looks or claim.state in (ClaimState.DONE, ClaimState.FAILED):
         return (yield from decode_result(claim)).metrics
     if claim.state is ClaimState.RUNNING:
         return (yield from _live_metrics(f"runs/{run}/{step}/{claim.attempt}-{claim.owner}"))

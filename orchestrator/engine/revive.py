@@ -11,14 +11,17 @@ from orchestrator.engine.reading import fresh_head
 from orchestrator.engine.rows import RUNS, claim_key, read_claim, step_of
 from orchestrator.ports import Query, Task
 
-SELECT = ("state", "attempt", "owner", "message", "dequeues", "retries", "crashes", "delay", "started", "child")
+SELECT = (
+    *("state", "attempt", "owner", "message", "dequeues", "retries", "crashes", "delay", "started", "child", "looks"),
+)
 
 
 def standing_still(memory: ProcessMemory, run: str, candidates: tuple[int, ...]) -> Task[int]:
     """Those of these ready steps (ascending) that need a message, as a set.
 
-    They have no claim, since their message is lost or waits in the queue; or are due for a retry; or their claim is
-    held by one that seems dead, or waits for a run that has ended, or whose start was cut off.
+    They have no claim, since their message is lost or waits in the queue; or are due for a retry, or for a look at what
+    a service does; or their claim is held by one that seems dead, or waits for a run that has ended, or whose start was
+    cut off.
     """
     if not candidates:
         return 0
@@ -41,6 +44,6 @@ def _waits_in_vain(memory: ProcessMemory, claim: ClaimRow) -> Task[bool]:
 
 
 def _stuck(claim: ClaimRow, age: float, ttl: float) -> bool:
-    if claim.state is ClaimState.RETRYING:
+    if claim.state in (ClaimState.RETRYING, ClaimState.DEFERRED):
         return age > claim.delay + ttl / 2
     return claim.state is ClaimState.RUNNING and age > ttl

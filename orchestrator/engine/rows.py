@@ -101,6 +101,7 @@ def claim_props(claim: ClaimRow) -> Props:
         "decision": claim.decision,
         "child": claim.child,
         "execution": claim.execution,
+        "looks": claim.looks,
     }
 
 
@@ -121,6 +122,7 @@ def read_claim(row: Row) -> ClaimRow:
         decision=str(p.get("decision", "")),
         child=str(p.get("child", "")),
         execution=str(p.get("execution", "")),
+        looks=int(p.get("looks", 0)),
     )
 
 

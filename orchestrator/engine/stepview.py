@@ -151,7 +151,7 @@ def status_of(plan: Plan, head: Head, position: int, claim: ClaimRow | None) -> 
     """
     bit = 1 << position
     state = claim.state if claim else None
-    under_way = state is not None and state.under_way
+    under_way = state is not None and (state.under_way or state is ClaimState.CALLED_OFF)
     if head.done & bit or state is ClaimState.DONE:
         return StepStatus.COMPLETED
     if head.failed & bit or state is ClaimState.FAILED:
@@ -184,7 +184,7 @@ def _view(memory: ProcessMemory, seen: Look, position: int) -> Task[StepView]:
     claim, _ = seen.claims.get(position, (None, 0.0))
     result, outside = StepResult(), seen.said.get((position, OUTSIDE), NOTHING)
     told = seen.said.get((position, claim.owner), NOTHING) if claim else NOTHING
-    if claim is not None and claim.state is not ClaimState.RUNNING:
+    if claim is not None and (claim.looks or claim.state is not ClaimState.RUNNING):
         result = yield from decode_result(claim)
     decision = decisions.decode(claim.decision) if claim is not None and claim.decision else None
     taken = decision is not None and decision.action not in (Action.RUN, Action.SKIP)
@@ -202,7 +202,7 @@ def _view(memory: ProcessMemory, seen: Look, position: int) -> Task[StepView]:
         attempt=claim.attempt if claim else 0,
         started_at=(claim.started_at or None) if claim else None,
         # Of a result that was taken, the times are those of whoever made it.
-        ended_at=(claim.started_at if claim and taken else result.ended_at) or None,
+        ended_at=(claim.started_at if claim and taken else 0.0 if result.deferral else result.ended_at) or None,
         exit_code=result.exit_code,
         error=result.error,
         log_bytes=result.log_bytes,

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.head import ready
 from orchestrator.core.message import Messages
-from orchestrator.core.plan import Plan, bits
+from orchestrator.core.plan import Plan, bits, mask_of
 from orchestrator.engine import children, ending, index
 from orchestrator.engine.combine import combine
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.reading import fresh_head, load_plan, messages_for, note_head
+from orchestrator.engine.reading import fresh_head, load_plan, messages_for, note_head, read_info
 from orchestrator.engine.revive import standing_still
 from orchestrator.engine.rows import HEAD, INFO, RUNS
 from orchestrator.ports import Get, Query, Row, Task
@@ -56,7 +56,7 @@ def _look_at(memory: ProcessMemory, entry: Row) -> Task[Messages]:
         return ()
     if known.head.status.terminal:
         yield from ending.finish(memory, run, known.head.status)
-        return ()
+        return (yield from _call_off(memory, entry))
     if row.age < memory.settings.sweep_quiet:
         return ()
     plan = yield from load_plan(memory, str(entry.props["definition"]))
@@ -73,6 +73,17 @@ def _is_unwanted(memory: ProcessMemory, entry: Row) -> Task[bool]:
     limit = float(entry.props["limit"])
     row = (yield from Get(table=RUNS, pk=entry.rk, rk=INFO)) if limit else None
     return row is not None and row.age > limit
+
+
+def _call_off(memory: ProcessMemory, entry: Row) -> Task[Messages]:
+    """The messages of the steps of a run that has ended for which services may still do work."""
+    info = yield from read_info(memory, entry.rk)
+    left = (yield from ending.at_work(memory, info)) if info is not None else {}
+    if info is None or not left:
+        return ()
+    plan = yield from load_plan(memory, info.definition)
+    due = yield from index.due(entry, mask_of([step for step, free in left.items() if free]))
+    return messages_for(memory, plan, info.id, tuple(bits(due)))
 
 
 def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:

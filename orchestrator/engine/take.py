@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.claim import ClaimRow, Standing, first_claim, joining, next_claim, standing
+from orchestrator.core.claim import ClaimRow, Standing, first_claim, joining, looking, next_claim, standing
 from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.core.message import Delivery
 from orchestrator.core.retry import SUSPICIOUS_CRASHES
@@ -16,7 +16,10 @@ from orchestrator.ports import Acquire, Commit, Get, Insert, Merge, NewId, Now, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """`lease` is ours unless `standing` says SETTLED, HELD or PARKED; EXHAUSTED: ours, but only to fail the step."""
+    """`lease` is ours unless `standing` says SETTLED, HELD, PARKED or DUE; EXHAUSTED: ours, but only to fail the step.
+
+    That of a claim that was DUE, or of which `looks` says that a service does the work, is only for looking at that.
+    """
 
     standing: Standing
     lease: Lease | None = None
@@ -49,14 +52,23 @@ def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery,
     there = read_claim(row)
     if there.owner == owner:
         return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=there, etag=row.etag))
+    return (yield from take_over(memory, run, position, delivery, row, child))
+
+
+def take_over(
+    memory: ProcessMemory, run: str, position: int, delivery: Delivery, row: Row, child: str = ""
+) -> Task[Taken]:
+    """Take the claim in `row`, if it is to be had, and nobody has touched it since it was read."""
+    there = read_claim(row)
     verdict = standing(there, age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
     if verdict is Standing.FREE and there.crashes >= SUSPICIOUS_CRASHES:
         # Steps that die with their process come back together, and would use up their budgets together, though one of
         # them is the cause. One at a time, those that wait are not charged for the deaths of others.
         yield from Acquire(key="suspects")
-        row = yield from Get(table=RUNS, pk=run, rk=row.rk)
-        if row is None:
+        again = yield from Get(table=RUNS, pk=run, rk=row.rk)
+        if again is None:
             raise Broken(f"The claim of step {position} of run {run} is gone.")
+        row = again
         verdict = standing(read_claim(row), age=row.age, delivery=delivery, ttl=memory.settings.claim_ttl)
     parked = verdict is Standing.PARKED and read_claim(row).child != child
     if verdict in (Standing.SETTLED, Standing.HELD) or parked:
@@ -73,6 +85,8 @@ def seize(
     there, execution = read_claim(row), memory.settings.execution
     if verdict is Standing.PARKED:
         claim = joining(there, owner=owner, delivery=delivery)
+    elif verdict is Standing.DUE:
+        claim = looking(there, owner=owner, delivery=delivery, execution=execution)
     else:
         claim = next_claim(there, owner=owner, delivery=delivery, now=now, execution=execution)
     write = Merge(rk=row.rk, props=claim_props(claim), etag=row.etag)

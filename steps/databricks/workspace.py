@@ -15,37 +15,70 @@ from orchestrator.core.resolving import resolve_timeout
 from steps.context import StepContext
 from steps.databricks import contract, dbfs, requests
 from steps.databricks.requests import State
+from steps.deferred import NotYet
 from steps.failures import JobFailed, JobRefused, TimedOut
 from steps.remote import bringing
 from steps.remote.attached import Workspace
 from steps.remote.ending import ending
+from steps.remote.following import LOOK_PATIENCE, Handle, handle_of, not_yet, tell
 from steps.remote.http import Api, Refused, refusal
 from steps.remote.places import Places, opened
 from steps.remote.waiting import Waiter
 from steps.spark.local import script_of
 
 WHO: Final = "Databricks"
-FIRST_PAUSE: Final = 1.0
-LONGEST_PAUSE: Final = 15.0
-"""Seconds between two looks at a run."""
 _RUNS: Final = "/api/2.1/jobs/runs"
 
 
-def run(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> None:
-    """Raises StepFailure, Stopped."""
-    waiter = Waiter(context.stop)
-    api = Api(WHO, workspace.url, workspace.token, waiter)
-    urls = places.output_urls(context.job)
+def run(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> NotYet | None:
+    """Submit the job, or look at it; outputs are there when it has ended well. Raises StepFailure, Stopped."""
+    handle = handle_of(context)
     try:
-        _check_cluster(api, wanted)
-        file, told = _script(context, wanted, api)
-        number = _submit(context, wanted, api, places, urls, file, told)
-        state = _followed(context, api, waiter, number)
-        _show_output(context, api, state)
+        if handle is None:
+            return _submitted(context, wanted, workspace, places)
+        state = _look(context, workspace, handle)
     except Refused as error:
         raise refusal(WHO, error, "do the step's work") from error
+    if isinstance(state, NotYet):
+        return state
     _judge(state)
     bringing.bring_outputs(context, places)
+    return None
+
+
+def call_off(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> None:
+    """Cancel the job. Raises StepFailure, Stopped.
+
+    The workspace tells the number of a job only to whoever submits it. So where nobody has kept it, the job is
+    submitted under its token once more: if it had been, this is the number, and if not, the new job is cancelled at
+    once.
+    """
+    try:
+        handle = handle_of(context)
+        number = handle.number if handle is not None else _number(context, wanted, workspace, places)
+        _api(context, workspace).post(f"{_RUNS}/cancel", {"run_id": number})
+    except Refused as error:
+        raise refusal(WHO, error, "cancel the job") from error
+    context.log.note(f"{WHO} run {number} is cancelled.")
+
+
+def _api(context: StepContext, workspace: Workspace) -> Api:
+    return Api(WHO, workspace.url, workspace.token, Waiter(context.stop), patience=LOOK_PATIENCE)
+
+
+def _submitted(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> NotYet:
+    _check_cluster(_api(context, workspace), wanted)
+    number = _number(context, wanted, workspace, places)
+    context.log.note(f"{WHO} run {number} is submitted.")
+    context.report_property("databricks_run_id", str(number))
+    return not_yet(context, Handle(number=number), WHO)
+
+
+def _number(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> int:
+    api = _api(context, workspace)
+    urls = places.output_urls(context.job)
+    file, told = _script(context, wanted, api)
+    return _submit(context, wanted, api, places, urls, file, told)
 
 
 def _check_cluster(api: Api, wanted: DatabricksJob) -> None:
@@ -99,26 +132,19 @@ def _signed(context: StepContext, wanted: DatabricksJob, places: Places, timeout
     return opened(context.job, places, timeout, {}, wanted.new_cluster.spark_conf if wanted.new_cluster else {})
 
 
-def _followed(context: StepContext, api: Api, waiter: Waiter, number: int) -> State:
-    """The run at its end. Raises TimedOut, Refused, ServiceFailed, Stopped: then the run is cancelled, too."""
-    limit, pause, shown = context.time_left(), FIRST_PAUSE, ""
+def _look(context: StepContext, workspace: Workspace, handle: Handle) -> State | NotYet:
+    """The run at its end. Raises TimedOut, Refused, ServiceFailed, Stopped."""
+    api, number = _api(context, workspace), handle.number
     with ending(context, lambda: api.once("POST", f"{_RUNS}/cancel", {"run_id": number})):
-        while True:
-            state = requests.state_of(api.get(f"{_RUNS}/get", run_id=number))
-            if not shown:
-                context.log.note(f"{WHO} run {number}: {state.page}")
-                context.report_property("databricks_run_page", state.page)
-                context.report_property("databricks_run_id", str(number))
-            if str(state) != shown:
-                shown = str(state)
-                context.log.note(f"{WHO}: {shown}")
-                context.log.flush()
-            if state.ended:
-                return state
-            if limit is not None and waiter.passed() > limit:
-                raise TimedOut(f"The {WHO} run {number} took longer than it may, {limit:g} s, and was cancelled.")
-            waiter.pause(pause)
-            pause = min(LONGEST_PAUSE, pause * 1.5)
+        state = requests.state_of(api.get(f"{_RUNS}/get", run_id=number))
+        if not handle.said:
+            context.log.note(f"{WHO} run {number}: {state.page}")
+            context.report_property("databricks_run_page", state.page)
+        handle = tell(context, handle, WHO, str(state))
+        if not state.ended:
+            return not_yet(context, handle, WHO)
+    _show_output(context, api, state)
+    return state
 
 
 def _show_output(context: StepContext, api: Api, state: State) -> None:

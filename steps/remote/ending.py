@@ -1,4 +1,4 @@
-"""Ending a job in its workspace when nobody waits for it any more."""
+"""Ending a job in its workspace when nobody wants it any more."""
 
 from __future__ import annotations
 
@@ -6,22 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from steps.context import StepContext
-from steps.failures import ServiceFailed, StepFailure, Stopped
+from steps.failures import ServiceFailed, StepFailure
 from steps.remote.http import Refused
-from steps.stop import StopReason
 
 
 @contextmanager
 def ending(context: StepContext, cancel: Callable[[], object]) -> Iterator[None]:
-    """Cancel the job if the block fails, or the run is cancelled.
+    """Cancel the job if the block fails for good.
 
-    Not when the lease is lost: then another worker looks after the same job.
+    Not when the service did not answer, or the execution is broken off: then somebody else looks after the job.
     """
     try:
         yield
-    except Stopped:
-        if context.stop.reason is StopReason.RUN_CANCELLED:
-            _cancel(context, cancel)
+    except ServiceFailed:
         raise
     except (StepFailure, Refused):
         _cancel(context, cancel)

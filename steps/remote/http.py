@@ -18,8 +18,6 @@ from steps.failures import JobRefused, ServiceFailed
 from steps.remote.waiting import Waiter
 
 TIMEOUT: Final = 60.0
-PATIENCE: Final = 900.0
-"""Seconds for which a service that does not answer is asked again."""
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -54,13 +52,16 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 class Api:
-    """`who` names the service in messages. `token`: a bearer token for each call; its errors pass."""
+    """`who` names the service in messages. `token`: a bearer token for each call; its errors pass. `patience`: seconds
+    for which a call that is not answered is repeated.
+    """
 
-    def __init__(self, who: str, url: str, token: Callable[[], str], waiter: Waiter) -> None:
+    def __init__(self, who: str, url: str, token: Callable[[], str], waiter: Waiter, *, patience: float) -> None:
         self._who = who
         self._url = url.rstrip("/")
         self._token = token
         self._waiter = waiter
+        self._patience = patience
 
     def get(self, path: str, /, **query: Any) -> Any:
         """Raises Refused, ServiceFailed, Stopped."""
@@ -82,7 +83,7 @@ class Api:
             raise ServiceFailed(f"{self._who}: {error}") from error
 
     def _ask(self, verb: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        until = self._waiter.passed() + PATIENCE
+        until = self._waiter.passed() + self._patience
         tries = 0
         while True:
             try:

@@ -15,11 +15,13 @@ from orchestrator.core.resolving import resolve_timeout
 from steps import environment
 from steps.context import StepContext
 from steps.datastores import default_of
-from steps.failures import JobFailed, ServiceFailed, StorageFailed, TimedOut
+from steps.deferred import NotYet
+from steps.failures import JobFailed, ServiceFailed, StorageFailed
 from steps.remote import bringing
 from steps.remote.attached import Workspace
 from steps.remote.ending import ending
-from steps.remote.http import PATIENCE, Api, Refused, refusal
+from steps.remote.following import LOOK_PATIENCE, Handle, handle_of, not_yet, show, tell
+from steps.remote.http import Api, Refused, refusal
 from steps.remote.places import Places, opened
 from steps.remote.waiting import Waiter
 from steps.spark.local import script_of
@@ -30,35 +32,53 @@ from steps.synapse.requests import State
 WHO: Final = "Synapse"
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 15.0
-"""Seconds between two looks at a batch."""
+"""Seconds between two tries to submit a batch."""
 PAGE: Final = 20
 FOLDER: Final = "millstream-spark"
 """In the default datastore: source folders, as a pool reads them."""
 
 
-def run(context: StepContext, wanted: SparkBatch, workspace: Workspace, places: Places) -> None:
-    """Raises StepFailure, Stopped."""
-    waiter = Waiter(context.stop)
-    api = Api(WHO, workspace.url, workspace.token, waiter)
-    path = requests.batches(workspace.pool)
-    script_of(context, wanted.file)
+def run(context: StepContext, wanted: SparkBatch, workspace: Workspace, places: Places) -> NotYet | None:
+    """Submit the batch, or look at it; outputs are there when it has ended well. Raises StepFailure, Stopped."""
+    handle, path = handle_of(context), requests.batches(workspace.pool)
     try:
-        number = _submitted(context, wanted, api, waiter, path, places)
-        state = _followed(context, api, waiter, path, number)
+        if handle is None:
+            script_of(context, wanted.file)
+            waiter = Waiter(context.stop)
+            api = Api(WHO, workspace.url, workspace.token, waiter, patience=LOOK_PATIENCE)
+            number = _submitted(context, wanted, api, waiter, path, places)
+            context.log.note(f"{WHO} batch {number} is submitted.")
+            context.report_property("synapse_batch_id", str(number))
+            return not_yet(context, Handle(number=number), WHO)
+        state = _look(context, workspace, path, handle)
     except Refused as error:
         raise refusal(WHO, error, "do the step's work") from error
-    if state.log:
-        context.log.write(f"{state.log}\n".encode("utf-8", "replace"))
+    if isinstance(state, NotYet):
+        return state
     if not state.succeeded:
-        raise JobFailed(f"The {WHO} batch {number} ended as {state}. {state.page}".rstrip())
+        raise JobFailed(f"The {WHO} batch {handle.number} ended as {state}. {state.page}".rstrip())
     bringing.bring_outputs(context, places)
+    return None
+
+
+def call_off(context: StepContext, wanted: SparkBatch, workspace: Workspace) -> None:
+    """Cancel the batch, if there is one. Raises StepFailure, Stopped."""
+    handle, path = handle_of(context), requests.batches(workspace.pool)
+    api = Api(WHO, workspace.url, workspace.token, Waiter(context.stop), patience=LOOK_PATIENCE)
+    try:
+        number = handle.number if handle is not None else _found(api, path, requests.name_of(context.job, wanted))
+        if number is not None:
+            api.delete(f"{path}/{number}")
+            context.log.note(f"{WHO} batch {number} is cancelled.")
+    except Refused as error:
+        raise refusal(WHO, error, "cancel the batch") from error
 
 
 def _submitted(context: StepContext, wanted: SparkBatch, api: Api, waiter: Waiter, path: str, places: Places) -> int:
     """The number of the batch, a new one or the one that is there."""
     body, pause = None, FIRST_PAUSE
     name = requests.name_of(context.job, wanted)
-    until = waiter.passed() + PATIENCE
+    until = waiter.passed() + LOOK_PATIENCE
     while True:
         found = _found(api, path, name)
         if found is not None:
@@ -116,25 +136,14 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
 
 
-def _followed(context: StepContext, api: Api, waiter: Waiter, path: str, number: int) -> State:
-    """The batch at its end. Raises TimedOut, Refused, ServiceFailed, Stopped: then the batch is cancelled, too."""
-    limit, pause, shown, page = context.time_left(), FIRST_PAUSE, "", ""
-    context.log.note(f"{WHO} batch {number}")
-    context.report_property("synapse_batch_id", str(number))
+def _look(context: StepContext, workspace: Workspace, path: str, handle: Handle) -> State | NotYet:
+    """The batch at its end. Raises TimedOut, Refused, ServiceFailed, Stopped."""
+    api = Api(WHO, workspace.url, workspace.token, Waiter(context.stop), patience=LOOK_PATIENCE)
+    number = handle.number
     with ending(context, lambda: api.once("DELETE", f"{path}/{number}", None)):
-        while True:
-            state = requests.state_of(api.get(f"{path}/{number}", detailed=requests.DETAILED))
-            if state.page and not page:
-                page = state.page
-                context.report_property("spark_ui_url", page)
-                context.log.note(f"{WHO}: {page}")
-            if str(state) != shown:
-                shown = str(state)
-                context.log.note(f"{WHO}: {shown}")
-                context.log.flush()
-            if state.ended:
-                return state
-            if limit is not None and waiter.passed() > limit:
-                raise TimedOut(f"The {WHO} batch {number} took longer than it may, {limit:g} s, and was cancelled.")
-            waiter.pause(pause)
-            pause = min(LONGEST_PAUSE, pause * 1.5)
+        state = requests.state_of(api.get(f"{path}/{number}", detailed=requests.DETAILED))
+        if state.page:
+            context.report_property("spark_ui_url", state.page)
+        handle = tell(context, handle, WHO, str(state))
+        handle = show(context, handle, state.log)
+        return state if state.ended else not_yet(context, handle, WHO)

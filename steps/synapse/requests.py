@@ -21,13 +21,13 @@ DETAILED: Final = "true"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """A batch as the workspace sees it. `page`: of Spark's own interface, once there is one."""
+    """A batch as the workspace sees it. `page`: of Spark's own interface, once there is one. `log`: its last lines."""
 
     state: str
     result: str
     message: str
     page: str
-    log: str
+    log: tuple[str, ...]
 
     @property
     def ended(self) -> bool:
@@ -87,5 +87,5 @@ def state_of(answer: Mapping[str, Any]) -> State:
         result=str(answer.get("result") or ""),
         message=" ".join(filter(None, errors)),
         page=str(page),
-        log="\n".join(str(line) for line in answer.get("log") or ()),
+        log=tuple(str(line) for line in answer.get("log") or ()),
     )

@@ -11,6 +11,7 @@ from typing import cast
 from orchestrator.core.kinds import settings_of
 from orchestrator.core.kinds.synapse_spark import SparkBatch, is_url
 from steps.context import StepContext
+from steps.deferred import NotYet
 from steps.failures import InvalidStep
 from steps.paths import below
 from steps.spark import local
@@ -18,17 +19,29 @@ from steps.spark.local import SparkScript
 from steps.synapse import pool
 
 
-def run(context: StepContext) -> None:
+def run(context: StepContext) -> NotYet | None:
     """Raises StepFailure, Stopped."""
-    wanted = cast(SparkBatch, settings_of("synapse_spark", context.job.step.settings))
+    wanted = _wanted(context)
+    if context.elsewhere is not None and context.deferred is not None:
+        return pool.run(context, wanted, context.elsewhere.workspace, context.elsewhere.places)
     for path in (*wanted.py_files, *wanted.jars, *wanted.files):
         if not is_url(path) and not below(context.folders.code, path).is_file():
             raise InvalidStep(f"There is no file {path!r} in the step's source folder.")
     if context.elsewhere is not None:
-        pool.run(context, wanted, context.elsewhere.workspace, context.elsewhere.places)
-        return
+        return pool.run(context, wanted, context.elsewhere.workspace, context.elsewhere.places)
     context.log.note("The compute is no Synapse workspace: this runs on the local Spark of the node.")
     local.run(context, here(context, wanted))
+    return None
+
+
+def call_off(context: StepContext) -> None:
+    """Raises StepFailure, Stopped."""
+    if context.elsewhere is not None:
+        pool.call_off(context, _wanted(context), context.elsewhere.workspace)
+
+
+def _wanted(context: StepContext) -> SparkBatch:
+    return cast(SparkBatch, settings_of("synapse_spark", context.job.step.settings))
 
 
 def here(context: StepContext, wanted: SparkBatch) -> SparkScript:

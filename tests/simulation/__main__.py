@@ -5,6 +5,7 @@ scripts/simulate --seeds 500 --first 20000
 scripts/simulate --seed 6778        one seed, with its whole story
 scripts/simulate --sharing          the same over runs that take each other's outputs, and wait for each other
 scripts/simulate --nested           the same over runs whose steps become runs of their own
+scripts/simulate --remote           the same over runs for whose steps a service works
 scripts/simulate --mutants          how many seeds each broken protocol survives
 """
 
@@ -23,7 +24,7 @@ from multiprocessing import Pool
 from tests.simulation.kinds import RECEIVE
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.simulation import Failed, Report, Setting, Simulation, simulate
-from tests.simulation.weather import nested, sharing, stormy
+from tests.simulation.weather import nested, remote, sharing, stormy
 
 Weather = Callable[[int], Setting]
 
@@ -158,8 +159,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sharing", action="store_true", help="of runs that take each other's outputs")
     parser.add_argument("--mutants", action="store_true", help="try the mutants instead")
     parser.add_argument("--nested", action="store_true", help="of runs whose steps become runs of their own")
+    parser.add_argument("--remote", action="store_true", help="of runs for whose steps a service works")
     options = parser.parse_args(arguments)
-    weather = sharing if options.sharing else nested if options.nested else stormy
+    chosen = {sharing: options.sharing, nested: options.nested, remote: options.remote}
+    weather = next((weather for weather, wanted in chosen.items() if wanted), stormy)
     if options.seed is not None:
         return story(options.seed, weather)
     if options.mutants:

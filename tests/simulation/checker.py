@@ -13,12 +13,14 @@ I12 limits: checked by the memory world's own code before each write
 I13 a live claim is not taken over
 C1  a step becomes one run at a time, which its claim names before the run is there
 C2  its results are joined when that run has ended
+R   of what services do for steps: `tests.simulation.services`
 I6 and I11 are about progress: `Simulation` asks for them at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from orchestrator.adapters.memory import MemoryAccount
 from orchestrator.core import decision as decisions
@@ -38,6 +40,9 @@ from orchestrator.engine.poison import MAX_DEQUEUE_COUNT
 from orchestrator.engine.rows import HEAD, INFO, RUNS, read_claim, read_head, step_of
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Write
 from tests.simulation.graphs import Graph, shown
+
+if TYPE_CHECKING:
+    from tests.simulation.services import Services
 
 
 def _origin(claim: ClaimRow) -> tuple[str, str] | None:
@@ -94,6 +99,7 @@ class Checker:
         self._settings = settings
         self.runs: dict[str, RunRecord] = {}
         self.uploaded: set[str] = set()
+        self.services: Services | None = None
 
     def expect(self, run: str, graph: Graph) -> None:
         self.runs[run] = RunRecord(graph)
@@ -182,16 +188,24 @@ class Checker:
             raise Violation("I2", f"the committed result of step {step} changes from {old} to {new}")
         elif ClaimState.WAITING in (old.state, new.state):
             self._check_nested(record, step, old, new)
+        elif ClaimState.DEFERRED in (old.state, new.state):
+            self._check_deferred(record, step, old, new, now - record.touched[step])
+        elif new.state is ClaimState.CALLED_OFF:
+            self._check_called_off(run, record, step, old, new)
         elif new.owner != old.owner:
             self._check_takeover(record, step, old, new, now - record.touched[step])
         elif new.attempt != old.attempt or (old.state is not ClaimState.RUNNING):
             raise Violation("I5", f"step {step}: {old} becomes {new} without a new owner")
         if new.state is ClaimState.SKIPPED:
             record.commits[step] = record.commits.get(step, 0) + 1
+        elif new.state is ClaimState.CALLED_OFF:
+            record.in_flight.discard(step)
         elif new.state.final:
             record.commits[step] = record.commits.get(step, 0) + 1
             record.in_flight.discard(step)
             self._check_result(record, step, new)
+            if new.state is ClaimState.DONE and not _origin(new) and record.graph.scripts[step].remote:
+                self._check_served(run, step)
         record.claims[step] = new
         record.touched[step] = now
 
@@ -225,6 +239,31 @@ class Checker:
         if new.state is not ClaimState.RUNNING or new.owner in record.owners or new.attempt != old.attempt:
             raise Violation("C2", f"step {step}: {old} is taken as {new}")
         record.owners.add(new.owner)
+
+    def _check_deferred(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow, age: float) -> None:
+        """A claim is given back by its holder, and taken by the next when a look is due, or its run has ended."""
+        if new.state is ClaimState.DEFERRED:
+            if old.state is not ClaimState.RUNNING or new.owner != old.owner or new.looks != old.looks + 1:
+                raise Violation("R1", f"step {step}: {old} becomes {new}")
+            return
+        if new.state is not ClaimState.RUNNING or new.owner in record.owners or new.attempt != old.attempt:
+            raise Violation("R1", f"step {step}: {old} is taken as {new}")
+        if record.ended_at is None and age < old.delay - 1.0:
+            raise Violation("I13", f"step {step} is looked at after {age:.1f} s, not {old.delay} s")
+        record.owners.add(new.owner)
+
+    def _check_called_off(self, run: str, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow) -> None:
+        if record.ended_at is None or old.state is not ClaimState.RUNNING or new.owner != old.owner:
+            raise Violation("R2", f"step {step}: {old} becomes {new}")
+        assert self.services is not None
+        if any(not job.over(self.services.now()) for job in self.services.of(run, step)):
+            raise Violation("R2", f"step {step} is said to be called off, and is worked for")
+
+    def _check_served(self, run: str, step: int) -> None:
+        assert self.services is not None
+        jobs = self.services.of(run, step)
+        if not jobs or not jobs[-1].over(self.services.now()) or jobs[-1].cancelled_at is not None:
+            raise Violation("R3", f"step {step} of {run} is done, and its jobs are {jobs}")
 
     def _check_takeover(self, record: RunRecord, step: int, old: ClaimRow, new: ClaimRow, age: float) -> None:
         if new.owner in record.owners:
@@ -410,7 +449,9 @@ class Checker:
         job, record = perform.job, self.runs[perform.job.run]
         step = job.position
         self._check_parents(record, step, "is executed")
-        record.executions[step] = record.executions.get(step, 0) + 1
+        if job.called_off:
+            return
+        record.executions[step] = record.executions.get(step, 0) + (job.deferred is None)
         record.in_flight.add(step)
         record.most_in_flight = max(record.most_in_flight, len(record.in_flight))
         if record.ended_at is not None:

@@ -72,9 +72,11 @@ class Calm:
 
 
 class Storm:
-    """Everything goes wrong, each kind of thing with a chance of its own that the seed decides."""
+    """Everything goes wrong, each kind of thing with a chance of its own that the seed decides. `lost`: that of a
+    message, if the seed does not.
+    """
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, lost: float | None = None) -> None:
         self._random = random
         self.duplicate = random.choice((0.0, 0.05, 0.5))
         self.reorder = random.choice((0.0, 0.1, 0.5))
@@ -94,7 +96,7 @@ class Storm:
             (Fault.APPLIED_LATE, lossy / 2),
             (Fault.UNAVAILABLE, random.choice((0.0, 0.0016, 0.02, 0.2))),
             (Fault.STALL, random.choice((0.0, 0.01))),
-            (Fault.MESSAGE_LOST, random.choice((0.0, 0.02))),
+            (Fault.MESSAGE_LOST, random.choice((0.0, 0.02)) if lost is None else lost),
         )
         self._calm = 1.0 - sum(chance for _, chance in self._chances)
 

@@ -18,13 +18,20 @@ ALWAYS = 1000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """What the user's code does: it takes `seconds`, fails the first `failures` tries, and kills its process in the
-    first `crashes` executions. `size` is the bytes of its result's metrics."""
+    first `crashes` executions. `size` is the bytes of its result's metrics. `remote`: after that, a service works for
+    so many seconds, in each try; 0: there is none."""
 
     seconds: float = 0.05
     failures: int = 0
     crashes: int = 0
     retries: int = 0
     size: int = 0
+    remote: float = 0.0
+
+    @property
+    def away(self) -> float:
+        """Seconds that services work for it, every try counted, with the longest pause before a look that sees it."""
+        return (self.remote + 120.0) * (1 + min(self.failures, self.retries)) if self.remote else 0.0
 
     @property
     def work(self) -> float:
@@ -73,7 +80,7 @@ class Graph:
         return Step(
             id=_id(position),
             name=_id(position),
-            kind="pipeline" if position in self.composites else "python_script",
+            kind=self._kind(position),
             arguments=(Literal(value=f"{self.family} {position} {self.scripts[position]}"),),
             allow_reuse=bool(self.family),
             inputs=tuple(
@@ -86,6 +93,11 @@ class Graph:
             retry=RetryPolicy(max_retries=self.scripts[position].retries, delay_seconds=self.retry_delay),
         )
 
+    def _kind(self, position: int) -> str:
+        if position in self.composites:
+            return "pipeline"
+        return "databricks" if self.scripts[position].remote else "python_script"
+
     def _condition(self, position: int) -> Condition | None:
         if position not in self.skips:
             return None
@@ -97,7 +109,7 @@ class Graph:
         """Seconds of work on the longest path, with every try and the pauses between them."""
         ends: list[float] = []
         for position, script in enumerate(self.scripts):
-            own = script.work + sum(self.retry_delay * 2.0**n for n in range(script.retries))
+            own = script.work + script.away + sum(self.retry_delay * 2.0**n for n in range(script.retries))
             if (inner := self.composites.get(position)) is not None:
                 own += inner.longest * (1 + script.retries) + script.seconds
             ends.append(own + max((ends[parent] for parent in self.parents[position]), default=0.0))
@@ -223,6 +235,21 @@ def random_graph(random: Random, most_steps: int = 12) -> Graph:
         data=random.random() < 0.7,
         retry_delay=random.choice((0.0, 1.0, 5.0, 30.0)),
     )
+
+
+REMOTE_SECONDS = (1.0, 12.0, 12.0, 90.0, 90.0, 700.0, 700.0, 5000.0)
+
+
+def random_remote(random: Random) -> Graph:
+    """A random graph, for some of whose steps a service works."""
+    graph = random_graph(random, most_steps=6)
+    scripts = tuple(
+        replace(script, remote=random.choice(REMOTE_SECONDS) * random.uniform(0.5, 1.5))
+        if random.random() < 0.6
+        else script
+        for script in graph.scripts
+    )
+    return replace(graph, name=f"{graph.name} remote", scripts=scripts)
 
 
 def random_crowd(random: Random) -> Graph:

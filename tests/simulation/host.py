@@ -14,8 +14,9 @@ from typing import Final
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
 from orchestrator.core import notice as notices
+from orchestrator.core.job import Job
 from orchestrator.core.message import Delivery, StepMessage
-from orchestrator.core.result import Expansion, OutputData, StepError, StepResult
+from orchestrator.core.result import Deferral, Expansion, OutputData, StepError, StepResult
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.deliver import deliver
@@ -24,7 +25,20 @@ from orchestrator.engine.notify import notify
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
 from orchestrator.engine.reading import definition_blob
 from orchestrator.ports import Send, WriteBlob
-from tests.simulation.process import EXPECTED, Activity, Call, Die, HostCall, Process, Sleep, Steps, Surroundings
+from steps import looking
+from tests.simulation.graphs import Script
+from tests.simulation.process import (
+    EXPECTED,
+    Activity,
+    Call,
+    Die,
+    HostCall,
+    Process,
+    ServiceCall,
+    Sleep,
+    Steps,
+    Surroundings,
+)
 
 LEASE: Final = 600.0
 FUNCTION_TIMEOUT: Final = 1800.0
@@ -206,7 +220,9 @@ class Host:
         checker, job, lease = self.around.storage.checker, perform.job, perform.lease
         checker.executes(perform, process.name, activity.began)
         script = checker.runs[job.run].graph.scripts[job.position]
-        left = script.seconds
+        if job.called_off:
+            return (yield from self._call_off(job))
+        left = 0.05 if looking.at_work(job) else script.seconds
         if lease.claim.crashes < script.crashes:
             yield Sleep(min(left, HEARTBEAT) / 2)
             yield Die()
@@ -219,6 +235,10 @@ class Host:
             except EXPECTED:
                 continue
         yield Sleep(left)
+        if script.remote:
+            state = yield from self._serve(job, script)
+            if state is not None:
+                return state
         inner = checker.runs[job.run].graph.composites.get(job.position)
         if inner is not None and job.children is None:
             yield WriteBlob(name=definition_blob(inner.plan.address), data=inner.document)
@@ -241,6 +261,37 @@ class Host:
             outputs[port.name] = OutputData(datastore=port.datastore, prefix=prefix)
         filler = {"filler": "x" * script.size} if script.size else {}
         return StepResult(outputs=outputs, properties={"made": "yes", **filler})
+
+    def _serve(self, job: Job, script: Script) -> Steps:
+        """Submit, or look: None when the service has done its work."""
+        services, token = self.around.storage.services, _token(job)
+        handle = job.deferred.deferral.handle if job.deferred is not None else {}
+        try:
+            if not handle:
+                place = (job.run, job.position)
+                yield ServiceCall("submit", lambda: services.submit(token, place, script.remote))
+                return StepResult(deferral=Deferral(handle={"token": token}))
+            over = yield ServiceCall("look", lambda: services.look(str(handle["token"])))
+        except EXPECTED:
+            return StepResult(deferral=Deferral(handle=handle))
+        return None if over else StepResult(deferral=Deferral(handle=handle))
+
+    def _call_off(self, job: Job) -> Steps:
+        services, token = self.around.storage.services, _token(job)
+        handle = job.deferred.deferral.handle if job.deferred is not None else {}
+        try:
+            if not handle:
+                # Only who submits is told the number, so whoever is about to submit will find a cancelled job.
+                yield ServiceCall("submit", lambda: services.submit(token, (job.run, job.position), 1e9))
+            yield ServiceCall("cancel", lambda: services.cancel(token))
+        except EXPECTED:
+            return StepResult(deferral=Deferral(handle=handle))
+        return StepResult()
+
+
+def _token(job: Job) -> str:
+    """As the worker makes it."""
+    return f"{job.run}|{job.step.id}|{job.retries}"
 
 
 def quietly(call: HostCall) -> Steps:

@@ -20,15 +20,17 @@ from orchestrator.core import result as results
 from orchestrator.core.claim import ClaimRow, Standing
 from orchestrator.core.claim import standing as sound_standing
 from orchestrator.core.head import Head, Outcome
+from orchestrator.core.job import Job
 from orchestrator.core.message import Delivery, encode
 from orchestrator.core.nesting import child_id
 from orchestrator.core.notice import Notice, NoticeState
 from orchestrator.core.patience import Patience
 from orchestrator.core.plan import Plan, bits
 from orchestrator.core.run import RunInfo
-from orchestrator.core.states import RunStatus
+from orchestrator.core.states import ClaimState, RunStatus
 from orchestrator.core.webhook import EVENTS
 from orchestrator.engine import (
+    call_off,
     cancel,
     children,
     combine,
@@ -36,6 +38,7 @@ from orchestrator.engine import (
     deliver,
     ending,
     execute,
+    give_back,
     index,
     lease,
     outbox,
@@ -45,14 +48,16 @@ from orchestrator.engine import (
     sweep,
     take,
 )
+from orchestrator.engine.inputs import job_of as sound_job_of
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import Completion, Fate, ProcessMemory
 from orchestrator.engine.reading import fresh_head, messages_for
 from orchestrator.engine.reuse import consult
+from orchestrator.engine.revive import _stuck as revive_stuck
 from orchestrator.engine.rows import HEAD, RUNS, claim_key, read_claim
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Row, Send, Task, Unanswered, Upsert, Write
 from tests.simulation import simulation
-from tests.simulation.weather import nested, sharing, stormy
+from tests.simulation.weather import forgetful, nested, remote, sharing, stormy
 
 Patch = tuple[ModuleType, str, Any]
 
@@ -307,6 +312,29 @@ def _joins_at_once(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
     return parked
 
 
+def _nobody_at_work(*_: object) -> Task[dict[int, bool]]:
+    yield from ()
+    return {}
+
+
+def _stuck_but_deferred(claim: ClaimRow, age: float, ttl: float) -> bool:
+    return claim.state is not ClaimState.DEFERRED and revive_stuck(claim, age, ttl)
+
+
+def _due_at_once(row: ClaimRow, verdict: Standing) -> Standing:
+    return Standing.DUE if row.state is ClaimState.DEFERRED else verdict
+
+
+def _counted_by_attempt(*args: Any, **kwargs: Any) -> Job:
+    """A job that is another one after a takeover."""
+    job = sound_job_of(*args, **kwargs)
+    return msgspec.structs.replace(job, retries=job.attempt)
+
+
+def _ended_at_once(_: ProcessMemory, __: Plan, ___: RunInfo, lease_: Lease, ____: object) -> Task[None]:
+    yield from give_back.give_back(lease_, claims.called_off(lease_.claim))
+
+
 def _never(*_: object) -> Task[bool]:
     yield from ()
     return False
@@ -317,6 +345,31 @@ def _leave_nothing(*_: object) -> None:
 
 
 MUTANTS: Mapping[str, Mutant] = {
+    "works on for nobody": Mutant(
+        "a run is forgotten while a service works for one of its steps",
+        ((ending, "at_work", _nobody_at_work), (sweep, "_call_off", _nothing)),
+        forgetful,
+    ),
+    "called off in name": Mutant(
+        "a step is said to be called off, and the service is not asked",
+        ((call_off, "_end", _ended_at_once),),
+        remote,
+    ),
+    "looks are not swept": Mutant(
+        "a step whose next look is lost is not looked at again",
+        ((revive, "_stuck", _stuck_but_deferred),),
+        forgetful,
+    ),
+    "looks at once": Mutant(
+        "a claim is looked at before that is due",
+        ((take, "standing", _standing(_due_at_once)),),
+        remote,
+    ),
+    "a takeover submits anew": Mutant(
+        "who takes a step over from the dead submits another job",
+        ((execute, "job_of", _counted_by_attempt), (call_off, "job_of", _counted_by_attempt)),
+        remote,
+    ),
     "starts before it parks": Mutant(
         "the run that a step becomes is started before its claim says so",
         ((execute, "_park", _starts_at_once(execute._park)),),

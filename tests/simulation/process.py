@@ -74,6 +74,11 @@ class HostCall(Effect[Any]):
     action: Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceCall(HostCall):
+    """A call of the service that does the work of steps: made once or twice, or perhaps not at all."""
+
+
 @dataclass(slots=True)
 class Frame:
     steps: Steps
@@ -371,7 +376,7 @@ class Process:
 
     def _repeat(self, activity: Activity, effect: Effect[Any], fault: Fault) -> None:
         """What the world repeats by itself: a read once, a message or a document perhaps twice."""
-        writes = isinstance(effect, Send | WriteBlob)
+        writes = isinstance(effect, Send | WriteBlob | ServiceCall)
         if writes and fault is not Fault.REQUEST_LOST:
             self._loop.after(self.around.delay(), partial(self._act, effect))
         if writes and fault is Fault.APPLIED_LATE:
@@ -379,7 +384,7 @@ class Process:
         self._loop.after(self.around.random.uniform(0.1, 5), partial(self._apply, activity, effect, None))
 
     def _refuse_service(self, activity: Activity, effect: Effect[Any]) -> None:
-        if isinstance(effect, Send | WriteBlob) and self.around.random.random() < 0.5:
+        if isinstance(effect, Send | WriteBlob | ServiceCall) and self.around.random.random() < 0.5:
             self._act(effect)  # applied, but none of the answers came through
         error = Unavailable("storage is not there for us")
         self._loop.after(self.around.random.uniform(0.5, 5), partial(self._arrive, activity, effect, None, error, 0.0))

@@ -359,6 +359,8 @@ class Simulation:
         )
 
     def _judge(self) -> None:
+        if working := self.storage.services.working():
+            raise Violation("R2", f"a service still works for what has ended: {working}")
         for run, record in self.storage.checker.runs.items():
             if record.stillborn and record.ended_at is None:
                 continue

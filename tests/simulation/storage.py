@@ -22,6 +22,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.kinds import kind_of
 from tests.simulation.loop import Loop
 from tests.simulation.receiver import Receivers
+from tests.simulation.services import Services
 
 EPOCH = 1_800_000_000.0
 
@@ -38,6 +39,7 @@ class Storage:
         self.account = MemoryAccount(server_now=self.server_now, rows_a_page=rows_a_page)
         self.checker = Checker(self.account, settings)
         self.receivers = Receivers(self._head_of)
+        self.services = self.checker.services = Services(lambda: loop.now)
         self._steps = settings.queue
         self.counts: Counter[str] = Counter()
         self.on_visible: Callable[[str, float], None] = lambda queue, delay: None

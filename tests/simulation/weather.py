@@ -7,7 +7,16 @@ from dataclasses import replace
 from random import Random
 
 from tests.simulation.faults import Storm
-from tests.simulation.graphs import Graph, random_conditional, random_crowd, random_graph, random_nesting
+from tests.simulation.graphs import (
+    Graph,
+    chain,
+    nesting,
+    random_conditional,
+    random_crowd,
+    random_graph,
+    random_nesting,
+    random_remote,
+)
 from tests.simulation.simulation import Setting
 
 WEBHOOK_DELAYS = (5.0, 30.0, 60.0, 120.0, 240.0, 480.0)
@@ -54,6 +63,24 @@ def nested(seed: int) -> Setting:
         graphs = [replace(graphs[0], family="shared")] * 2
     # What the sweep has to mend, it mends in one run after the other: from the innermost to the outermost.
     return replace(_world(random, graphs, hosts=random.randint(1, 5)), settle=1800.0)
+
+
+def remote(seed: int) -> Setting:
+    """A storm over runs for some of whose steps a service works; in some, others take what it has made."""
+    random = Random(f"remote {seed}")
+    graphs = [random_remote(random) for _ in range(random.choice((1, 2, 3)))]
+    if random.random() < 0.3:
+        graphs = [replace(graphs[0], family="shared")] * 2
+    if random.random() < 0.2:
+        graphs = [nesting(chain(2), {random.randint(0, 1): graphs[0]})]
+    setting = _world(random, graphs, hosts=random.randint(1, 4))
+    cancel_at = [random.choice((None, random.uniform(0, 100), random.uniform(0, 900))) for _ in graphs]
+    return replace(setting, cancel_at=cancel_at, settle=1200.0)
+
+
+def forgetful(seed: int) -> Setting:
+    """As `remote`, where every other message is lost."""
+    return replace(remote(seed), faults=Storm(Random(f"forgetful {seed}"), lost=0.5))
 
 
 def conditional(seed: int) -> Setting:

@@ -28,18 +28,20 @@ from orchestrator.core.kinds.usql import UsqlScript
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """`needs_snapshot`: the step runs from a source folder, which must have been uploaded. `composite`: it becomes a
-    run of many steps, whose results it joins. `template`: its steps have one.
+    run of many steps, whose results it joins. `template`: its steps have one. `deferrable`: a service may do its work,
+    while nobody holds the step.
     """
 
     settings: type[Settings]
     needs_snapshot: bool
     composite: bool = False
     template: bool = False
+    deferrable: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
-    "databricks": Kind(settings=DatabricksJob, needs_snapshot=False),
+    "databricks": Kind(settings=DatabricksJob, needs_snapshot=False, deferrable=True),
     "command": Kind(settings=CommandLine, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "hyperdrive": Kind(settings=HyperDrive, needs_snapshot=False, composite=True, template=True),
@@ -53,7 +55,7 @@ KINDS: Mapping[str, Kind] = {
     "python_script": Kind(settings=PythonScript, needs_snapshot=True),
     "r_script": Kind(settings=RScript, needs_snapshot=True),
     "sql": Kind(settings=SqlQuery, needs_snapshot=False),
-    "synapse_spark": Kind(settings=SparkBatch, needs_snapshot=True),
+    "synapse_spark": Kind(settings=SparkBatch, needs_snapshot=True, deferrable=True),
 }
 
 

@@ -220,7 +220,7 @@ def _look_at(memory: ProcessMemory, entry: Entry, work: Work) -> Task[Maker]:
     claim = read_claim(row)
     if claim.state is ClaimState.DONE:
         return (yield from _published(memory, entry, work, claim))
-    if claim.state is ClaimState.WAITING:
+    if claim.state in (ClaimState.WAITING, ClaimState.DEFERRED):
         known = yield from fresh_head(memory, entry.run)
         return Maker.DEAD if known is None or known.head.status.terminal else Maker.ALIVE
     patience = {ClaimState.RUNNING: ttl, ClaimState.RETRYING: claim.delay + ttl}.get(claim.state, -1.0)

@@ -148,14 +148,19 @@ def waiting_for(lineage: str, fingerprint: str, run: str, position: int) -> Task
 
 def give_up(work: Work, run: str, position: int) -> Task[tuple[StepMessage, ...]]:
     """Say that this step will not do the work after all. Returns the messages of those who wait: one of them will."""
+    return (yield from withdraw(work.ingredients.lineage, work.fingerprint, run, position))
+
+
+def withdraw(lineage: str, fingerprint: str, run: str, position: int) -> Task[tuple[StepMessage, ...]]:
+    """As `give_up`, of the work with this fingerprint."""
+    key = f"e|{fingerprint}"
     for _ in range(_TRIES):
-        entry = yield from find(work)
+        row = yield from Get(table=REUSE, pk=lineage, rk=key)
+        entry = None if row is None else _read(row)
         if entry is None or entry.made or (entry.run, entry.position) != (run, position):
             return ()
         try:
-            yield from Commit(
-                table=REUSE, pk=work.ingredients.lineage, writes=(Delete(rk=_key(work), etag=entry.etag),)
-            )
+            yield from Commit(table=REUSE, pk=lineage, writes=(Delete(rk=key, etag=entry.etag),))
         except Refused:
             continue
         except Unanswered:

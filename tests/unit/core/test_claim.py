@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.core.claim import Standing, first_claim, next_claim, retrying, settled, standing
+from orchestrator.core.claim import (
+    Standing,
+    called_off,
+    deferred,
+    first_claim,
+    looking,
+    next_claim,
+    retrying,
+    settled,
+    standing,
+)
 from orchestrator.core.errors import IllegalTransition
 from orchestrator.core.message import Delivery
 from orchestrator.core.retry import CRASH_BUDGET, RetryPolicy, retry_delay
@@ -17,6 +27,7 @@ BACK = Delivery(message_id="m1", count=2)
 OTHER = Delivery(message_id="m2", count=1)
 RUNNING = first_claim(owner="a", delivery=FIRST, now=5.0)
 RETRYING = retrying(RUNNING, delay=30.0, result="")
+DEFERRED = deferred(RUNNING, delay=30.0, result="{}", result_blob="")
 DONE = settled(RUNNING, failed=False, result="{}", result_blob="")
 WORN = replace(RUNNING, crashes=CRASH_BUDGET - 1)
 
@@ -35,6 +46,10 @@ WORN = replace(RUNNING, crashes=CRASH_BUDGET - 1)
         (RETRYING, 28.9, OTHER, Standing.HELD),
         (RETRYING, 29.0, OTHER, Standing.FREE),
         (RETRYING, 28.9, BACK, Standing.HELD),
+        (DEFERRED, 28.9, BACK, Standing.HELD),
+        (DEFERRED, 29.0, OTHER, Standing.DUE),
+        (looking(DEFERRED, owner="b", delivery=OTHER), 1.0, FIRST, Standing.HELD),
+        (called_off(RUNNING), 1000.0, BACK, Standing.SETTLED),
         (DONE, 1000.0, BACK, Standing.SETTLED),
     ],
 )
@@ -50,6 +65,16 @@ def test_a_take_over_counts_a_crash_and_an_attempt() -> None:
 def test_a_retry_counts_no_crash() -> None:
     taken = next_claim(RETRYING, owner="b", delivery=OTHER, now=9.0)
     assert (taken.attempt, taken.crashes, taken.retries, taken.state) == (2, 0, 1, ClaimState.RUNNING)
+
+
+def test_a_look_is_the_same_attempt_and_what_was_left_stays() -> None:
+    worn = deferred(WORN, delay=5.0, result="{}", result_blob="")
+    assert (worn.crashes, worn.looks, worn.delay) == (0, 1, 5.0)
+    taken = looking(worn, owner="b", delivery=OTHER)
+    assert (taken.attempt, taken.owner, taken.delay, taken.result) == (1, "b", 0.0, "{}")
+    after_death = next_claim(taken, owner="c", delivery=Delivery(message_id="m2", count=2), now=9.0)
+    assert (after_death.attempt, after_death.crashes, after_death.looks, after_death.result) == (2, 1, 1, "{}")
+    assert retrying(after_death, delay=1.0, result="").looks == 0
 
 
 def test_a_settled_claim_stays() -> None:

@@ -95,17 +95,17 @@ CLAIMS = [None, *ClaimState]
 @pytest.mark.parametrize(
     ("head", "states"),
     [
-        (Head(done=0b001), ["Queued", "Running", "Running", "Queued", "Completed", "Failed", "Skipped"]),
-        (Head(), ["NotStarted", "Running", "Running", "Queued", "Completed", "Failed", "Skipped"]),
-        (Head(done=0b010), ["Completed"] * 7),
-        (Head(failed=0b010), ["Failed", "Failed", "Failed", "Failed", "Completed", "Failed", "Failed"]),
+        (Head(done=0b001), ["Queued", *["Running"] * 3, "Queued", "Completed", "Failed", "Skipped", "Running"]),
+        (Head(), ["NotStarted", *["Running"] * 3, "Queued", "Completed", "Failed", "Skipped", "Running"]),
+        (Head(done=0b010), ["Completed"] * 9),
+        (Head(failed=0b010), [*["Failed"] * 5, "Completed", "Failed", "Failed", "Failed"]),
         (
             Head(skipped=0b010, status=RunStatus.FAILED),
-            ["Skipped", "Canceled", "Canceled", "Skipped", "Completed", "Failed", "Skipped"],
+            ["Skipped", *["Canceled"] * 3, "Skipped", "Completed", "Failed", "Skipped", "Canceled"],
         ),
         (
             Head(done=0b001, status=RunStatus.CANCELED),
-            ["Canceled", "Canceled", "Canceled", "Canceled", "Completed", "Failed", "Skipped"],
+            [*["Canceled"] * 5, "Completed", "Failed", "Skipped", "Canceled"],
         ),
     ],
 )

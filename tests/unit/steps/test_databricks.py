@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,18 @@ from orchestrator.core.definition import DatastoreSource as Source
 from orchestrator.core.definition import FromInput, FromOutput, Input, Literal, Output
 from orchestrator.core.errors import Conflict
 from orchestrator.core.job import InputData
-from orchestrator.core.result import StepResult
 from orchestrator.core.secret import Secret
 from steps.remote import http
 from tests.databricks_standin import Databricks, Ending, JobRun, refused
-from tests.json_standin import TOKEN, Fault, eventually, serving
+from tests.json_standin import TOKEN, Fault, serving
 from tests.unit.steps.elsewhere import HOST, Bench, failed
-from tests.unit.steps.jobs import DATA
+from tests.unit.steps.jobs import DATA, SYSTEM
 
 NEW = {"num_workers": 2}
 
 
 @pytest.fixture
 def databricks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Databricks]:
-    monkeypatch.setattr("steps.databricks.workspace.FIRST_PAUSE", 0.02)
-    monkeypatch.setattr("steps.databricks.workspace.LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(http, "FIRST_PAUSE", 0.02)
     with serving(Databricks()) as kept:
         yield kept
@@ -172,36 +168,86 @@ def test_the_answer_to_a_submission_may_be_lost(bench: Bench, databricks: Databr
     assert len(databricks.runs) == 1
 
 
-def test_a_worker_that_takes_over_finds_the_job(bench: Bench, databricks: Databricks) -> None:
+def test_a_job_that_runs_holds_no_worker(bench: Bench, databricks: Databricks) -> None:
     databricks.held = True
-    job = bench.job({"notebook": "/n"})
-    results: list[StepResult | None] = []
-    first = threading.Thread(target=lambda: results.append(bench.perform(job)))
-    first.start()
-    eventually(lambda: bool(databricks.runs) and databricks.runs[0].state == "RUNNING")
-    bench.lost.set()  # to another worker
-    first.join()
-    assert results == [None]
-    assert databricks.said("/runs/cancel") == []
-    bench.lost.clear()
+    job = bench.job({"notebook": "/n"}, timeout_seconds=3600.0)
+    submitted = bench.perform(job)
+    assert submitted is not None and submitted.deferral is not None and submitted.error is None
+    assert submitted.deferral.handle == {"number": 455} and 3590 < (submitted.deferral.within or 0) <= 3600
+    seen = bench.perform(bench.look(job, submitted, elapsed=100.0))
+    assert seen is not None and seen.deferral is not None
+    assert seen.properties == {
+        "databricks_run_id": "455",
+        "databricks_run_page": f"{databricks.url}/?o=7#job/1/run/455",
+    }
+    assert (
+        seen.deferral.handle == {"number": 455, "said": "RUNNING: In run"}
+        and 3490 < (seen.deferral.within or 0) <= 3500
+    )
+    again = bench.perform(bench.look(job, seen))
+    assert again is not None and (again.log, again.log_bytes) == (seen.log, seen.log_bytes)
     databricks.held = False
+    ended = bench.result(bench.look(job, again))
+    assert ended.error is None and ended.log == submitted.log and ended.started_at == submitted.started_at
+    log = bench.log(ended)
+    assert log.count("In run") == 1 and log.index("is submitted") < log.index("In run") < log.index("TERMINATED")
+    assert len(databricks.runs) == 1 and len(databricks.said("/runs/submit")) == 1
+
+
+def test_what_a_worker_that_died_added_to_the_log_stays(bench: Bench, databricks: Databricks) -> None:
+    job = bench.job({"notebook": "/n"})
+    submitted = bench.perform(job)
+    assert submitted is not None
+    dead = bench.perform(bench.look(job, submitted))  # and nobody has heard of it
+    assert dead is not None and dead.log_bytes > submitted.log_bytes
+    ended = bench.result(bench.look(job, submitted))
+    assert ended.error is None and ended.log_bytes == len(bench.log(ended).encode())
+    assert bench.log(ended).startswith(bench.store.blobs[SYSTEM][dead.log or ""].decode()[: dead.log_bytes])
+
+
+def test_a_worker_that_takes_over_before_it_is_known_finds_the_job(bench: Bench, databricks: Databricks) -> None:
+    job = bench.job({"notebook": "/n"})
+    assert bench.perform(job) is not None  # and then it died
     again = msgspec.structs.replace(job, attempt=2, owner="ba9876543210")
     assert bench.result(again).error is None
     assert len(databricks.runs) == 1 and len(databricks.said("/runs/submit")) == 2
 
 
-def test_cancelling_the_run_cancels_the_job(bench: Bench, databricks: Databricks) -> None:
+def test_calling_off_cancels_the_job(bench: Bench, databricks: Databricks) -> None:
     databricks.held = True
-    results: list[StepResult | None] = []
     job = bench.job({"notebook": "/n"})
-    worker = threading.Thread(target=lambda: results.append(bench.perform(job)))
-    worker.start()
-    eventually(lambda: bool(databricks.runs) and databricks.runs[0].state == "RUNNING")
+    submitted = bench.perform(job)
+    assert submitted is not None
     bench.cancelled.set()
-    worker.join()
-    assert results == [None]
-    assert databricks.said("/runs/cancel") == [{"run_id": 455}]
+    for _ in range(2):
+        ended = bench.perform(msgspec.structs.replace(bench.look(job, submitted), called_off=True))
+        assert ended is not None and ended.deferral is None and ended.error is None
+    assert databricks.said("/runs/cancel") == [{"run_id": 455}] * 2
     assert databricks.runs[0].ending == Ending("CANCELED", "Run cancelled.")
+
+
+def test_calling_off_finds_a_job_that_nobody_has_told_of(bench: Bench, databricks: Databricks) -> None:
+    databricks.held = True
+    job = bench.job({"notebook": "/n"})
+    assert bench.perform(job) is not None
+    assert bench.perform(msgspec.structs.replace(job, attempt=2, owner="ba", called_off=True)) is not None
+    assert len(databricks.runs) == 1 and databricks.runs[0].ending == Ending("CANCELED", "Run cancelled.")
+
+
+def test_calling_off_is_tried_again_until_patience_ends(
+    bench: Bench, databricks: Databricks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steps.databricks.workspace.LOOK_PATIENCE", 0.1)
+    job = bench.job({"notebook": "/n"})
+    submitted = bench.perform(job)
+    assert submitted is not None
+    databricks.faults.append(Fault("/runs/cancel", refused(503, "TEMPORARILY_UNAVAILABLE", "Later"), 1000))
+    off = msgspec.structs.replace(bench.look(job, submitted, elapsed=10.0), called_off=True)
+    silent = bench.perform(off)
+    assert silent is not None and silent.deferral is not None and silent.deferral.handle == {"number": 455}
+    later = msgspec.structs.replace(bench.look(job, silent, elapsed=1000.0), called_off=True)
+    given_up = bench.perform(later)
+    assert given_up is not None and given_up.deferral is None and given_up.error is None
 
 
 def test_too_many_requests_are_spaced_as_the_service_says(bench: Bench, databricks: Databricks) -> None:
@@ -219,9 +265,16 @@ def test_a_service_that_fails_for_a_while_is_asked_again(bench: Bench, databrick
 
 
 def test_patience_ends(bench: Bench, databricks: Databricks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "PATIENCE", 0.3)
+    monkeypatch.setattr("steps.databricks.workspace.LOOK_PATIENCE", 0.1)
+    job = bench.job({"notebook": "/n"})
+    submitted = bench.perform(job)
     databricks.faults.append(Fault("/runs/get", refused(503, "TEMPORARILY_UNAVAILABLE", "Later"), 1000))
-    result = bench.result(bench.job({"notebook": "/n"}))
+    assert submitted is not None
+    silent = bench.perform(bench.look(job, submitted, elapsed=10.0))
+    assert silent is not None and silent.deferral is not None and silent.error is None
+    assert 10.0 <= (silent.deferral.silent_since or 0.0) < 15.0
+    result = bench.perform(bench.look(job, silent, elapsed=1000.0))
+    assert result is not None
     assert "503 TEMPORARILY_UNAVAILABLE: Later" in failed(result, "ServiceFailed")
     assert result.retryable
     assert databricks.said("/runs/cancel") == [{"run_id": 455}]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from orchestrator.core.attachment import Attachment
 from orchestrator.core.dataset import DatasetDocument, DatastoreFiles, Take
 from orchestrator.core.definition import DatasetSource, FromInput, FromOutput, Input, Literal, Output
 from orchestrator.core.job import InputData
-from orchestrator.core.result import StepResult
 from steps.remote import http
-from tests.json_standin import Fault, eventually, serving
+from steps.remote.following import fresh
+from tests.json_standin import Fault, serving
 from tests.synapse_standin import Batch, Ending, Synapse, refused
 from tests.unit.steps.elsewhere import HOST, Bench, failed
 from tests.unit.steps.jobs import DATA
@@ -111,33 +110,57 @@ def test_a_pool_that_fails_for_a_while_is_asked_again(bench: Bench, synapse: Syn
     assert len(synapse.batches) == 1
 
 
-def test_a_worker_that_takes_over_finds_the_batch(bench: Bench, synapse: Synapse) -> None:
-    synapse.held = True
+def test_a_worker_that_takes_over_before_it_is_known_finds_the_batch(bench: Bench, synapse: Synapse) -> None:
     job = bench.job(WORK, files=FILES)
-    results: list[StepResult | None] = []
-    first = threading.Thread(target=lambda: results.append(bench.perform(job)))
-    first.start()
-    eventually(lambda: bool(synapse.batches) and synapse.batches[0].state == "running")
-    bench.lost.set()
-    first.join()
-    assert results == [None] and synapse.batches[0].ending is None
-    bench.lost.clear()
-    synapse.held = False
+    assert bench.perform(job) is not None  # and then it died
     assert bench.result(msgspec.structs.replace(job, attempt=2, owner="ba9876543210")).error is None
     assert len(synapse.batches) == 1
 
 
-def test_cancelling_the_run_cancels_the_batch(bench: Bench, synapse: Synapse) -> None:
+def test_the_log_of_a_batch_comes_as_it_is_written(bench: Bench, synapse: Synapse) -> None:
+    job = bench.job(WORK, files=FILES)
+    result = bench.perform(job)
+    synapse.held = True
+    for lines in (["one", "two"], ["one", "two", "three"], ["two", "three"], ["four"]):
+        assert result is not None and result.deferral is not None
+        synapse.batches[0].lines = tuple(lines)
+        result = bench.perform(bench.look(job, result))
+    assert result is not None
+    shown = [line for line in bench.log(result).splitlines() if not line.startswith("[millstream]")]
+    assert shown == ["one", "two", "three", "four"]
+
+
+@pytest.mark.parametrize(
+    ("tail", "lines", "new"),
+    [
+        ((), ("a", "b"), ("a", "b")),
+        (("a", "b"), ("a", "b"), ()),
+        (("a", "b"), ("b", "c"), ("c",)),
+        (("a", "b"), ("x", "a", "b", "c"), ("c",)),
+        (("a", "a"), ("a", "a", "a"), ()),
+        (("a", "b"), ("c", "d"), ("c", "d")),
+        (("a" * 400,), ("a" * 500, "b"), ("b",)),
+    ],
+)
+def test_what_is_new_in_the_end_of_a_log(tail: tuple[str, ...], lines: tuple[str, ...], new: tuple[str, ...]) -> None:
+    assert fresh(tail, lines) == new
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_calling_off_cancels_the_batch(bench: Bench, synapse: Synapse, known: bool) -> None:
     synapse.held = True
     job = bench.job(WORK, files=FILES)
-    results: list[StepResult | None] = []
-    worker = threading.Thread(target=lambda: results.append(bench.perform(job)))
-    worker.start()
-    eventually(lambda: bool(synapse.batches) and synapse.batches[0].state == "running")
+    submitted = bench.perform(job)
+    assert submitted is not None
     bench.cancelled.set()
-    worker.join()
-    assert results == [None]
+    ours = bench.look(job, submitted) if known else msgspec.structs.replace(job, owner="ba", attempt=2)
+    assert bench.perform(msgspec.structs.replace(ours, called_off=True)) is not None
     assert synapse.batches[0].ending == Ending("killed", "Cancelled")
+
+
+def test_calling_off_what_was_never_submitted_submits_nothing(bench: Bench, synapse: Synapse) -> None:
+    assert bench.perform(msgspec.structs.replace(bench.job(WORK, files=FILES), called_off=True)) is not None
+    assert synapse.batches == []
 
 
 def test_a_batch_past_the_limit_is_cancelled(bench: Bench, synapse: Synapse) -> None:
