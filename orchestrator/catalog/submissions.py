@@ -146,9 +146,13 @@ class Submitter:
         return warnings
 
     def _longest(self, made: Mapping[str, Compute]) -> dict[str, float]:
-        """How long a step may take on each compute of the settings, and of those that were made."""
+        """How long a step may take on each compute of the settings, and of those that were made.
+
+        The jobs of an attached workspace are no host's to end.
+        """
         kinds = self._memory.settings.computes
-        every = {**configured({name: kinds[name] for name in self._computes if name in kinds}), **made}
+        here = {name: compute for name, compute in made.items() if not compute.settings.get("attached")}
+        every = {**configured({name: kinds[name] for name in self._computes if name in kinds}), **here}
         if self._function_seconds is None:
             every = {name: it for name, it in every.items() if it.kind != ComputeKind.FUNCTION}
         seconds = self._function_seconds or 0.0

@@ -100,6 +100,14 @@ def test_a_step_cannot_ask_for_more_time_than_its_compute_has(compute: str, most
     assert f"after {most:,} s".replace(",", "") in answer.json["error"]["problems"][0]["message"]
 
 
+def test_a_job_in_an_attached_workspace_may_take_days() -> None:
+    api = Api(LOCAL)
+    api.call("PUT", "computes/spark", {"kind": "function", "settings": {"attached": "Databricks"}})
+    wanted: dict[str, Any] = definition()
+    wanted["steps"] = [{**step, "compute": "spark", "timeout_seconds": 86_400} for step in wanted["steps"]]
+    assert api.call("POST", "runs", {"experiment_name": "e", "definition": wanted}).status == 202
+
+
 def test_its_kind_stays_what_it_is() -> None:
     api = Api(LOCAL)
     api.call("PUT", "computes/cpu", EIGHT)
