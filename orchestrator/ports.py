@@ -13,17 +13,20 @@ Rules every world keeps:
   applied). `Unavailable` means that storage definitely did not apply it, after bounded retries.
 - Reads are retried by the world; if that does not help they raise `Unavailable`.
 - A `Row.age` comes from the server's clock alone.
+- A row is of the newest version when a task gets it (`orchestrator.core.stored`); one of a version that this service
+  does not know raises NewerVersion.
 - Locks belong to one process. They are dropped by `Release` or when the task ends, whichever comes first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from orchestrator.core.errors import MillstreamError
+from orchestrator.core.stored import VERSION, kind_of, upgraded
 
 T = TypeVar("T", covariant=True)
 
@@ -83,6 +86,11 @@ class Row:
     props: Props
 
 
+def _read(table: str, row: Row) -> Row:
+    props = upgraded(kind_of(table, row.pk, row.rk), row.props)
+    return row if props is row.props else replace(row, props=props)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Get(Effect[Row | None]):
     """One row, or None."""
@@ -90,6 +98,10 @@ class Get(Effect[Row | None]):
     table: str
     pk: str
     rk: str
+
+    def __iter__(self) -> Generator[Effect[Any], Any, Row | None]:
+        row = yield self
+        return None if row is None else _read(self.table, row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +118,13 @@ class Query(Effect[tuple[Row, ...]]):
     last: str
     limit: int | None = None
     select: tuple[str, ...] | None = None
+
+    def __iter__(self) -> Generator[Effect[Any], Any, tuple[Row, ...]]:
+        wanted = self
+        if self.select is not None and VERSION not in self.select:
+            wanted = replace(self, select=(VERSION, *self.select))
+        rows: tuple[Row, ...] = yield wanted
+        return tuple([_read(self.table, row) for row in rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

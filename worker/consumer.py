@@ -16,7 +16,7 @@ from typing import Final
 from azurerest.errors import NotFound, StorageError
 from azurerest.queues import Message, Queues
 from orchestrator import logs
-from orchestrator.core.errors import InvalidRequest, MillstreamError
+from orchestrator.core.errors import InvalidRequest, MillstreamError, NewerVersion
 from orchestrator.core.message import Delivery, Messages, decode, encode
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
@@ -28,6 +28,8 @@ log = logging.getLogger("millstream.worker")
 
 FAILURE_DELAY: Final = 5.0
 """Seconds until a message that could not be handled is shown again, as host.json says for the Functions app."""
+LEFT_FOR: Final = 30.0
+"""Seconds after which a message that only a newer worker understands is offered again."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 1.0
 
@@ -100,6 +102,11 @@ class Consumer:
                 if self._stopping.is_set():
                     held.release()
                     return True
+                held.delete()
+            except NewerVersion as error:
+                log.warning("left to a newer worker: %s", error.message)
+                own = Send(queue=self._queue, body=message.body.decode(), delay=LEFT_FOR)
+                self._equipment.world.run(iter(own))
                 held.delete()
             except InvalidRequest as error:
                 log.error("a message is dropped: %s", error.message)

@@ -13,6 +13,7 @@ from orchestrator.core.names import WEBHOOK, shown
 from orchestrator.core.webhook import Event, Webhook, check_url
 from orchestrator.engine import outbox
 from orchestrator.engine.outbox import REGISTERED, WEBHOOKS
+from orchestrator.engine.rows import VERSION
 from orchestrator.ports import Commit, Delete, NewId, Now, Props, Refused, Task, Unanswered, Upsert
 
 MOST: Final = 50
@@ -62,7 +63,7 @@ def put(name: str, wish: Registration, *, private: bool) -> Task[Registered]:
         enabled=wish.enabled,
         created_at=(yield from Now()) if before is None else before.created_at,
     )
-    props: Props = {"webhook": msgspec.json.encode(made).decode()}
+    props: Props = {"v": VERSION, "webhook": msgspec.json.encode(made).decode()}
     try:
         yield from Commit(table=WEBHOOKS, pk=REGISTERED, writes=(Upsert(rk=name, props=props),))
     except Unanswered:

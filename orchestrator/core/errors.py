@@ -11,6 +11,7 @@ MillstreamError
 │   └── TooManyRequests       429  requests come faster than is allowed: later
 │       └── QuotaExceeded     429  as much is under way as may be: when some of it has ended
 ├── Unavailable           503  storage did not answer in time: try again
+│   └── NewerVersion          503  a newer service has written it: it is left to the newer one
 └── Broken                500  a rule of our own was violated: a bug, never the user's fault
     └── IllegalTransition
 """
@@ -113,6 +114,10 @@ class QuotaExceeded(TooManyRequests):
 class Unavailable(MillstreamError):
     status = 503
     code = "Unavailable"
+
+
+class NewerVersion(Unavailable):
+    code = "NewerVersion"
 
 
 class Broken(MillstreamError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.stored import STEP_MESSAGE, newest, refuse_newer_message
 
 
 class StepMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version": "v"}):
@@ -18,7 +19,7 @@ class StepMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version": 
     position: int
     queue: str
     poisoned: int = 0
-    version: int = 1
+    version: int = newest(STEP_MESSAGE)
 
 
 Messages = tuple[StepMessage, ...]
@@ -39,7 +40,8 @@ _decode = msgspec.json.Decoder(StepMessage).decode
 
 
 def decode(body: str | bytes) -> StepMessage:
-    """Raises InvalidRequest for a body that no engine of ours has written."""
+    """Raises InvalidRequest for a body that no engine of ours has written, NewerVersion for one of a newer engine."""
+    refuse_newer_message(STEP_MESSAGE, body)
     try:
         return _decode(body)
     except msgspec.MsgspecError as error:

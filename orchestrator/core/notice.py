@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from orchestrator.core.errors import InvalidRequest
+from orchestrator.core.stored import NOTICE_MESSAGE, newest, refuse_newer_message
 from orchestrator.core.webhook import Event
 
 _NAMESPACE = uuid.UUID("3d8a6c1e-70f4-5c57-9a52-6e6f74696365")
@@ -49,7 +50,7 @@ class NoticeMessage(msgspec.Struct, frozen=True, kw_only=True, rename={"version"
     run: str
     webhook: str
     attempt: int
-    version: int = 1
+    version: int = newest(NOTICE_MESSAGE)
 
 
 def encode(message: NoticeMessage) -> str:
@@ -60,7 +61,8 @@ _decode = msgspec.json.Decoder(NoticeMessage).decode
 
 
 def decode(body: str | bytes) -> NoticeMessage:
-    """Raises InvalidRequest for a body that no engine of ours has written."""
+    """Raises InvalidRequest for a body that no engine of ours has written, NewerVersion for one of a newer engine."""
+    refuse_newer_message(NOTICE_MESSAGE, body)
     try:
         return _decode(body)
     except msgspec.MsgspecError as error:

@@ -18,7 +18,7 @@ from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.memory import ProcessMemory
-from orchestrator.engine.rows import INFO, RUNS, pack, unpack
+from orchestrator.engine.rows import INFO, RUNS, VERSION, pack, unpack
 from orchestrator.ports import (
     Commit,
     Delete,
@@ -81,7 +81,7 @@ def note_end(memory: ProcessMemory, info: RunInfo, status: RunStatus) -> Task[No
 
 def _active(info: RunInfo) -> Props:
     """What the sweep has to know of an unfinished run, and whose quota it counts for."""
-    props: dict[str, Value] = {"definition": info.definition, STARTED_BY: info.started_by}
+    props: dict[str, Value] = {"v": VERSION, "definition": info.definition, STARTED_BY: info.started_by}
     if info.is_part:
         props |= {PARENT: info.parent_run, "limit": info.limit_seconds}
     return props
@@ -179,6 +179,7 @@ def _ensure(pk: str, write: Write) -> Task[bool]:
 
 def _props(info: RunInfo, status: RunStatus, ended_at: float) -> Props:
     return {
+        "v": VERSION,
         "run": info.id,
         "experiment": info.experiment,
         "pipeline_name": info.pipeline_name,

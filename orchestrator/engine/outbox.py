@@ -22,6 +22,7 @@ from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.core.webhook import EVENTS, Webhook
 from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.rows import VERSION
 from orchestrator.ports import (
     Commit,
     Delete,
@@ -157,7 +158,7 @@ def settled(run: str) -> str:
 
 
 def props(notice: Notice) -> Props:
-    return {"notice": msgspec.json.encode(notice).decode()}
+    return {"v": VERSION, "notice": msgspec.json.encode(notice).decode()}
 
 
 def read(row: Row) -> Notice:

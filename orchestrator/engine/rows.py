@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import msgspec
 
+from orchestrator.core import stored
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.head import Head, Outcome, Verdict
 from orchestrator.core.states import ClaimState, RunStatus
@@ -28,6 +29,7 @@ INBOX = ("i|", "i}")
 SAID = "d|"
 HEAD_AND_INBOX = ("h", "i}")
 VERSION = 1
+"""Of all rows but the head (`orchestrator.core.stored`)."""
 
 
 def claim_key(step: int) -> str:
@@ -59,7 +61,7 @@ def unpack(value: object) -> int:
 def head_props(head: Head) -> Props:
     """The whole control state: under 64 KiB a property up to 524,288 steps."""
     return {
-        "v": VERSION,
+        "v": stored.newest(stored.HEAD),
         "status": head.status.value,
         "done": pack(head.done),
         "failed": pack(head.failed),
@@ -80,7 +82,7 @@ def read_head(row: Row) -> Head:
         skipped=unpack(p["skipped"]),
         attempts={int(k): v for k, v in attempts.items()},
         keep_going=bool(p["keep_going"]),
-        window=int(p.get("window", 0)),
+        window=int(p["window"]),
     )
 
 

@@ -15,7 +15,7 @@ from orchestrator import logs
 from orchestrator.changes.runs import Tick
 from orchestrator.changes.sweep import sweep_changes
 from orchestrator.triggers.naming import watcher
-from orchestrator.triggers.outbox import STORAGE
+from orchestrator.triggers.outbox import STORAGE, left_to_newer
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.changes")
@@ -56,7 +56,7 @@ def _batches(functions: func.Blueprint, service: Service) -> None:
         except msgspec.MsgspecError:
             log.exception("a message that is none of ours was dropped from the queue of batches: %s", msg.id)
             return
-        with logs.about(schedule=tick.schedule):
+        with logs.about(schedule=tick.schedule), left_to_newer(service, service.settings.changes_queue, msg):
             service.world.run(service.intake.tick(tick.schedule))
 
 

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import List  # noqa: UP035
 
 import azure.functions as func
 
+from orchestrator.core.errors import NewerVersion
 from orchestrator.core.message import StepMessage, encode
 from orchestrator.ports import Send
 from orchestrator.triggers.executions import start_executions
 from orchestrator.triggers.service import Service
 
+log = logging.getLogger("millstream.queue")
+
+LEFT_FOR = 30.0
+"""Seconds after which a message that only a newer service understands is offered again."""
 STORAGE = "AzureWebJobsStorage"
 """The setting that holds the connection of every binding."""
 
 # The Python worker knows List[str], and refuses list[str].
 Outbox = func.Out[List[str]]  # noqa: UP006
+
+
+@contextmanager
+def left_to_newer(service: Service, queue: str, msg: func.QueueMessage) -> Iterator[None]:
+    """Put the message back as it is, if the block finds that it, or a row that it leads to, is of a newer service.
+
+    So it never becomes poison, however often an older service gets it while an app is upgraded.
+    """
+    try:
+        yield
+    except NewerVersion as error:
+        log.warning("left to a newer service: %s", error.message)
+        service.world.run(iter(Send(queue=queue, body=msg.get_body().decode(), delay=LEFT_FOR)))
 
 
 def send(service: Service, outbox: Outbox, messages: Iterable[StepMessage]) -> None:

@@ -16,7 +16,7 @@ from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import fail_poisoned
 from orchestrator.events import MESSAGE_POISONED, Fact, Tell
-from orchestrator.triggers.outbox import STORAGE, Outbox, send
+from orchestrator.triggers.outbox import STORAGE, Outbox, left_to_newer, send
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.queue")
@@ -31,23 +31,25 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.queue_trigger(arg_name="msg", queue_name=queue, connection=STORAGE)
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
     def run_step(msg: func.QueueMessage, outbox: Outbox) -> None:
-        message, delivery = _received(msg)
-        with logs.about(run=message.run, position=message.position):
-            send(service, outbox, service.world.run(deliver(service.memory, message, delivery)))
+        with left_to_newer(service, queue, msg):
+            message, delivery = _received(msg)
+            with logs.about(run=message.run, position=message.position):
+                send(service, outbox, service.world.run(deliver(service.memory, message, delivery)))
 
     @functions.function_name("fail_step")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
     @functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
     def fail_step(msg: func.QueueMessage, outbox: Outbox) -> None:
-        try:
-            message, delivery = _received(msg)
-        except InvalidRequest:
-            log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
-            return
-        facts: dict[str, Fact] = {"run": message.run, "position": message.position, "queue": queue}
-        with logs.about(run=message.run, position=message.position):
-            service.world.run(iter(Tell(event=MESSAGE_POISONED, facts=facts)))
-            send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
+        with left_to_newer(service, queue, msg):
+            try:
+                message, delivery = _received(msg)
+            except InvalidRequest:
+                log.exception("a message that is none of ours was dropped from the poison queue: %s", msg.id)
+                return
+            facts: dict[str, Fact] = {"run": message.run, "position": message.position, "queue": queue}
+            with logs.about(run=message.run, position=message.position):
+                service.world.run(iter(Tell(event=MESSAGE_POISONED, facts=facts)))
+                send(service, outbox, service.world.run(fail_poisoned(service.memory, message, delivery)))
 
     return functions
 

@@ -14,7 +14,7 @@ from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery
 from orchestrator.core.notice import decode
 from orchestrator.engine.notify import notify
-from orchestrator.triggers.outbox import STORAGE
+from orchestrator.triggers.outbox import STORAGE, left_to_newer
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.webhooks")
@@ -28,14 +28,15 @@ def blueprint(service: Service) -> func.Blueprint:
     @functions.function_name("call_webhook")
     @functions.queue_trigger(arg_name="msg", queue_name=queue, connection=STORAGE)
     def call_webhook(msg: func.QueueMessage) -> None:
-        try:
-            message = decode(msg.get_body())
-        except InvalidRequest:
-            log.exception("a message that is none of ours was dropped: %s", msg.id)
-            return
-        delivery = Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1)
-        with logs.about(run=message.run, webhook=message.webhook, call=message.attempt):
-            service.world.run(notify(service.memory, message, delivery))
+        with left_to_newer(service, queue, msg):
+            try:
+                message = decode(msg.get_body())
+            except InvalidRequest:
+                log.exception("a message that is none of ours was dropped: %s", msg.id)
+                return
+            delivery = Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1)
+            with logs.about(run=message.run, webhook=message.webhook, call=message.attempt):
+                service.world.run(notify(service.memory, message, delivery))
 
     @functions.function_name("forget_call")
     @functions.queue_trigger(arg_name="msg", queue_name=f"{queue}-poison", connection=STORAGE)
