@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from millstream.attached_compute import DatabricksCompute as DatabricksCompute
+    from millstream.attached_compute import KustoCompute as KustoCompute
     from millstream.attached_compute import SynapseCompute as SynapseCompute
     from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
     from millstream.authentication import CredentialAuthentication as CredentialAuthentication
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from millstream.hyperdrive_space import randint as randint
     from millstream.hyperdrive_space import uniform as uniform
     from millstream.hyperdrive_step import HyperDriveStep as HyperDriveStep
+    from millstream.kusto_step import KustoStep as KustoStep
     from millstream.model import Model as Model
     from millstream.module import Module as Module
     from millstream.module import ModuleVersion as ModuleVersion
@@ -124,7 +126,6 @@ if TYPE_CHECKING:
     from millstream.sequence import StepSequence as StepSequence
     from millstream.service_steps import AutoMLStep as AutoMLStep
     from millstream.service_steps import AzureBatchStep as AzureBatchStep
-    from millstream.service_steps import KustoStep as KustoStep
     from millstream.sql_data_reference import SqlDataReference as SqlDataReference
     from millstream.sql_steps import AdlaStep as AdlaStep
     from millstream.sql_steps import SqlStep as SqlStep
@@ -140,7 +141,7 @@ if TYPE_CHECKING:
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
 
 _HOMES = {
-    "millstream.attached_compute": ("DatabricksCompute", "SynapseCompute"),
+    "millstream.attached_compute": ("DatabricksCompute", "KustoCompute", "SynapseCompute"),
     "millstream.authentication": (
         "AzureCliAuthentication",
         "CredentialAuthentication",
@@ -184,6 +185,7 @@ _HOMES = {
     "millstream.experiment": ("Experiment",),
     "millstream.file_dataset": ("FileDataset",),
     "millstream.hdfs_output": ("HDFSOutputDatasetConfig",),
+    "millstream.kusto_step": ("KustoStep",),
     "millstream.model": ("Model",),
     "millstream.output_config": (
         "LinkFileOutputDatasetConfig",
@@ -250,7 +252,7 @@ _HOMES = {
     ),
     "millstream.training_output": ("TrainingOutput",),
     "millstream.sequence": ("StepSequence",),
-    "millstream.service_steps": ("AutoMLStep", "AzureBatchStep", "KustoStep"),
+    "millstream.service_steps": ("AutoMLStep", "AzureBatchStep"),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.sql_data_reference": ("SqlDataReference",),
     "millstream.sql_steps": ("AdlaStep", "SqlStep"),

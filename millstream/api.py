@@ -355,6 +355,10 @@ class Api:
         """Say in which workspace the steps of a compute do their work."""
         self._call("PUT", f"attachments/{_name(name)}", body=msgspec.json.encode(wish))
 
+    def attachment(self, name: str) -> views.AttachmentView:
+        """What the compute of this name is attached to. Raises UnknownThing."""
+        return self._get(f"attachments/{_name(name)}", views.AttachmentView)
+
     def delete_attachment(self, name: str) -> None:
         self._call("DELETE", f"attachments/{_name(name)}")
 

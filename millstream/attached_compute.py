@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from millstream.workspace import Workspace
 
 _URL_VARIABLE: Final = "DATABRICKS_HOST"
+_CLUSTER: Final = re.compile(r"https?://[^/;\s]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,64 @@ class SynapseCompute(AttachedCompute):
         return made
 
 
-CLASSES: Final[dict[str, type[AttachedCompute]]] = {"Databricks": DatabricksCompute, "Synapse": SynapseCompute}
+class KustoCompute(AttachedCompute):
+    """A cluster of Azure Data Explorer, for KustoStep."""
+
+    type = "Kusto"
+
+    @staticmethod
+    def attach_configuration(
+        resource_group: str | None = None,
+        workspace_name: str | None = None,
+        resource_id: str | None = None,
+        tenant_id: str | None = None,
+        kusto_connection_string: str | None = None,
+        application_id: str | None = None,
+        application_key: str | None = None,
+    ) -> AttachConfiguration:
+        """For ComputeTarget.attach. `kusto_connection_string` is the URL of the cluster, or a text with it. The cluster
+        is opened by a service principal (`tenant_id`, `application_id`, `application_key`), or, without one, by the
+        identity of the Functions app. Raises ComputeTargetException.
+        """
+        found = _CLUSTER.search(kusto_connection_string or "")
+        if found is None:
+            raise ComputeTargetException(
+                "Give kusto_connection_string: the URL of the cluster, such as "
+                "https://mycluster.westeurope.kusto.windows.net. It is not looked up by its name.",
+                field="kusto_connection_string",
+            )
+        principal = {"tenant": tenant_id, "client": application_id}
+        more = {"auth": "service_principal"} | {name: value or "" for name, value in principal.items()}
+        given = bool(application_id or application_key or tenant_id)
+        return AttachConfiguration(
+            type="Kusto",
+            url=found[0],
+            secret=application_key or "",
+            more=more if given else {"auth": "identity"},
+            shown={
+                "resource_group": resource_group or "",
+                "workspace_name": workspace_name or "",
+                "resource_id": resource_id or "",
+            },
+        )
+
+    @staticmethod
+    def attach(workspace: Workspace, name: str, attach_configuration: Any) -> KustoCompute:
+        """As ComputeTarget.attach."""
+        made = ComputeTarget.attach(workspace, name, attach_configuration)
+        assert isinstance(made, KustoCompute)
+        return made
+
+    def get_credentials(self) -> dict[str, str]:
+        """Raises ComputeTargetException: a secret that is kept is never given back."""
+        raise ComputeTargetException("The application key is kept encrypted, and never given back.")
+
+
+CLASSES: Final[dict[str, type[AttachedCompute]]] = {
+    "Databricks": DatabricksCompute,
+    "Kusto": KustoCompute,
+    "Synapse": SynapseCompute,
+}
 
 
 def class_of(settings: Mapping[str, Any]) -> type[AttachedCompute] | None:

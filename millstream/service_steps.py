@@ -5,7 +5,6 @@ A driver that has one can be read, and says what to do instead, when its Pipelin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,42 +32,6 @@ class ServiceStep(PipelineStep):
     def refusal(self) -> Problem:
         message = f"{type(self).__name__} runs on {self.needs}, and this workspace has none."
         return Problem("NoSuchService", f"step {shown(self.name)}", message, self.instead)
-
-
-class KustoStep(ServiceStep):
-    """v1's query of a database of Azure Data Explorer (Kusto): the one .kql file of `query_directory`."""
-
-    kind = "kusto"
-    needs = "a cluster of Azure Data Explorer (Kusto)"
-    instead = (
-        "Send the query from a PythonScriptStep (azure-kusto-data) and write the rows to an output; or export the "
-        "table to the datastore and use a SqlStep."
-    )
-
-    def __init__(
-        self,
-        name: str,
-        compute_target: str,
-        database_name: str,
-        query_directory: str | Path,
-        output: Any,
-        parameter_dict: Mapping[str, Any] | None = None,
-        allow_reuse: bool = False,
-        **unknown: Any,
-    ) -> None:
-        refuse_unknown(KustoStep.__init__, unknown)
-        if not isinstance(compute_target, str):
-            raise TypeError(f"KustoStep {shown(name)}: compute_target must be a name, not {compute_target!r}.")
-        if not database_name:
-            raise ValueError(f"KustoStep {shown(name)} needs a database_name.")
-        queries = sorted(path.name for path in Path(query_directory).glob("*.kql"))
-        if len(queries) != 1:
-            found = ", ".join(queries) or "none"
-            raise ValueError(f"KustoStep {shown(name)}: query_directory must have one .kql file; there is: {found}.")
-        self.database_name = database_name
-        self.query_file = Path(query_directory) / queries[0]
-        self.parameter_dict = dict(parameter_dict or {})
-        super().__init__(name, outputs=[output], compute_target=compute_target, allow_reuse=allow_reuse)
 
 
 class AzureBatchStep(ServiceStep):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from millstream.compiler import compile_pipeline, datasets_of, folders_of, place
 from millstream.console import say
 from millstream.dataset import AbstractDataset
 from millstream.dataset_consumption import DatasetConsumptionConfig
+from millstream.errors import UnknownThing
 from millstream.graph import Graph
 from millstream.output_config import OutputDatasetConfig
 from millstream.parameter import value_of
@@ -25,6 +27,7 @@ from millstream.views import RunPlan, RunView
 from millstream.workspace import Workspace
 from orchestrator.core.definition import Definition, Parameter, ParameterValue, all_steps, datastores_of
 from orchestrator.core.errors import InvalidDefinition, InvalidRequest, Problem
+from orchestrator.core.kinds import served
 from orchestrator.core.names import EXPERIMENT
 from orchestrator.core.validation import check, resolve_parameters, validate
 
@@ -98,7 +101,8 @@ def compile_draft(draft: Draft, workspace: Workspace) -> Compiled:
         sources.check_size(snapshot, details.limits)
     definition = _definition(draft, workspace, {folder: snapshot.id for folder, snapshot in taken.items()})
     computes, datastores = _names(workspace)
-    warnings = check(definition, computes=computes, datastores=datastores)
+    attached = _attached(definition, workspace)
+    warnings = check(definition, computes=computes, datastores=datastores, attached=attached)
     _say_environments(definition)
     for step in draft.graph.every_step:
         for output in step.wiring.outputs:
@@ -252,7 +256,16 @@ def _compiled(draft: Draft, default_datastore: str, snapshots: Mapping[Path, str
 
 def _validated(definition: Definition, workspace: Workspace) -> list[Problem]:
     computes, datastores = _names(workspace)
-    return validate(definition, computes=computes, datastores=datastores)
+    return validate(definition, computes=computes, datastores=datastores, attached=_attached(definition, workspace))
+
+
+def _attached(definition: Definition, workspace: Workspace) -> dict[str, str]:
+    """The type of what the computes are attached to, of steps that do nothing without it."""
+    found = {}
+    for name in sorted(served(definition)):
+        with suppress(UnknownThing):
+            found[name] = workspace.api.attachment(name).type
+    return found
 
 
 def _names(workspace: Workspace) -> tuple[list[str], list[str]]:

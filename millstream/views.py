@@ -53,6 +53,14 @@ class ComputeView(View, frozen=True, kw_only=True):
     kind: str
 
 
+class AttachmentView(View, frozen=True, kw_only=True):
+    """What a compute is attached to."""
+
+    name: str
+    type: str
+    url: str
+
+
 class ComputeDetailView(ComputeView, frozen=True, kw_only=True):
     """`settings`: what its maker asked for."""
 

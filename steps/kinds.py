@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = {
     "data_transfer": "steps.data_transfer",
     "hyperdrive": "steps.hyperdrive",
     "hyperdrive_trial": "steps.hyperdrive_trial",
+    "kusto": "steps.kusto.step",
     "mpi": "steps.mpi",
     "map": "steps.map",
     "notebook": "steps.notebook",

@@ -19,7 +19,7 @@ from steps.failures import InvalidStep, ServiceFailed, StorageFailed
 SUFFIX: Final = "blob.core.windows.net"
 """Of the host of an account that is known by its name only."""
 SYNAPSE: Final = "https://dev.azuresynapse.net/"
-"""What a token for Synapse is asked for."""
+"""What a token for Synapse is asked for; one for a cluster of Kusto is for its own URL."""
 
 
 class Place(Protocol):
@@ -90,10 +90,11 @@ def token_of(found: Attachment, secret: Secret, variables: Mapping[str, str]) ->
     """
     if found.auth == "token":
         return secret.reveal
+    resource = found.url if found.type == "Kusto" else SYNAPSE
     if found.auth == "service_principal":
-        provide = service_principal(found.tenant, found.client, secret.reveal(), resource=SYNAPSE)
+        provide = service_principal(found.tenant, found.client, secret.reveal(), resource=resource)
     else:
-        offered = managed_identity(variables, resource=SYNAPSE)
+        offered = managed_identity(variables, resource=resource)
         if offered is None:
             raise InvalidStep("The service has no identity here: attach the workspace with a service principal.")
         provide = offered

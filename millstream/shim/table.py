@@ -20,11 +20,13 @@ _DATASTORE = _at("millstream.datastore", "Datastore")
 _MODEL = _at("millstream.model", "Model")
 _DATA_FACTORY = _at("millstream.data_factory", "DataFactoryCompute")
 _SYNAPSE_COMPUTE = _at("millstream.attached_compute", "SynapseCompute")
+_KUSTO_COMPUTE = _at("millstream.attached_compute", "KustoCompute")
 _DATABRICKS_COMPUTE = _at("millstream.attached_compute", "DatabricksCompute")
 _COMPUTE = {
     **_at("millstream.compute", "ComputeTarget AmlCompute"),
     **_DATA_FACTORY,
     **_DATABRICKS_COMPUTE,
+    **_KUSTO_COMPUTE,
     **_SYNAPSE_COMPUTE,
 }
 _COMPUTE_ERROR = _at("millstream.exceptions", "ComputeTargetException")
@@ -60,7 +62,7 @@ _MODULE = _at("millstream.module", "Module ModuleVersion ModuleVersionDescriptor
 _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
 _AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
 _BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
-_KUSTO_STEP = _at("millstream.service_steps", "KustoStep")
+_KUSTO_STEP = _at("millstream.kusto_step", "KustoStep")
 _COMMAND_STEP = _at("millstream.command_step", "CommandStep")
 _MPI_STEP = _at("millstream.mpi_step", "MpiStep")
 _R_SCRIPT_STEP = _at("millstream.r_script_step", "RScriptStep")
@@ -146,6 +148,10 @@ TABLE: dict[str, dict[str, str]] = {
         **_at("millstream.attached_compute", "DatabricksAttachConfiguration=AttachConfiguration"),
     },
     "azureml.core.compute.datafactory": _DATA_FACTORY,
+    "azureml.core.compute.kusto": {
+        **_KUSTO_COMPUTE,
+        **_at("millstream.attached_compute", "KustoAttachConfiguration=AttachConfiguration"),
+    },
     "azureml.core.compute.synapse": {
         **_SYNAPSE_COMPUTE,
         **_at("millstream.attached_compute", "SynapseAttachConfiguration=AttachConfiguration"),

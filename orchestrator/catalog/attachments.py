@@ -7,7 +7,7 @@ The compute itself is a record of its own (`catalog.computes`): the attachment s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
@@ -67,6 +67,15 @@ def get(name: str) -> Task[Attachment]:
     found = yield from _find(name)
     if found is None:
         raise UnknownThing(f"No workspace is attached as {shown(name)}.", field="name")
+    return found
+
+
+def types(names: Iterable[str]) -> Task[dict[str, str]]:
+    """What each compute is attached to, of those that are."""
+    found = {}
+    for name in sorted(names):
+        if (there := (yield from _find(name))) is not None:
+            found[name] = str(there.type)
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.catalog import computes, experiments, registered_datastores, repeats, snapshots, subjects
+from orchestrator.catalog import attachments, computes, experiments, registered_datastores, repeats, snapshots, subjects
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
@@ -20,6 +20,7 @@ from orchestrator.core.decision import Decision
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem, TooLarge
 from orchestrator.core.fitting import check_fit
+from orchestrator.core.kinds import served
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
 from orchestrator.core.parameters import resolve_parameters
@@ -139,7 +140,11 @@ class Submitter:
             made = {compute.name: compute for compute in (yield from computes.every())}
         stores = yield from registered_datastores.known(self._datastores, definitions.datastores_of(definition))
         warnings = validation.check(
-            definition, computes={*self._computes, *made}, datastores=stores, longest=self._longest(made)
+            definition,
+            computes={*self._computes, *made},
+            datastores=stores,
+            longest=self._longest(made),
+            attached=(yield from attachments.types(served(definition))),
         )
         yield from snapshots.check_uploaded(definition, self._snapshots)
         yield from check_saved(self._memory, definition)

@@ -1,4 +1,6 @@
-"""A workspace of another service that is attached under the name of a compute: Databricks, or Synapse with a pool.
+"""A workspace or cluster of another service that is attached under the name of a compute.
+
+Types: Databricks, Synapse with a Spark pool, and Kusto, which is Azure Data Explorer.
 
 What is secret about it is never here in clear: `sealed` is what `orchestrator.secrets` made of it.
 """
@@ -13,15 +15,20 @@ import msgspec
 
 from orchestrator.core.errors import InvalidRequest
 
-Type = Literal["Databricks", "Synapse"]
+Type = Literal["Databricks", "Kusto", "Synapse"]
 Auth = Literal["token", "service_principal", "identity"]
 LONGEST_SECRET: Final = 8_000
 _AUTH_OF: Final[dict[str, tuple[Auth, ...]]] = {
     "Databricks": ("token",),
+    "Kusto": ("token", "service_principal", "identity"),
     "Synapse": ("token", "service_principal", "identity"),
 }
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
-_SYNAPSE_HOSTS: Final = (".dev.azuresynapse.net", ".dev.azuresynapse.usgovcloudapi.net", ".dev.azuresynapse.azure.cn")
+_HOSTS: Final[dict[str, tuple[str, ...]]] = {
+    "Kusto": (".kusto.windows.net", ".kusto.usgovcloudapi.net", ".kusto.chinacloudapi.cn"),
+    "Synapse": (".dev.azuresynapse.net", ".dev.azuresynapse.usgovcloudapi.net", ".dev.azuresynapse.azure.cn"),
+}
+"""Where a token of an identity may go."""
 _URL: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]{1,300}")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
@@ -80,8 +87,9 @@ def _check_url(found: Attachment) -> None:
     host = parts.hostname or ""
     if parts.scheme != "https" and host not in _HERE:
         raise InvalidRequest("A token must not travel over plain HTTP: use https.", field="url")
-    if found.type == "Synapse" and found.auth != "token" and host not in _HERE and not host.endswith(_SYNAPSE_HOSTS):
-        message = f"A token of an identity is sent to Synapse only, as in https://<workspace>{_SYNAPSE_HOSTS[0]}."
+    hosts = _HOSTS.get(found.type, ())
+    if found.auth != "token" and host not in _HERE and not host.endswith(hosts):
+        message = f"A token of an identity is sent to {found.type} only, as in https://<name>{hosts[0]}."
         raise InvalidRequest(message, field="url")
 
 

@@ -39,6 +39,7 @@ RULES: tuple[Rule, ...] = (
     links.parameter_datastores,
     links.output_datastores,
     links.computes,
+    links.services,
     links.time_on_computes,
     links.arguments,
     links.sequence,
@@ -54,14 +55,16 @@ def validate(
     computes: Collection[str],
     datastores: Collection[str],
     longest: Mapping[str, float] | None = None,
+    attached: Mapping[str, str] | None = None,
     parent: Step | None = None,
 ) -> list[Problem]:
     """The problems of the definition, errors and warnings, in the order of the rules; the first hundred if more.
 
     After its own come those of the templates of its steps. `longest`: compute -> the seconds that a step may take
-    there, where that is known. `parent`: the step that it is the template of.
+    there, where that is known. `attached`: compute -> the type of what it is attached to; None: that is not known.
+    `parent`: the step that it is the template of.
     """
-    scene = Scene(definition, frozenset(computes), frozenset(datastores), longest or {}, parent)
+    scene = Scene(definition, frozenset(computes), frozenset(datastores), longest or {}, attached, parent)
     if len(definition.steps) > MOST_STEPS:
         return list(shape.number_of_steps(scene))
     own = chain.from_iterable(rule(scene) for rule in RULES)
@@ -76,6 +79,7 @@ def _in_templates(scene: Scene) -> Iterator[Problem]:
                 computes=scene.computes,
                 datastores=scene.datastores,
                 longest=scene.longest,
+                attached=scene.attached,
                 parent=step,
             )
             for problem in found:
@@ -88,9 +92,10 @@ def check(
     computes: Collection[str],
     datastores: Collection[str],
     longest: Mapping[str, float] | None = None,
+    attached: Mapping[str, str] | None = None,
 ) -> tuple[Problem, ...]:
     """The warnings. Raises InvalidDefinition, with every problem, if there is an error among them."""
-    problems = validate(definition, computes=computes, datastores=datastores, longest=longest)
+    problems = validate(definition, computes=computes, datastores=datastores, longest=longest, attached=attached)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise InvalidDefinition(errors + [problem for problem in problems if problem.severity != "error"])

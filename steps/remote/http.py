@@ -53,15 +53,30 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 class Api:
     """`who` names the service in messages. `token`: a bearer token for each call; its errors pass. `patience`: seconds
-    for which a call that is not answered is repeated.
+    for which a call that is not answered is repeated. `headers`: of each call. `timeout`: seconds for which an answer is
+    waited for; `most_bytes` of it are read.
     """
 
-    def __init__(self, who: str, url: str, token: Callable[[], str], waiter: Waiter, *, patience: float) -> None:
+    def __init__(
+        self,
+        who: str,
+        url: str,
+        token: Callable[[], str],
+        waiter: Waiter,
+        *,
+        patience: float,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         self._who = who
         self._url = url.rstrip("/")
         self._token = token
         self._waiter = waiter
         self._patience = patience
+        self._headers = headers or {}
+        self._timeout = timeout
+        self._most_bytes = most_bytes
 
     def get(self, path: str, /, **query: Any) -> Any:
         """Raises Refused, ServiceFailed, Stopped."""
@@ -96,14 +111,14 @@ class Api:
                 self._waiter.pause(pause)
 
     def _send(self, verb: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **self._headers}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
         request = urllib.request.Request(f"{self._url}{path}", data, headers, method=verb)  # noqa: S310 - see Attachment
         try:
-            with _opener.open(request, timeout=TIMEOUT) as answer:
-                return _parsed(answer.read(MOST_BYTES))
+            with _opener.open(request, timeout=self._timeout) as answer:
+                return _parsed(answer.read(self._most_bytes))
         except urllib.error.HTTPError as error:
             with error:
                 raise _fault(error.code, error.headers.get("Retry-After"), _text(error)) from None
@@ -143,7 +158,7 @@ def _words(given: Any) -> tuple[str, str]:
         case {"error_code": str(code), **rest}:
             return code, str(rest.get("message", ""))
         case {"error": {"code": str(code), **rest}}:
-            return code, str(rest.get("message", ""))
+            return code, str(rest.get("@message") or rest.get("message", ""))
         case {"code": str(code), "message": str(message)}:
             return code, message
         case {"msg": str(message)} | {"message": str(message)}:

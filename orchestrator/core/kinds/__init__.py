@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.definition import Definition, all_steps
 from orchestrator.core.kinds.command import CommandLine
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
 from orchestrator.core.kinds.hyperdrive import TRIAL, HyperDrive, HyperDriveTrial
+from orchestrator.core.kinds.kusto import KustoQuery
 from orchestrator.core.kinds.map import MapItems
 from orchestrator.core.kinds.mpi import MpiScript
 from orchestrator.core.kinds.notebook import NotebookRun
@@ -29,7 +31,8 @@ from orchestrator.core.kinds.usql import UsqlScript
 class Kind:
     """`needs_snapshot`: the step runs from a source folder, which must have been uploaded. `composite`: it becomes a
     run of many steps, whose results it joins. `template`: its steps have one. `deferrable`: a service may do its work,
-    while nobody holds the step.
+    while nobody holds the step. `service`: the type of what its steps' computes must be attached to, since nothing else
+    does their work; "": there is no such thing.
     """
 
     settings: type[Settings]
@@ -37,6 +40,7 @@ class Kind:
     composite: bool = False
     template: bool = False
     deferrable: bool = False
+    service: str = ""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -46,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),
     "hyperdrive": Kind(settings=HyperDrive, needs_snapshot=False, composite=True, template=True),
     TRIAL: Kind(settings=HyperDriveTrial, needs_snapshot=True),
+    "kusto": Kind(settings=KustoQuery, needs_snapshot=False, service="Kusto"),
     "mpi": Kind(settings=MpiScript, needs_snapshot=True),
     "map": Kind(settings=MapItems, needs_snapshot=False, composite=True, template=True),
     "notebook": Kind(settings=NotebookRun, needs_snapshot=True),
@@ -62,3 +67,9 @@ KINDS: Mapping[str, Kind] = {
 def settings_of(kind: str, settings: Mapping[str, Any]) -> Settings:
     """The settings of a step as its kind's own value. Raises KeyError (kind), msgspec.ValidationError (shape)."""
     return msgspec.convert(dict(settings), KINDS[kind].settings)
+
+
+def served(definition: Definition) -> set[str]:
+    """The computes of steps whose work a service does, and nothing else."""
+    steps = (step for _, step in all_steps(definition))
+    return {step.compute for step in steps if (kind := KINDS.get(step.kind)) is not None and kind.service}

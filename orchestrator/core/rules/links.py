@@ -25,6 +25,7 @@ from orchestrator.core.definition import (
     Text,
 )
 from orchestrator.core.errors import Problem
+from orchestrator.core.kinds import KINDS
 from orchestrator.core.names import DATA_PATH, DATASET_ID, DATASTORE, TEXT, VARIABLE, listed, shown, suggestion
 from orchestrator.core.parameters import DATA_TYPES
 from orchestrator.core.resolving import parameters_used, references
@@ -172,6 +173,19 @@ def computes(scene: Scene) -> Iterator[Problem]:
             message = f"Step {label(step)}: there is no compute {shown(step.compute)}."
             fix = suggestion(step.compute, scene.computes, "computes")
             yield Problem("UnknownCompute", f"{place}.compute", message, fix)
+
+
+def services(scene: Scene) -> Iterator[Problem]:
+    """Each step whose work is done by a service alone has a compute that is attached to one."""
+    for place, step in scene.placed():
+        kind = KINDS.get(step.kind)
+        if scene.attached is None or kind is None or not kind.service or step.compute not in scene.computes:
+            continue
+        if (there := scene.attached.get(step.compute)) != kind.service:
+            what = f"is attached to {there}" if there else "is not attached to any service"
+            message = f"Step {label(step)} is work for {kind.service}, and the compute {shown(step.compute)} {what}."
+            fix = f"Attach one under that name ({kind.service}Compute.attach_configuration), or name another compute."
+            yield Problem("NoSuchService", f"{place}.compute", message, fix)
 
 
 def time_on_computes(scene: Scene) -> Iterator[Problem]:

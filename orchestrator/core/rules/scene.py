@@ -15,13 +15,15 @@ from orchestrator.core.parameters import DATA_TYPES
 @dataclass(frozen=True)
 class Scene:
     """What the rules look at. `longest`: compute -> the seconds that a step may take there, where that is known.
-    `parent`: the step whose template the definition is.
+    `attached`: compute -> the type of what it is attached to; None: nothing of that is known. `parent`: the step whose
+    template the definition is.
     """
 
     definition: Definition
     computes: frozenset[str]
     datastores: frozenset[str]
     longest: Mapping[str, float] = field(default_factory=dict)
+    attached: Mapping[str, str] | None = None
     parent: Step | None = None
 
     @cached_property

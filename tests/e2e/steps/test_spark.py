@@ -1,4 +1,4 @@
-"""Spark steps end to end: on a real Spark of this machine, and in an attached workspace, where a stand-in serves."""
+"""Steps of attached services end to end, where a stand-in serves, and Spark steps on a real Spark of this machine."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 from millstream import (
     DatabricksStep,
     DataReference,
+    InvalidDefinition,
+    KustoStep,
     Pipeline,
     PipelineData,
     PipelineParameter,
@@ -23,7 +25,9 @@ from millstream import (
 )
 from tests.azurite import Azurite
 from tests.databricks_standin import Databricks, Ending
+from tests.json_standin import TOKEN as STANDIN_TOKEN
 from tests.json_standin import serving
+from tests.kusto_standin import Kusto, Table
 from tests.service import TOKEN, Service, running_service
 from tests.spark import ROOT, spark_python
 from tests.synapse_standin import Synapse
@@ -138,6 +142,34 @@ def test_a_driver_of_v1_attaches_a_workspace_and_runs_there(service: Service, tm
         (batch,) = synapse.batches
         assert batch.body["args"] == ["--x", "1"] and batch.body["file"].endswith("/job.py")
         assert service.call("GET", "attachments/databricks").status == 404
+
+
+def test_a_query_of_a_cluster_of_kusto(service: Service, tmp_path: Path) -> None:
+    workspace = Workspace(url=service.url, token=TOKEN)
+    (tmp_path / "rows.kql").write_text("declare query_parameters(least: long); People | where Age >= least")
+    (tmp_path / "check.py").write_text(
+        "import pathlib, sys\nassert (pathlib.Path(sys.argv[1]) / 'rows.csv').read_text() == 'Name,Age\\nAda,36\\n'\n"
+    )
+    rows = PipelineData("rows")
+    least = PipelineParameter("least", 30)
+    ask = KustoStep("ask", "adx", "people", tmp_path, rows, parameter_dict={"least": least})
+    check = PythonScriptStep("check.py", arguments=[rows], inputs=[rows], source_directory=tmp_path)
+    pipeline = Pipeline(workspace, steps=[ask, check])
+    workspace.api.put_compute("adx", {"kind": "function"})
+    (problem,) = pipeline.validate()
+    assert "not attached to any service" in str(problem)
+    with pytest.raises(InvalidDefinition, match="not attached to any service"):
+        pipeline.submit("kusto")
+    text = (tmp_path / "rows.kql").read_text()
+    there = Kusto(tables={text: [Table(columns=(("Name", "string"), ("Age", "long")), rows=[["Ada", 36]])]})
+    with serving(there) as kusto:
+        workspace.api.put_attachment("adx", {"type": "Kusto", "url": kusto.url, "secret": STANDIN_TOKEN})
+        assert pipeline.validate() == []
+        run = pipeline.submit("kusto", pipeline_parameters={"least": 36})
+        run.wait_for_completion(show_output=False, timeout_seconds=100)
+        assert run.get_status() == "Finished"
+        (sent,) = kusto.said("/query")
+        assert sent["properties"]["Parameters"] == {"least": 36}
 
 
 def test_a_script_for_databricks_runs_on_the_local_spark(service: Service, tmp_path: Path) -> None:

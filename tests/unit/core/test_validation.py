@@ -92,7 +92,7 @@ def declares(*parameters: tuple[str, str, Any]) -> Definition:
 
 
 def problems(definition: Definition) -> list[Problem]:
-    return validate(definition, computes=COMPUTES, datastores=DATASTORES, longest=LONGEST)
+    return validate(definition, computes=COMPUTES, datastores=DATASTORES, longest=LONGEST, attached={})
 
 
 GOOD = pipeline(
@@ -513,6 +513,12 @@ CASES: dict[str, tuple[Definition, str, str, str]] = {
         "steps[0].outputs",
         "model_files",
     ),
+    "a compute that is attached to nothing": (
+        one(kind="kusto", settings={"query": "Rows", "database": "d"}, outputs=OUT),
+        "NoSuchService",
+        "steps[0].compute",
+        "KustoCompute.attach_configuration",
+    ),
     "timeout of nothing": (one(timeout_seconds=0.0), "InvalidNumber", "steps[0].timeout_seconds", "Leave it out"),
 }
 
@@ -536,8 +542,9 @@ def test_every_rule_is_in_force() -> None:
     fired = {rule.__name__: False for rule in RULES}
     cyclic = pipeline(step("a", run_after=("b",)), step("b", run_after=("a",)))
     for definition in (cyclic, *(case[0] for case in CASES.values())):
+        scene = Scene(definition, frozenset(COMPUTES), frozenset(DATASTORES), LONGEST, {})
         for rule in RULES:
-            fired[rule.__name__] |= any(rule(Scene(definition, frozenset(COMPUTES), frozenset(DATASTORES), LONGEST)))
+            fired[rule.__name__] |= any(rule(scene))
     assert all(fired.values()), fired
 
 

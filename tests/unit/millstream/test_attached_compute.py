@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from millstream import ComputeTarget, DatabricksCompute, SynapseCompute
+from millstream import ComputeTarget, DatabricksCompute, KustoCompute, SynapseCompute
 from millstream.exceptions import ComputeTargetException
 
 
@@ -44,11 +44,25 @@ def test_a_pool_of_synapse(arguments: dict[str, Any], wish: dict[str, str]) -> N
     assert made.settings()["attached"] == "Synapse"
 
 
+def test_a_cluster_of_kusto() -> None:
+    url = "https://adx.westeurope.kusto.windows.net"
+    own = KustoCompute.attach_configuration("rg", "adx", kusto_connection_string=url)
+    assert own.wish() == {"type": "Kusto", "url": url, "auth": "identity"}
+    assert own.settings() == {"attached": "Kusto", "url": url, "resource_group": "rg", "workspace_name": "adx"}
+    given = KustoCompute.attach_configuration(
+        kusto_connection_string=f"Data Source={url};Fed=True", tenant_id="t", application_id="c", application_key="k"
+    )
+    principal = {"auth": "service_principal", "tenant": "t", "client": "c"}
+    assert given.wish() == {"type": "Kusto", "url": url, "secret": "k", **principal}
+    assert "'k'" not in repr(given)
+
+
 @pytest.mark.parametrize(
     ("make", "arguments", "field"),
     [
         (DatabricksCompute, {"workspace_url": "https://x"}, "access_token"),
         (DatabricksCompute, {"access_token": "t"}, "workspace_url"),
+        (KustoCompute, {"workspace_name": "adx", "resource_group": "rg"}, "kusto_connection_string"),
         (SynapseCompute, {"linked_service": "w"}, "pool_name"),
         (SynapseCompute, {"pool_name": "p"}, "workspace_url"),
         (SynapseCompute, {"pool_name": "p", "linked_service": "w", "type": "Sql"}, "type"),
@@ -64,5 +78,5 @@ def test_what_is_missing_is_named(
 
 
 def test_what_cannot_be_attached_is_refused() -> None:
-    with pytest.raises(ComputeTargetException, match="Databricks and Synapse can be attached"):
+    with pytest.raises(ComputeTargetException, match="Databricks, Synapse and Kusto can be attached"):
         ComputeTarget.attach(None, "vm", object())  # type: ignore[arg-type]

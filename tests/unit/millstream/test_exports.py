@@ -59,6 +59,7 @@ PUBLIC = [
     "InvalidDefinition",
     "InvalidRequest",
     "JarLibrary",
+    "KustoCompute",
     "KustoStep",
     "LinkFileOutputDatasetConfig",
     "LinkTabularOutputDatasetConfig",

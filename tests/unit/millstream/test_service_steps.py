@@ -7,22 +7,10 @@ from typing import Any
 
 import pytest
 
-from millstream import AutoMLStep, AzureBatchStep, InvalidDefinition, KustoStep, PipelineData
+from millstream import AutoMLStep, AzureBatchStep, InvalidDefinition
 from millstream.graph import build
 from millstream.steps import PipelineStep
 from millstream.submission import Draft, check_structure
-
-
-@pytest.fixture
-def queries(tmp_path: Path) -> Path:
-    (tmp_path / "rows.kql").write_text("Rows | take 10")
-    return tmp_path
-
-
-def kusto(queries: Path, **more: Any) -> KustoStep:
-    rows = PipelineData("rows")
-    given = {"compute_target": "adx", "database_name": "db", "query_directory": queries, "output": rows}
-    return KustoStep("rows", **{**given, **more})
 
 
 def refusal(step: PipelineStep) -> str:
@@ -34,22 +22,10 @@ def refusal(step: PipelineStep) -> str:
     return str(problem)
 
 
-def test_what_is_missing_is_said_and_what_to_use_instead(queries: Path) -> None:
-    assert "Data Explorer" in refusal(kusto(queries)) and "SqlStep" in refusal(kusto(queries))
+def test_what_is_missing_is_said_and_what_to_use_instead() -> None:
     batch = AzureBatchStep("b", pool_id="p", executable="run.cmd", arguments="-a 1", compute_target="batch")
     assert "Azure Batch" in refusal(batch) and "PythonScriptStep" in refusal(batch)
     assert "HyperDriveStep" in refusal(AutoMLStep("a", automl_config=object()))
-
-
-def test_kusto_is_checked(queries: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert kusto(queries).query_file.name == "rows.kql"
-    assert kusto(queries).allow_reuse is False
-    with pytest.raises(TypeError, match="must be a name"):
-        kusto(queries, compute_target=object())
-    with pytest.raises(ValueError, match=r"one \.kql file; there is: none"):
-        kusto(queries, query_directory=tmp_path_factory.mktemp("empty"))
-    with pytest.raises(TypeError, match="no argument 'databse'"):
-        kusto(queries, databse="db")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Steps that query a cluster of Azure Data Explorer (Kusto)."""
