@@ -357,7 +357,7 @@ class Api:
 
     def attachment(self, name: str) -> views.AttachmentView:
         """What the compute of this name is attached to. Raises UnknownThing."""
-        return self._get(f"attachments/{_name(name)}", views.AttachmentView)
+        return self.get(f"attachments/{_name(name)}", views.AttachmentView)
 
     def delete_attachment(self, name: str) -> None:
         self._call("DELETE", f"attachments/{_name(name)}")

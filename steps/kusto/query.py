@@ -6,18 +6,19 @@ A query only reads, so one whose answer was lost is sent again. It bears an id b
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from orchestrator.core.kinds.kusto import KustoQuery
 from steps.context import StepContext
-from steps.failures import JobFailed, TimedOut
+from steps.failures import JobFailed, ServiceFailed, Stopped, TimedOut
 from steps.kusto.frames import QueryFailed, Rows, rows_of
 from steps.remote.attached import Workspace
-from steps.remote.ending import ending
 from steps.remote.http import Api, Refused, refusal
 from steps.remote.waiting import Waiter
+from steps.stop import StopReason
 
 WHO: Final = "Data Explorer"
 LONGEST: Final = 3600.0
@@ -47,9 +48,9 @@ def run(context: StepContext, wanted: KustoQuery, workspace: Workspace) -> Rows:
     )
     context.log.note(f"{WHO} query {name}")
     try:
-        with ending(context, lambda: api.once("POST", "/v1/rest/mgmt", _cancel(wanted, name))):
+        with _ending(context, api, {"db": wanted.database, "csl": f'.cancel query "{name}"'}):
             answer = _waited_for(context, lambda: api.post("/v2/rest/query", body(wanted, seconds)), limit)
-            return rows_of(answer)
+        return rows_of(answer)
     except Refused as error:
         raise refusal(WHO, error, "run the query") from error
     except QueryFailed as error:
@@ -72,8 +73,25 @@ def _value(value: str | int | float | bool) -> str | int:
     return value if isinstance(value, str | int) else repr(value)
 
 
-def _cancel(wanted: KustoQuery, name: str) -> dict[str, Any]:
-    return {"db": wanted.database, "csl": f'.cancel query "{name}"'}
+@contextmanager
+def _ending(context: StepContext, api: Api, command: Mapping[str, Any]) -> Iterator[None]:
+    """End the query by the command, if nobody waits for its answer any more.
+
+    Not when the lease is lost: the query of whoever has the step now bears another id, and this one ends by itself.
+    """
+    try:
+        yield
+    except (Stopped, TimedOut):
+        if context.stop.reason in (None, StopReason.RUN_CANCELLED):
+            _cancel(context, api, command)
+        raise
+
+
+def _cancel(context: StepContext, api: Api, command: Mapping[str, Any]) -> None:
+    try:
+        api.once("POST", "/v1/rest/mgmt", command)
+    except (ServiceFailed, Refused) as error:
+        context.log.note(f"The query could not be cancelled; its own time limit ends it: {error}")
 
 
 def _waited_for(context: StepContext, call: Callable[[], T], limit: float | None) -> T:
