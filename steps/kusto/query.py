@@ -25,6 +25,8 @@ LONGEST: Final = 3600.0
 """Seconds: the longest that a cluster works at a query."""
 GRACE: Final = 30.0
 """Seconds more for the answer of a query that took all its time."""
+PATIENCE: Final = 900.0
+"""Seconds for which a cluster that does not answer is asked again."""
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Of an answer. The cluster itself ends a result at 64 MB in its own measure, unless the query says otherwise."""
 _TOO_MANY: Final = "E_QUERY_RESULT_SET_TOO_LARGE"
@@ -42,6 +44,7 @@ def run(context: StepContext, wanted: KustoQuery, workspace: Workspace) -> Rows:
         workspace.url,
         workspace.token,
         Waiter(context.stop),
+        patience=PATIENCE,
         headers={"x-ms-client-request-id": name, "x-ms-app": "Millstream"},
         timeout=seconds + GRACE,
         most_bytes=MOST_BYTES,

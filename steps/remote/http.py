@@ -53,8 +53,8 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 class Api:
     """`who` names the service in messages. `token`: a bearer token for each call; its errors pass. `patience`: seconds
-    for which a call that is not answered is repeated. `headers`: of each call. `timeout`: seconds for which an answer is
-    waited for; `most_bytes` of it are read.
+    for which a call that is not answered is repeated. `headers`: of each call. `timeout`: seconds for which an answer
+    is waited for; `most_bytes` of it are read.
     """
 
     def __init__(
