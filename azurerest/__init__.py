@@ -5,8 +5,9 @@
     tables, queues, blobs = Tables(account, transport), Queues(account, transport), Blobs(account, transport)
 
 account     Account: endpoints and credential (account key, SAS, token)
-transport   Transport: pooled connections, time-outs, the server's clock, a hook that sees every request;
-            its docstring says when a request is repeated
+transport   Transport: pooled connections, time-outs, the server's clock, a hook that sees every request, or
+            (observing) every request of a context; its docstring says when a request is repeated
+billing     under which price a request is billed
 errors      what a call can raise; only `Unanswered` leaves open whether a request was applied
 tables      Tables, Entity, Op, Page; odata: filters that quote their values (key_range, key_prefix, literal)
 queues      Queues, Message, Receipt
@@ -39,7 +40,7 @@ from azurerest.errors import (
 from azurerest.files import Entry, EntryPage, FileProperties, Files
 from azurerest.queues import Message, QueueProperties, Queues, Receipt
 from azurerest.tables import Page, Tables
-from azurerest.transport import Call, Response, Transport
+from azurerest.transport import Call, Response, Transport, observing
 
 __all__ = [
     "Account",
@@ -76,4 +77,5 @@ __all__ = [
     "Unreachable",
     "Value",
     "Written",
+    "observing",
 ]

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from azurerest.account import Account
 from azurerest.auth import Draft
+from azurerest.billing import billed_as
 from azurerest.errors import Busy, Invalid, StorageError, Unanswered, Unreachable, class_of
 from azurerest.transport import Response, Transport
 
@@ -80,7 +81,9 @@ class Service:
         full = self.endpoint.base + path
         head = self.head(verb, full, query, headers, len(body))
         origin = self.endpoint.origin
-        response = self.transport.send(self.kind, origin, verb, full, head, body, repeat=repeat, into=into)
+        billed = billed_as(self.kind, verb, query)
+        send = self.transport.send
+        response = send(self.kind, origin, verb, full, head, body, repeat=repeat, into=into, billed=billed)
         if 200 <= response.status < 300:
             return response
         raise refusal(response, f"{verb} {self.kind} {full}")

@@ -15,7 +15,9 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 from azurerest.errors import Unanswered, Unreachable
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """One request on the wire, for an observer. status 0: no answer. path has no query, so no signature."""
+    """One request on the wire, for an observer. status 0: no answer. path has no query, so no signature.
+
+    sent and received: bytes of the bodies. billed: the class under which it has a price, one of `billing.CLASSES`.
+    """
 
     service: str
     verb: str
@@ -36,6 +41,7 @@ class Call(NamedTuple):
     seconds: float
     sent: int
     received: int
+    billed: str = ""
 
 
 class Response(NamedTuple):
@@ -52,6 +58,20 @@ class Response(NamedTuple):
 
 
 Observer = Callable[[Call], None]
+
+_of_context: ContextVar[Observer | None] = ContextVar("azurerest.observer", default=None)
+
+
+@contextmanager
+def observing(observer: Observer) -> Iterator[None]:
+    """Have `observer` told of each request that is made in this context, by whatever transport, instead of who was told
+    before. A thread that works for the block must be given a copy of its context. It must not raise.
+    """
+    before = _of_context.set(observer)
+    try:
+        yield
+    finally:
+        _of_context.reset(before)
 
 
 class Transport:
@@ -120,9 +140,10 @@ class Transport:
         *,
         repeat: bool,
         into: memoryview | None = None,
+        billed: str = "",
     ) -> Response:
         """One request and its answer, of whatever status. repeat: it is a plain read. into: takes the body of a 2xx
-        answer that fits, and may hold part of one that did not come whole.
+        answer that fits, and may hold part of one that did not come whole. billed: what observers are told.
 
         Raises Unreachable, Unanswered.
         """
@@ -131,22 +152,22 @@ class Transport:
         try:
             answer = self._send_pooled(origin, verb, head, body, into, repeat=repeat)
         except ExchangeBroken as fault:
-            self._report(service, verb, path, 0, started, len(body), 0)
+            self._report(Call(service, verb, path, 0, time.monotonic() - started, len(body), 0, billed))
             kind = Unreachable if fault.stage is Stage.UNSENT else Unanswered
             raise kind(str(fault), operation=operation) from fault
         except OSError as fault:
-            self._report(service, verb, path, 0, started, 0, 0)
+            self._report(Call(service, verb, path, 0, time.monotonic() - started, 0, 0, billed))
             message = f"cannot connect to {origin.host}:{origin.port}: {fault}"
             raise Unreachable(message, operation=operation) from fault
-        self._report(service, verb, path, answer.status, started, len(body), answer.length)
+        seconds = time.monotonic() - started
+        self._report(Call(service, verb, path, answer.status, seconds, len(body), answer.length, billed))
         date = self._note_date(answer.headers.get("date"))
         return Response(answer.status, answer.headers, answer.body, date, answer.length)
 
-    def _report(
-        self, service: str, verb: str, path: str, status: int, started: float, sent: int, received: int
-    ) -> None:
-        if self.observer is not None:
-            self.observer(Call(service, verb, path, status, time.monotonic() - started, sent, received))
+    def _report(self, call: Call) -> None:
+        for observer in (self.observer, _of_context.get()):
+            if observer is not None:
+                observer(call)
 
     def _note_date(self, text: str | None) -> float:
         if text is not None:

@@ -52,7 +52,9 @@ def learn(**facts: Fact) -> None:
 
 
 def carried(do: Callable[P, R]) -> Callable[P, R]:
-    """`do`, to be called once on another thread, whose lines have the facts of this one."""
+    """`do`, to be called once on another thread: its lines have the facts of this one, and what it asks of storage is
+    counted as if it were asked here.
+    """
     return partial(copy_context().run, do)
 
 

@@ -27,6 +27,7 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.stored import VERSION, kind_of, upgraded
+from orchestrator.core.usage import Usage
 
 T = TypeVar("T", covariant=True)
 
@@ -224,6 +225,13 @@ class NewId(Effect[str]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monotonic(Effect[float]):
     """Seconds of this process's own steady clock, for the age of what the process remembers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used(Effect[Usage]):
+    """The requests that the task has made of storage so far, itself or through an effect, their bytes, and the seconds
+    since it began. What it will do after that is not in it.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.setting_billing import BillingSettings
 from orchestrator.settings import Settings
 
 _HEAD = """\
@@ -31,7 +32,8 @@ class Described:
 
 def described() -> Iterator[Described]:
     """All settings, in the order of Settings."""
-    for spec in dataclasses.fields(Settings):
+    last = {spec.name for spec in dataclasses.fields(BillingSettings)}
+    for spec in sorted(dataclasses.fields(Settings), key=lambda spec: spec.name in last):
         yield Described(variable=spec.metadata["variable"], meaning=spec.metadata["meaning"], default=_shown(spec))
 
 
@@ -42,6 +44,8 @@ def _shown(spec: dataclasses.Field[Any]) -> str | None:
         return json.dumps(spec.default_factory())
     if spec.default is dataclasses.MISSING:
         return None
+    if spec.name == "prices":
+        return f"public list prices of {spec.default.as_of}"
     if isinstance(spec.default, bool):
         return str(spec.default).lower()
     if isinstance(spec.default, tuple) and spec.default and isinstance(spec.default[0], float):

@@ -9,8 +9,10 @@ import re
 import shlex
 
 from orchestrator.core.compute import ComputeKind
-from orchestrator.core.errors import MillstreamError
+from orchestrator.core.errors import InvalidRequest, MillstreamError
 from orchestrator.core.names import DATA_PATH, DATASTORE
+from orchestrator.core.prices import PriceList
+from orchestrator.core.prices import parse as parse_prices
 from orchestrator.core.run_token import SHORTEST_KEY
 from orchestrator.core.secret import Secret
 
@@ -58,8 +60,16 @@ def _is_key(text: str) -> bool:
 
 
 def seconds(value: str) -> float:
+    return _above_0(value, "it must be a number of seconds above 0")
+
+
+def number(value: str) -> float:
+    return _above_0(value, "it must be a number above 0")
+
+
+def _above_0(value: str, wrong: str) -> float:
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value) or not float(value):
-        raise ValueError("it must be a number of seconds above 0")
+        raise ValueError(wrong)
     return float(value)
 
 
@@ -67,6 +77,13 @@ def count(value: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,14}", value):
         raise ValueError("it must be a whole number above 0")
     return int(value)
+
+
+def price_list(value: str) -> PriceList:
+    try:
+        return parse_prices(value)
+    except InvalidRequest as error:
+        raise ValueError(error.message) from None
 
 
 def flag(value: str) -> bool:

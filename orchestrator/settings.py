@@ -15,7 +15,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,14 @@ from orchestrator import setting_types as types
 from orchestrator.core import signature
 from orchestrator.core.quota import MOST_OF_RUN
 from orchestrator.core.secret import Secret
+from orchestrator.setting_billing import BillingSettings
+from orchestrator.setting_field import setting as _setting
 
 PREFIX = "MILLSTREAM_"
 
 
-def _setting(variable: str, parse: Callable[[str], Any], meaning: str, default: Any = dataclasses.MISSING) -> Any:
-    """One setting. Without a `default` it is required; a callable makes a fresh default."""
-    metadata = {"variable": variable, "parse": parse, "meaning": meaning}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(BillingSettings):
     """What the service was configured with."""
 
     storage: Secret = _setting(

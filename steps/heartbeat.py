@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import math
 import threading
@@ -27,6 +28,8 @@ class _Watch:
         self.stop = stop
         self.due = due
         self.closed = False
+        # Of the attempt: what is done for it on another thread counts as its own.
+        self.context = contextvars.copy_context()
         # Held while the lease is in use: by a beat, or, at last, by whoever ends the watch.
         self.lock = threading.Lock()
 
@@ -116,8 +119,13 @@ class Beater:
             del self._checks[run]
 
     def _check(self, run: str) -> None:
+        with self._lock:
+            # One of the attempts of the run stands for all of them.
+            context = next((watch.context for watch in self._watches if watch.lease.run == run), None)
+        if context is None:
+            return
         try:
-            cancelled = self._cancelled(run)
+            cancelled = context.run(self._cancelled, run)
         except MillstreamError as error:
             with logs.about(run=run):
                 log.warning("cancel_check_failed: %s", error)
@@ -134,7 +142,7 @@ class Beater:
             if watch.closed:
                 return
             try:
-                ours = self._beat(watch.lease)
+                ours = watch.context.run(self._beat, watch.lease)
                 watch.due = time.monotonic() + self._heartbeat_seconds
             except MillstreamError as error:
                 lease = watch.lease

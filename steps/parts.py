@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import TypeVar
 
+from orchestrator import logs
+
 T = TypeVar("T")
 
 PART = 8 * 1024 * 1024
@@ -59,7 +61,7 @@ class Parts:
         call = None
         try:
             call = next(calls, None)
-            return None if call is None else self._executor.submit(call)
+            return None if call is None else self._executor.submit(logs.carried(call))
         finally:
             if call is None:
                 self._room.release()

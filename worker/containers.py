@@ -11,8 +11,7 @@ from typing import Final
 
 from orchestrator.core.compute import Compute
 from orchestrator.core.errors import Unavailable
-from worker.equipment import EXECUTION_NAME
-from worker.processes import ProcessExecutions, arguments, run
+from worker.processes import ProcessExecutions, arguments, run, told
 
 PROGRAMS: Final = ("podman", "docker")
 STOP_SECONDS: Final = 20
@@ -68,7 +67,7 @@ class ContainerExecutions(ProcessExecutions):
             self._ask("stop", "--time", str(STOP_SECONDS), name)
 
     def _launch(self, compute: Compute, queue: str, name: str, log: Path) -> subprocess.Popen[bytes]:
-        sizes = compute.sizes
+        sizes, own = compute.sizes, told(compute, name)
         line = [
             *self._command,
             *("run", "--rm", "--name", name, "--label", self._label),
@@ -76,12 +75,12 @@ class ContainerExecutions(ProcessExecutions):
             *("--read-only", "--tmpfs", "/tmp:rw,exec,mode=1777"),  # noqa: S108 - the container's own
             *("--cap-drop", "all", "--security-opt", "no-new-privileges"),
             # Named, not written out: the values are secrets, and command lines are for everybody to read.
-            *(word for variable in (*self._names, EXECUTION_NAME) for word in ("--env", variable)),
+            *(word for variable in sorted({*self._names, *own}) for word in ("--env", variable)),
             *self._options,
             sizes.image or self._image,
             *arguments(compute, queue),
         ]
-        return run(line, {**self._environment, EXECUTION_NAME: name}, log)
+        return run(line, {**self._environment, **own}, log)
 
     def _ask(self, *words: str) -> str:
         try:

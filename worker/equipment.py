@@ -15,7 +15,9 @@ from orchestrator.adapters import azure_executions, container_apps
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.adapters.azure_data import equip as equip_with_files
 from orchestrator.catalog import attachments, models, output_datasets, registered_datastores
+from orchestrator.core.compute import ComputeKind
 from orchestrator.core.quota import Quotas
+from orchestrator.core.usage import Machine
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.lease import Perform, beat
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
@@ -31,6 +33,9 @@ from steps.worker import StepWorker
 
 EXECUTION_NAME: Final = "CONTAINER_APP_JOB_EXECUTION_NAME"
 """The variable by which Container Apps, and the local driver, tell an execution its name."""
+EXECUTION_CPU: Final = "MILLSTREAM_EXECUTION_CPU"
+EXECUTION_MEMORY: Final = "MILLSTREAM_EXECUTION_MEMORY_GIB"
+"""Those by which a container is told its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,14 @@ def equip(
     return Equipment(world, memory, steps)
 
 
+def machine(settings: Settings, execution: str) -> Machine:
+    """What this process is billed by: as the Functions app, as a container whose size it was told, or not at all."""
+    if not execution:
+        return Machine(kind=ComputeKind.FUNCTION, memory_gib=settings.instance_memory / 1024)
+    kind = ComputeKind.CONTAINER if settings.execution_cpu else ComputeKind.PROCESS
+    return Machine(kind=kind, memory_gib=settings.execution_memory, cpu=settings.execution_cpu)
+
+
 def engine_settings(settings: Settings, execution: str = "") -> EngineSettings:
     """What of the settings the engine goes by."""
     return EngineSettings(
@@ -111,6 +124,7 @@ def engine_settings(settings: Settings, execution: str = "") -> EngineSettings:
         sweep_quiet=settings.sweep_quiet,
         computes=settings.computes,
         execution=execution,
+        machine=machine(settings, execution),
         webhook_queue=settings.webhook_queue if settings.webhook_keys else "",
         webhook_delays=settings.webhook_delays,
         look_delays=settings.look_delays,

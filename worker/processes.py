@@ -16,7 +16,7 @@ from typing import Final
 
 from orchestrator.core.compute import Compute, ComputeKind
 from orchestrator.core.errors import Unavailable
-from worker.equipment import EXECUTION_NAME
+from worker.equipment import EXECUTION_CPU, EXECUTION_MEMORY, EXECUTION_NAME
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FAILURE_PAUSE: Final = 5.0
@@ -78,7 +78,7 @@ class ProcessExecutions:
 
     def _launch(self, compute: Compute, queue: str, name: str, log: Path) -> subprocess.Popen[bytes]:
         line = [sys.executable, "-m", "worker", *arguments(compute, queue), "--with-parent", str(os.getpid())]
-        return run(line, {**self._environment, EXECUTION_NAME: name}, log)
+        return run(line, {**self._environment, **told(compute, name)}, log)
 
     def stop(self, compute: Compute, name: str) -> None:
         """Ask it to end."""
@@ -115,6 +115,15 @@ def run(line: Sequence[str], environment: Mapping[str, str], log: Path) -> subpr
         return subprocess.Popen(
             line, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
+
+
+def told(compute: Compute, name: str) -> dict[str, str]:
+    """What an execution is told of itself: its name, and, as a container, the size that it is billed by."""
+    own = {EXECUTION_NAME: name}
+    if compute.kind == ComputeKind.CONTAINER:
+        sizes = compute.sizes
+        own |= {EXECUTION_CPU: f"{sizes.cpu:g}", EXECUTION_MEMORY: f"{sizes.memory_gib:g}"}
+    return own
 
 
 def arguments(compute: Compute, queue: str) -> list[str]:

@@ -105,6 +105,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     MILLSTREAM_LOG_FORM: 'json'
     MILLSTREAM_WORKSPACE: environmentName
+    MILLSTREAM_INSTANCE_MEMORY_MB: string(instanceMemory)
     MILLSTREAM_SUBSCRIPTION_ID: subscription().subscriptionId
     MILLSTREAM_RESOURCE_GROUP: resourceGroup().name
     MILLSTREAM_DATASTORES: datastores

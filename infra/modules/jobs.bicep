@@ -198,6 +198,14 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               value: workerClientId
             }
             {
+              name: 'MILLSTREAM_EXECUTION_CPU'
+              value: compute.cpu
+            }
+            {
+              name: 'MILLSTREAM_EXECUTION_MEMORY_GIB'
+              value: replace(compute.memory, 'Gi', '')
+            }
+            {
               name: 'MILLSTREAM_PUBLIC_URL'
               value: serviceUrl
             }

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orchestrator import events
+from orchestrator.adapters import metering
 from orchestrator.core.errors import Broken
 from orchestrator.events import Tell
-from orchestrator.ports import Acquire, Effect, Monotonic, NewId, Now, Pause, Release, Task
+from orchestrator.ports import Acquire, Effect, Monotonic, NewId, Now, Pause, Release, Task, Used
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Effect[Any])
@@ -72,6 +73,7 @@ class World:
         self.register(Now, lambda _: self.clock.now())
         self.register(Monotonic, lambda _: self.clock.monotonic())
         self.register(Tell, events.write)
+        self.register(Used, lambda _: metering.read())
         self.register(NewId, lambda _: secrets.token_hex(6))
         self.register(Pause, lambda pause: self.clock.sleep(random.uniform(0.0, pause.at_most)))  # noqa: S311
 
@@ -81,6 +83,10 @@ class World:
 
     def run(self, task: Task[T]) -> T:
         """Drive the task to its end and return its result. Raises what the task raises."""
+        with metering.metered(self.clock.monotonic):
+            return self._drive(task)
+
+    def _drive(self, task: Task[T]) -> T:
         held: set[str] = set()
         try:
             effect = next(task)

@@ -12,12 +12,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any, Final
 
+from orchestrator.adapters import metering
 from orchestrator.adapters.driver import Clock, World
 from orchestrator.adapters.limits import check_commit, check_send
 from orchestrator.adapters.memory_queues import MemoryQueues
 from orchestrator.adapters.memory_tables import ROWS_A_PAGE, MemoryTables
-from orchestrator.ports import Commit, Get, Query, ReadBlob, Send, ServerNow, WriteBlob
+from orchestrator.ports import Commit, Effect, Get, Query, ReadBlob, Send, ServerNow, WriteBlob
+
+_BILLED: Final[dict[type[Effect[Any]], str]] = {
+    Get: "table_read",
+    Query: "table_read",
+    Commit: "table_write",
+    Send: "queue",
+    ReadBlob: "blob_read",
+    WriteBlob: "blob_write",
+}
+"""What each effect would be billed as."""
 
 
 class ManualClock:
@@ -70,6 +82,11 @@ class MemoryWorld(World):
         self.register(ReadBlob, lambda read: self.account.blobs.get(read.name))
         self.register(WriteBlob, lambda write: self.account.blobs.__setitem__(write.name, write.data))
         self.register(ServerNow, lambda _: self.account.server_now())
+
+    def _interpret(self, effect: Effect[Any], held: set[str]) -> Any:
+        if (billed := _BILLED.get(type(effect))) is not None:
+            metering.count(billed)
+        return super()._interpret(effect, held)
 
     def _commit(self, commit: Commit) -> tuple[str, ...]:
         check_commit(commit)

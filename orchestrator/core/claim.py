@@ -25,7 +25,8 @@ class ClaimRow:
     became many: while it is given and the claim not final, `result` is what expanding the step has left. `looks` counts
     how often the step was deferred in this try, since a service does its work: with any, and the claim not final,
     `result` is what the last look has left, and `delay` the seconds until the next. `execution` names the one of a
-    container or process compute that holds it ("": the Functions app does).
+    container or process compute that holds it ("": the Functions app does). `usage` is the encoded StepUsage of all
+    executions that have told of theirs, `saved` that of those who made a result that was taken over.
     """
 
     state: ClaimState
@@ -43,6 +44,8 @@ class ClaimRow:
     child: str = ""
     execution: str = ""
     looks: int = 0
+    usage: str = ""
+    saved: str = ""
 
 
 def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "", execution: str = "") -> ClaimRow:
@@ -58,7 +61,7 @@ def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "
     )
 
 
-def adopted_claim(*, owner: str, now: float, decision: str, result: str, result_blob: str) -> ClaimRow:
+def adopted_claim(*, owner: str, now: float, decision: str, result: str, result_blob: str, saved: str = "") -> ClaimRow:
     """The claim of a step that is not executed, since its result is there already."""
     return ClaimRow(
         state=move(CLAIM_TRANSITIONS, None, ClaimEvent.ADOPT),
@@ -70,6 +73,7 @@ def adopted_claim(*, owner: str, now: float, decision: str, result: str, result_
         result=result,
         result_blob=result_blob,
         decision=decision,
+        saved=saved,
     )
 
 
@@ -136,10 +140,10 @@ def next_claim(row: ClaimRow, *, owner: str, delivery: Delivery, now: float, exe
     return taken if taken.child or taken.looks else replace(taken, result="", result_blob="")
 
 
-def waiting(row: ClaimRow, *, child: str, result: str, result_blob: str) -> ClaimRow:
+def waiting(row: ClaimRow, *, child: str, result: str, result_blob: str, usage: str = "") -> ClaimRow:
     """The claim of a step that became the run `child`; `result` is what expanding it has left."""
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.EXPAND)
-    return replace(row, state=state, child=child, result=result, result_blob=result_blob)
+    return replace(row, state=state, child=child, result=result, result_blob=result_blob, usage=usage or row.usage)
 
 
 def joining(row: ClaimRow, *, owner: str, delivery: Delivery) -> ClaimRow:
@@ -153,16 +157,15 @@ def joining(row: ClaimRow, *, owner: str, delivery: Delivery) -> ClaimRow:
     )
 
 
-def deferred(row: ClaimRow, *, delay: float, result: str, result_blob: str) -> ClaimRow:
+def deferred(row: ClaimRow, *, delay: float, result: str, result_blob: str, usage: str = "") -> ClaimRow:
     """The claim of a step whose work a service does; `result` is what the look, or the submission, has left.
 
     That it came so far shows that the step does not kill its process, so the deaths before do not count any more.
     """
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.DEFER)
-    looks = row.looks + 1
-    return replace(
-        row, state=state, delay=delay, result=result, result_blob=result_blob, looks=looks, crashes=0, execution=""
-    )
+    looks, usage = row.looks + 1, usage or row.usage
+    left = replace(row, state=state, delay=delay, result=result, result_blob=result_blob, usage=usage)
+    return replace(left, looks=looks, crashes=0, execution="")
 
 
 def looking(row: ClaimRow, *, owner: str, delivery: Delivery, execution: str = "") -> ClaimRow:
@@ -183,15 +186,18 @@ def called_off(row: ClaimRow) -> ClaimRow:
     return replace(row, state=move(CLAIM_TRANSITIONS, row.state, ClaimEvent.CALL_OFF))
 
 
-def retrying(row: ClaimRow, *, delay: float, result: str) -> ClaimRow:
+def retrying(row: ClaimRow, *, delay: float, result: str, usage: str = "") -> ClaimRow:
     """The claim of a step that failed, as `result` tells, and will be tried again after `delay` seconds."""
     state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RETRY)
-    return replace(
-        row, state=state, retries=row.retries + 1, delay=delay, result=result, result_blob="", child="", looks=0
-    )
+    usage = usage or row.usage
+    given_back = replace(row, state=state, retries=row.retries + 1, delay=delay, result=result, usage=usage)
+    return replace(given_back, result_blob="", child="", looks=0)
 
 
-def settled(row: ClaimRow, *, failed: bool, result: str, result_blob: str) -> ClaimRow:
+def settled(
+    row: ClaimRow, *, failed: bool, result: str, result_blob: str, usage: str = "", saved: str = ""
+) -> ClaimRow:
     """The claim with its final result."""
     event = ClaimEvent.FAIL if failed else ClaimEvent.SUCCEED
-    return replace(row, state=move(CLAIM_TRANSITIONS, row.state, event), result=result, result_blob=result_blob)
+    state = move(CLAIM_TRANSITIONS, row.state, event)
+    return replace(row, state=state, result=result, result_blob=result_blob, usage=usage or row.usage, saved=saved)

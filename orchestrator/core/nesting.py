@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.core.result import StepResult
 from orchestrator.core.states import RunStatus, StepStatus
+from orchestrator.core.usage import Usage
 
 SOURCE: Final = "step"
 """The `RunInfo.source` of a run that a step became."""
@@ -34,7 +35,7 @@ class Children(msgspec.Struct, frozen=True, kw_only=True):
     """The child run when it has ended. `steps` are in the order of its definition.
 
     `timed_out`: it was canceled since it took longer than it may. `join` is the expansion's. `expanded` is what the
-    expanding execution left besides: its log, and what it has read.
+    expanding execution left besides: its log, and what it has read. `used` is what the run and its steps have.
     """
 
     run: str
@@ -43,3 +44,4 @@ class Children(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Child, ...]
     join: dict[str, Any]
     expanded: StepResult
+    used: Usage = Usage()

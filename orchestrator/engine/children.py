@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.core import run as runs
+from orchestrator.core import usage as usages
 from orchestrator.core.claim import AGE_RESOLUTION, ClaimRow
 from orchestrator.core.head import Head
 from orchestrator.core.message import Messages
@@ -149,4 +150,5 @@ def results_of(memory: ProcessMemory, claim: ClaimRow) -> Task[Children]:
         steps=tuple(steps),
         join=expansion.join,
         expanded=expanded,
+        used=usages.of_run(claims.values(), over=True),
     )

@@ -14,7 +14,7 @@ from orchestrator.core.errors import Broken, InvalidRequest
 from orchestrator.core.fingerprint import lineage_of
 from orchestrator.core.job import Job
 from orchestrator.core.message import Messages, StepMessage
-from orchestrator.core.nesting import child_id
+from orchestrator.core.nesting import Children, child_id
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
@@ -30,6 +30,7 @@ from orchestrator.engine.reading import fresh_head, load_plan, messages_for
 from orchestrator.engine.reuse import entries
 from orchestrator.engine.reuse.consult import Adoption, ToRun
 from orchestrator.engine.reuse.ingredients import Work, gather
+from orchestrator.engine.spending import spent
 from orchestrator.ports import Monotonic, Task
 
 
@@ -55,7 +56,7 @@ def died_too_often() -> StepError:
 def adopt(memory: ProcessMemory, plan: Plan, lease: Lease, adoption: Adoption) -> Task[Messages]:
     """Settle a claim that an execution left behind with a result that is there already."""
     held = replace(lease.claim, decision=decisions.encode(adoption.decision))
-    claim = settled(held, failed=False, result=adoption.document, result_blob=adoption.blob)
+    claim = settled(held, failed=False, result=adoption.document, result_blob=adoption.blob, saved=adoption.saved)
     done = yield from complete(memory, plan, lease, claim)
     if done.committed:
         memory.results.put((lease.run, lease.position), adoption.result)
@@ -76,7 +77,8 @@ def execute(
     if result is None:
         return (yield from _abandon(memory, plan, info, choice, lease, message))
     if _is_over(job, lease, result):
-        claim, committed, messages = yield from _finish(memory, plan, lease, result)
+        publishes = choice.work is not None and result.error is None
+        claim, committed, messages = yield from _finish(memory, plan, lease, result, children, publishes=publishes)
     else:
         elapsed = (yield from Monotonic()) - begun
         return (yield from _go_on(memory, plan, info, lease, message, job, result, elapsed))
@@ -105,7 +107,8 @@ def resume(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, messa
     if not _is_over(job, lease, result):
         elapsed = (job.deferred.elapsed if job.deferred else 0.0) + (yield from Monotonic()) - begun
         return (yield from _go_on(memory, plan, info, lease, message, job, result, elapsed))
-    claim, committed, messages = yield from _finish(memory, plan, lease, result)
+    publishes = result.error is None and bool(_decided(lease.claim))
+    claim, committed, messages = yield from _finish(memory, plan, lease, result, publishes=publishes)
     if not committed:
         return (*messages, *(yield from call_off.if_ended(memory, plan, info, lease, message)))
     return (*messages, *(yield from _publish_late(memory, plan, info, lease, claim, result)))
@@ -116,7 +119,7 @@ def _publish_late(
 ) -> Task[Messages]:
     """Publish what a service has made, if its inputs are still those that it was submitted with."""
     step = plan.step(lease.position)
-    decided = decisions.decode(claim.decision).fingerprint if claim.decision else ""
+    decided = _decided(claim)
     if not decided:
         return ()
     if result.error is None:
@@ -124,6 +127,11 @@ def _publish_late(
         if work is not None and work.fingerprint == decided and work.was_read(result):
             return (yield from entries.publish(work, info, lease.position, step.id, claim, None))
     return (yield from entries.withdraw(lineage_of(step.kind, step.name), decided, lease.run, lease.position))
+
+
+def _decided(claim: ClaimRow) -> str:
+    """The fingerprint of the work that the claim was taken for; "": it serves nobody else."""
+    return decisions.decode(claim.decision).fingerprint if claim.decision else ""
 
 
 def _is_over(job: Job, lease: Lease, result: StepResult) -> bool:
@@ -147,9 +155,10 @@ def _go_on(
     if result.error is not None:
         delay = retry_delay(job.step.retry, lease.claim.retries)
         assert delay is not None
-        return (yield from retry(lease, message, result, delay))
+        used = yield from spent(memory, lease, result, job.children)
+        return (yield from retry(lease, message, result, delay, used))
     if result.expansion is not None:
-        return (yield from _park(memory, plan, info, lease, result, result.expansion))
+        return (yield from _park(memory, plan, info, lease, result, result.expansion, job.children))
     if not (yield from defer(memory, plan, lease, message, result, elapsed)):
         # One that was away for long may have submitted what was called off before.
         yield from call_off.if_ended(memory, plan, info, lease, message)
@@ -176,7 +185,13 @@ def _is_still_the_work(lease: Lease, work: Work) -> bool:
 
 
 def _park(
-    memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, result: StepResult, expansion: Expansion
+    memory: ProcessMemory,
+    plan: Plan,
+    info: RunInfo,
+    lease: Lease,
+    result: StepResult,
+    expansion: Expansion,
+    children: Children | None,
 ) -> Task[Messages]:
     """Give the claim to the run that the step becomes, and start that."""
     try:
@@ -186,8 +201,9 @@ def _park(
     if become.size > (most := allowed_to_each(memory, plan, info)):
         return (yield from fail(memory, plan, lease, _too_many(become.size, most)))
     document, blob = yield from stored(plan, lease, result)
+    used = yield from spent(memory, lease, result, children)
     child = child_id(lease.run, lease.position, lease.claim.owner)
-    claim = waiting(lease.claim, child=child, result=document, result_blob=blob)
+    claim = waiting(lease.claim, child=child, result=document, result_blob=blob, usage=used)
     if not (yield from give_back(lease, claim)):
         return ()
     return (yield from launch(memory, plan, info, lease.position, claim))
@@ -223,16 +239,20 @@ def give_up(choice: ToRun, lease: Lease) -> Task[Messages]:
 
 
 def _finish(
-    memory: ProcessMemory, plan: Plan, lease: Lease, result: StepResult
+    memory: ProcessMemory,
+    plan: Plan,
+    lease: Lease,
+    result: StepResult,
+    children: Children | None = None,
+    *,
+    publishes: bool = False,
 ) -> Task[tuple[ClaimRow, bool, Messages]]:
     """Commit the result. Returns the settled claim, whether it was committed, and what is to be sent."""
-    claim = yield from _with_result(plan, lease, result)
+    document, blob = yield from stored(plan, lease, result)
+    used = yield from spent(memory, lease, result, children, publishes=publishes)
+    failed = result.error is not None
+    claim = settled(lease.claim, failed=failed, result=document, result_blob=blob, usage=used)
     done = yield from complete(memory, plan, lease, claim)
     if done.committed and result.error is None:
         memory.results.put((lease.run, lease.position), result)
     return claim, done.committed, messages_for(memory, plan, lease.run, done.steps)
-
-
-def _with_result(plan: Plan, lease: Lease, result: StepResult) -> Task[ClaimRow]:
-    document, blob = yield from stored(plan, lease, result)
-    return settled(lease.claim, failed=result.error is not None, result=document, result_blob=blob)

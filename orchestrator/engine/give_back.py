@@ -20,6 +20,7 @@ from orchestrator.core.states import ClaimState
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
+from orchestrator.engine.spending import spent
 from orchestrator.ports import Commit, Get, Merge, Refused, Send, ServerNow, Task, Unanswered, WriteBlob
 
 SHORTEST_DELAY: Final = 1.0
@@ -49,10 +50,13 @@ def give_back(lease: Lease, claim: ClaimRow) -> Task[bool]:
     return False
 
 
-def retry(lease: Lease, message: StepMessage, result: StepResult, delay: float) -> Task[Messages]:
-    """Give the claim back for another try after `delay` seconds, and arrange for the message of that try."""
+def retry(lease: Lease, message: StepMessage, result: StepResult, delay: float, used: str) -> Task[Messages]:
+    """Give the claim back for another try after `delay` seconds, and arrange for the message of that try.
+
+    `used`: what the step has used by now.
+    """
     report = results.encode(StepResult(error=result.error, log=result.log, log_bytes=result.log_bytes)).decode()
-    claim = retrying(lease.claim, delay=delay, result=report)
+    claim = retrying(lease.claim, delay=delay, result=report, usage=used)
     if not (yield from give_back(lease, claim)):
         return ()
     if delay <= 0:
@@ -74,7 +78,8 @@ def defer(
     now = yield from ServerNow()
     left = msgspec.structs.replace(result, deferral=msgspec.structs.replace(deferral, since=now - elapsed))
     document, blob = yield from stored(plan, lease, left)
-    claim = deferred(lease.claim, delay=delay, result=document, result_blob=blob)
+    used = yield from spent(memory, lease, left, forgets_deaths=True)
+    claim = deferred(lease.claim, delay=delay, result=document, result_blob=blob, usage=used)
     if not (yield from give_back(lease, claim)):
         return False
     yield from Send(queue=message.queue, body=encode(message), delay=delay)

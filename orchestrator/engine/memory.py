@@ -20,6 +20,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.quota import Quotas, Unfinished
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
+from orchestrator.core.usage import Machine
 from orchestrator.engine.lease import Lease
 
 K = TypeVar("K", bound=Hashable)
@@ -35,7 +36,8 @@ class EngineSettings:
     worker waits before it enters the inbox in the head, so that one write serves many. `contention_memory`: for how
     long a process whose head write was refused goes by the inbox at once.
     `computes`: the computes of the settings, name -> kind. `compute_age`: how long another one's kind is believed.
-    `execution`: the name of the execution that this process is ("": the Functions app).
+    `execution`: the name of the execution that this process is ("": the Functions app). `machine`: what its time is
+    billed by.
     `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
     that was not accepted to the next. `webhook_patience`: how long a notice may be overdue before the sweep sends it.
     `quotas`: how much may be under way.
@@ -51,6 +53,7 @@ class EngineSettings:
     computes: Mapping[str, str] = field(default_factory=lambda: {"function": "function"})
     compute_age: float = 30.0
     execution: str = ""
+    machine: Machine = field(default_factory=Machine)
     webhook_queue: str = ""
     webhook_delays: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
     webhook_patience: float = 120.0

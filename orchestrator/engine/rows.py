@@ -104,6 +104,8 @@ def claim_props(claim: ClaimRow) -> Props:
         "child": claim.child,
         "execution": claim.execution,
         "looks": claim.looks,
+        "usage": claim.usage,
+        "saved": claim.saved,
     }
 
 
@@ -125,6 +127,8 @@ def read_claim(row: Row) -> ClaimRow:
         child=str(p.get("child", "")),
         execution=str(p.get("execution", "")),
         looks=int(p.get("looks", 0)),
+        usage=str(p.get("usage", "")),
+        saved=str(p.get("saved", "")),
     )
 
 

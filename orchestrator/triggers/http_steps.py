@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from orchestrator.catalog import registered_datastores
 from orchestrator.core.result import Metric
+from orchestrator.engine.costview import RunCost, cost_view
 from orchestrator.engine.logview import read_log
 from orchestrator.engine.outputview import OutputsPage, Signing, What, Wish, outputs_page
 from orchestrator.engine.resultview import metrics_view
@@ -33,6 +34,11 @@ class MetricsBody(msgspec.Struct, frozen=True, kw_only=True):
 class LogQuery(Strict, frozen=True, kw_only=True):
     offset: Annotated[int, Meta(ge=-(2**53), le=2**53, description="First byte; negative: so many from the end.")] = 0
     limit: Annotated[int, Meta(ge=1, le=LOG_LIMIT, description="The most bytes to read.")] = LOG_LIMIT
+
+
+class CostQuery(Strict, frozen=True, kw_only=True):
+    limit: Annotated[int, Meta(ge=1, le=5000, description="The most steps to list.")] = 1000
+    continuation: Annotated[str, Meta(description="From the answer to the page before.")] = ""
 
 
 class OutputsQuery(Strict, frozen=True, kw_only=True):
@@ -111,6 +117,28 @@ def get_metrics(service: Service, asked: Asked) -> Reply:
 
 @route(
     "GET",
+    "runs/{run_id}/cost",
+    summary="Estimate what a run costs",
+    role=Role.READER,
+    answers={200: RunCost},
+    errors=(404,),
+)
+def get_cost(service: Service, asked: Asked, query: CostQuery) -> Reply:
+    """Of what has been counted until now, by public list prices, or by those of MILLSTREAM_PRICES. An estimate: no free
+    grant is deducted, and `not_included` says what else is not in it. The whole run is on each page, its steps are not.
+    """
+    view = cost_view(
+        service.memory,
+        asked.path["run_id"],
+        service.settings.prices,
+        limit=query.limit,
+        continuation=query.continuation or None,
+    )
+    return Reply(body=service.world.run(view))
+
+
+@route(
+    "GET",
     "runs/{run_id}/outputs",
     summary="List the outputs",
     role=Role.READER,
@@ -135,4 +163,4 @@ def get_outputs(service: Service, asked: Asked, query: OutputsQuery) -> Reply:
     return Reply(body=service.world.run(outputs_page(service.memory, asked.path["run_id"], signing, wish)))
 
 
-ROUTES = (get_steps, get_step, get_log, get_metrics, get_outputs)
+ROUTES = (get_steps, get_step, get_log, get_metrics, get_cost, get_outputs)

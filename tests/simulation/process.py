@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from orchestrator.core.errors import Broken, Unavailable
+from orchestrator.core.usage import Usage
 from orchestrator.engine.identify import Absent, Identified, Identify
 from orchestrator.engine.lease import Perform
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
@@ -34,6 +35,7 @@ from orchestrator.ports import (
     Send,
     ServerNow,
     Unanswered,
+    Used,
     WriteBlob,
 )
 from tests.simulation.checker import Violation
@@ -401,6 +403,7 @@ class Process:
 _LOCAL: Final[dict[type[Any], Callable[[Process, Any], Any]]] = {
     Now: lambda process, _: process.wall_clock(),
     Monotonic: lambda process, _: process._steady_clock(),
+    Used: lambda *_: Usage(),
     ServerNow: lambda process, _: process.around.storage.server_now(),
     Identify: lambda _, identify: Identified(contents={}, environment="simulated"),
     Absent: lambda process, absent: process.around.storage.checker.absent(absent),

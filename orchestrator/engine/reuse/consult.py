@@ -37,7 +37,8 @@ _TRIES = 8
 class Adoption:
     """A step that takes its result from elsewhere: `document` or `blob` holds it, as in a claim.
 
-    `made` are the outputs that must be there: `walk` looks. `forget` makes sure that it is not proposed again.
+    `made` are the outputs that must be there: `walk` looks. `forget` makes sure that it is not proposed again. `saved`:
+    what making it has used.
     """
 
     position: int
@@ -48,6 +49,7 @@ class Adoption:
     made: Made
     work: Work | None = None
     entry: Entry | None = None
+    saved: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +179,7 @@ def kept_result(memory: ProcessMemory, plan: Plan, info: RunInfo, position: int)
         blob=claim.result_blob,
         decision=decisions.kept(info.rerun_of, step),
         made=Made(owner=source, outputs=result.outputs),
+        saved=claim.saved or claim.usage,
     )
 
 
@@ -200,6 +203,7 @@ def _adoption(position: int, entry: Entry, work: Work) -> Task[Adoption]:
         made=Made(owner=entry.owner, outputs=result.outputs),
         work=work,
         entry=entry,
+        saved=entry.usage,
     )
 
 

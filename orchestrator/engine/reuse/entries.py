@@ -48,7 +48,8 @@ _TRIES = 12
 class Entry:
     """`made`: the result is there, in `result` or in the blob `result_blob`; else `run` is at it, in step `position`.
 
-    `etag` is the fence, `age` the seconds since the row was written.
+    `usage`: what making it has used, as a claim has it. `etag` is the fence, `age` the seconds since the row was
+    written.
     """
 
     made: bool
@@ -59,6 +60,7 @@ class Entry:
     age: float
     result: str = ""
     result_blob: str = ""
+    usage: str = ""
     waiting: tuple[StepMessage, ...] = ()
 
     @property
@@ -194,6 +196,7 @@ def _made(run: str, position: int, step: str, claim: ClaimRow, waiting: tuple[St
         "made": True,
         "result": claim.result,
         "result_blob": claim.result_blob,
+        "usage": claim.usage,
     }
 
 
@@ -206,6 +209,7 @@ def _making(run: str, position: int, step: str, waiting: tuple[StepMessage, ...]
         "position": position,
         "result": "",
         "result_blob": "",
+        "usage": "",
         "waiting": _encode(waiting),
     }
 
@@ -228,6 +232,7 @@ def _read(row: Row) -> Entry:
         age=row.age,
         result=str(p["result"]),
         result_blob=str(p["result_blob"]),
+        usage=str(p.get("usage", "")),
         waiting=_decode(str(p["waiting"])),
     )
 

@@ -150,6 +150,7 @@ def _completions(info: RunInfo, batch: _Batch) -> Task[list[Completion]]:
             decision=decisions.encode(adoption.decision),
             result=adoption.document,
             result_blob=adoption.blob,
+            saved=adoption.saved,
         )
         lease = Lease(run=info.id, position=adoption.position, claim=claim, etag="")
         found.append(Completion(lease=lease, claim=claim, outcome=_outcome(adoption.position), adopted=True))
