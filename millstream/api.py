@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from millstream import endpoint_views, file_views, module_views, run_file_views, schedule_views, views
+from millstream.cost import RunCost
 from millstream.errors import (
     Conflict,
     InvalidDefinition,
@@ -305,6 +306,16 @@ class Api:
 
     def metrics(self, run_id: str) -> views.MetricsView:
         return self.get(f"runs/{_name(run_id)}/metrics", views.MetricsView)
+
+    def cost(self, run_id: str) -> RunCost:
+        """What a run costs, with all of its steps."""
+        path = f"runs/{_name(run_id)}/cost"
+        first = page = self.get(path, RunCost, {"limit": "5000"})
+        steps = list(first.steps)
+        while page.continuation:
+            page = self.get(path, RunCost, {"limit": "5000", "continuation": page.continuation})
+            steps += page.steps
+        return msgspec.structs.replace(first, steps=tuple(steps), continuation=None)
 
     def outputs_page(self, run_id: str, query: Mapping[str, str | None]) -> views.OutputsView:
         """What the steps have committed, one page. Query: step, output, what, limit, continuation."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
+from millstream.cli_cost import show_cost
 from millstream.cli_values import assignments, label, labels, pair, point_in_time
 from millstream.console import duration, say, styled
 from millstream.errors import UnknownThing
@@ -174,6 +175,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         ("show", show_run, "a run and its steps"),
         ("cancel", cancel_run, "start nothing new, end what runs"),
         ("logs", show_logs, "what the scripts printed"),
+        ("cost", show_cost, "what it has used, and what that costs"),
         ("notices", show_notices, "who has been told of its end"),
         ("follow", follow_run, "what happens in it, until it ends"),
     ):
@@ -182,6 +184,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(command=command)
         if command is show_logs:
             one.add_argument("step", metavar="STEP", nargs="?", help="id or name; default: all steps")
+        if command is show_cost:
+            one.add_argument("--explain", action="store_true", help="say what is not in it, too")
         if command is follow_run:
             one.add_argument("--quiet", action="store_true", help="only wait")
     tagging = commands.add_parser("tag", help="set and remove tags")

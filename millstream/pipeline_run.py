@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from millstream import submission
 from millstream.arguments import refuse_unknown
+from millstream.cost import RunCost
 from millstream.errors import UnknownThing
 from millstream.metrics import fold
 from millstream.outputs import GivenFiles, Stored, artifacts
@@ -208,6 +209,10 @@ class PipelineRun(ServiceRun):
     def webhooks(self) -> list[NotifyView]:
         """The URLs that are told of the end of this run, beside the registered webhooks."""
         return list(self._look().notify)
+
+    def get_cost(self) -> RunCost:
+        """What this run has cost so far, estimated from what its steps have used, counted (docs/cost.md)."""
+        return self.api.cost(self.id)
 
     def get_notices(self) -> list[NoticeView]:
         """Who has been told of the end of this run, or will be, and how that went."""

@@ -100,8 +100,10 @@ class StepUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NOTHING: Final = Usage()
-STARTED: Final = Usage(requests={"table_write": 3})
-"""Of a run itself: its rows, its line in the lists, and the end of that. Not counted, but known."""
+STARTED: Final = Usage(requests={"table_write": 7, "table_read": 1})
+"""Of a run itself, from its start to its end: its rows, its lines in three lists, and what they say of its end. Not
+counted, but known.
+"""
 
 
 def execution(seen: Usage, machine: Machine, result: StepResult, *, publishes: bool) -> Usage:

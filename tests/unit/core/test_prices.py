@@ -28,10 +28,12 @@ def test_a_step_of_a_function_worked_by_hand() -> None:
     # 20 x 0.000026 = 0.00052; 0.40 / 10^6 = 0.0000004; 6 x 0.000000036 = 0.000000216; 3 x 0.0000004 = 0.0000012;
     # 5 x 0.000005 = 0.000025; 10 x 0.0000004 = 0.000004; 7 deletions are free.
     assert total(usage, PUBLIC) == Decimal("0.000550816")
-    bill = {line.billed: (line.quantity, line.amount) for line in lines(usage, PUBLIC)}
-    assert bill["function_gb_seconds"] == (20.0, Decimal("0.00052"))
-    assert bill["blob_write"] == (5, Decimal("0.000025"))
-    assert bill["blob_delete"] == (7, Decimal(0))
+    bill = {line.billed: line for line in lines(usage, PUBLIC)}
+    assert bill["function_gb_seconds"].amount == Decimal("0.00052")
+    assert bill["function_gb_seconds"].unit == "GB-seconds"
+    assert bill["blob_write"].quantity == 5
+    assert bill["blob_write"].amount == Decimal("0.000025")
+    assert bill["blob_delete"].amount == 0
     assert list(bill) == [billed for billed in UNITS if billed in bill], "in the order of a bill"
 
 

@@ -161,7 +161,8 @@ def test_steps_come_page_by_page_and_the_sum_is_of_all_of_them() -> None:
     runner = Runner(*(step(f"s{number}") for number in range(5)))
     runner.start()
     runner.finish()
-    pages, continuation = [], None
+    pages: list[list[str]] = []
+    continuation = None
     while not pages or continuation:
         page = cost(runner, limit=2, continuation=continuation)
         pages.append([each.id for each in page.steps])
