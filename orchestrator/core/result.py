@@ -103,7 +103,7 @@ class Expansion(_Value, frozen=True, kw_only=True):
 
     `window`: the most of its steps that are sent at a time (0: no limit). `keep_going`: a step's failure stops only
     what depends on it. `seconds`: how long the run may take. `join`: what its author wants to know when the results are
-    joined.
+    joined. `spent`: the seconds of the step's own time that it has used as other runs before; the engine says it.
     """
 
     definition: str
@@ -113,6 +113,7 @@ class Expansion(_Value, frozen=True, kw_only=True):
     keep_going: bool = True
     seconds: float | None = None
     join: dict[str, Any] = {}
+    spent: float = 0.0
 
 
 class Deferral(_Value, frozen=True, kw_only=True):

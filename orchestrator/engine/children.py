@@ -7,6 +7,9 @@ child takes. So whoever finds a parked claim can start the child, and nobody sta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from orchestrator.core import run as runs
 from orchestrator.core import usage as usages
@@ -28,6 +31,8 @@ from orchestrator.engine.reuse.ingredients import ALL, is_forced
 from orchestrator.engine.rows import CLAIMS, HEAD, INBOX, INFO, RUNS, claim_key, read_claim, step_of
 from orchestrator.engine.start import start
 from orchestrator.ports import Get, Now, Query, Row, Task
+
+_LEAST_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +93,22 @@ def allowed_to_each(memory: ProcessMemory, plan: Plan, info: RunInfo) -> int:
     return share(allowed, plan.size, plan.composites.bit_count())
 
 
+def continued(children: Children | None, result: StepResult) -> Task[StepResult]:
+    """A result by which a step goes on as another run has what that leaves of its time."""
+    before = None if children is None else children.expanded.expansion
+    if children is None or before is None or result.expansion is None:
+        return result
+    row = yield from Get(table=RUNS, pk=children.run, rk=INFO)
+    spent = before.spent + (row.age if row is not None else 0.0)
+    return msgspec.structs.replace(result, expansion=msgspec.structs.replace(result.expansion, spent=spent))
+
+
 def _child_info(
     memory: ProcessMemory, plan: Plan, info: RunInfo, position: int, claim: ClaimRow, expansion: Expansion
 ) -> Task[RunInfo]:
     step = plan.step(position)
-    own = resolve_timeout(step, info.parameters)
+    whole = resolve_timeout(step, info.parameters)
+    own = None if whole is None else max(_LEAST_SECONDS, whole - expansion.spent)
     limits = [limit for limit in (own, expansion.seconds) if limit is not None]
     now = yield from Now()
     return RunInfo(

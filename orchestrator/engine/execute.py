@@ -20,7 +20,7 @@ from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.run import RunInfo
 from orchestrator.engine import call_off
-from orchestrator.engine.children import allowed_to_each, launch, results_of
+from orchestrator.engine.children import allowed_to_each, continued, launch, results_of
 from orchestrator.engine.complete import complete
 from orchestrator.engine.give_back import defer, give_back, retry, stored
 from orchestrator.engine.inputs import job_of
@@ -158,6 +158,8 @@ def _go_on(
         used = yield from spent(memory, lease, result, job.children)
         return (yield from retry(lease, message, result, delay, used))
     if result.expansion is not None:
+        result = yield from continued(job.children, result)
+        assert result.expansion is not None
         return (yield from _park(memory, plan, info, lease, result, result.expansion, job.children))
     if not (yield from defer(memory, plan, lease, message, result, elapsed)):
         # One that was away for long may have submitted what was called off before.

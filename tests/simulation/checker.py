@@ -13,6 +13,7 @@ I12 limits: checked by the memory world's own code before each write
 I13 a live claim is not taken over
 C1  a step becomes one run at a time, which its claim names before the run is there
 C2  its results are joined when that run has ended
+C3  it does not outlive the run of its step
 R   of what services do for steps: `tests.simulation.services`
 I6 and I11 are about progress: `Simulation` asks for them at the end.
 """
@@ -62,6 +63,8 @@ class Violation(AssertionError):
 
 
 EXPERIMENT = "simulated"
+LATE = 240.0
+"""Seconds after the end of a run, or of a storm, within which the sweep has ended what the run's steps had become."""
 LISTS = (ALL_RUNS, of_experiment(EXPERIMENT))
 
 
@@ -100,6 +103,7 @@ class Checker:
         self.runs: dict[str, RunRecord] = {}
         self.uploaded: set[str] = set()
         self.services: Services | None = None
+        self.healthy_since: float | None = None
 
     def expect(self, run: str, graph: Graph) -> None:
         self.runs[run] = RunRecord(graph)
@@ -444,9 +448,19 @@ class Checker:
         if record is not None and (record.ended_at is None or applied_at < record.ended_at):
             record.seen_alive[process] = now
 
+    def _check_wanted(self, run: str, step: int, now: float) -> None:
+        """In peace, nothing starts in a run whose parent's run has ended two sweeps ago."""
+        record = self.runs[run]
+        while record.parent is not None and self.healthy_since is not None:
+            record = self.runs[record.parent[0]]
+            if record.ended_at is not None and now > max(record.ended_at, self.healthy_since) + LATE:
+                raise Violation("C3", f"step {step} of {run} starts though its parent's run ended at {record.ended_at}")
+
     def executes(self, perform: Perform, process: str, delivered_at: float) -> None:
         """User code is about to be started by a delivery that began at `delivered_at`."""
         job, record = perform.job, self.runs[perform.job.run]
+        if not job.called_off:
+            self._check_wanted(job.run, job.position, delivered_at)
         step = job.position
         self._check_parents(record, step, "is executed")
         if job.called_off:

@@ -50,7 +50,8 @@ class Graph:
     `family`: steps of graphs of one family take each other's outputs, if place and script are the same; "": none do.
     `skips`: steps with a condition on the step before them, and whether it skips them; `tolerant` ones run even after
     such a step. `composites`: steps that become runs of other graphs, with the graph's `window`; they succeed if all of
-    that does.
+    that does. `rounds`: how often one after the other, where that is not once. `limits`: the seconds that such steps
+    may take, which are too few for them.
     """
 
     name: str
@@ -61,6 +62,8 @@ class Graph:
     retry_delay: float = 3.0
     family: str = ""
     composites: Mapping[int, Graph] = field(default_factory=dict)
+    rounds: Mapping[int, int] = field(default_factory=dict)
+    limits: Mapping[int, float] = field(default_factory=dict)
     window: int = 0
     skips: Mapping[int, bool] = field(default_factory=dict)
     tolerant: frozenset[int] = frozenset()
@@ -90,6 +93,7 @@ class Graph:
             run_after=() if self.data else tuple(_id(parent) for parent in above),
             condition=self._condition(position),
             after_skipped=position in self.tolerant,
+            timeout_seconds=self.limits.get(position),
             retry=RetryPolicy(max_retries=self.scripts[position].retries, delay_seconds=self.retry_delay),
         )
 
@@ -111,7 +115,7 @@ class Graph:
         for position, script in enumerate(self.scripts):
             own = script.work + script.away + sum(self.retry_delay * 2.0**n for n in range(script.retries))
             if (inner := self.composites.get(position)) is not None:
-                own += inner.longest * (1 + script.retries) + script.seconds
+                own += inner.longest * (1 + script.retries) * self.rounds.get(position, 1) + script.seconds
             ends.append(own + max((ends[parent] for parent in self.parents[position]), default=0.0))
         return max(ends)
 
@@ -119,7 +123,7 @@ class Graph:
     def work(self) -> float:
         """Seconds that one worker would need for all of it."""
         own = sum(script.work for script in self.scripts)
-        tries = {position: 1 + self.scripts[position].retries for position in self.composites}
+        tries = {at: (1 + self.scripts[at].retries) * self.rounds.get(at, 1) for at in self.composites}
         return own + sum(
             (inner.work + self.scripts[position].work) * tries[position] for position, inner in self.composites.items()
         )
@@ -128,7 +132,7 @@ class Graph:
         """Whether the step does when nothing else goes wrong."""
         inner = self.composites.get(position)
         whole = inner is None or inner.verdicts[0] == inner.plan.everything
-        return whole and self.scripts[position].succeeds
+        return whole and position not in self.limits and self.scripts[position].succeeds
 
     @cached_property
     def verdicts(self) -> tuple[int, int, int]:

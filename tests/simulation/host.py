@@ -239,19 +239,21 @@ class Host:
             state = yield from self._serve(job, script)
             if state is not None:
                 return state
-        inner = checker.runs[job.run].graph.composites.get(job.position)
-        if inner is not None and job.children is None:
+        if job.children is not None and job.children.status is not RunStatus.COMPLETED:
+            return StepResult(error=StepError(code="ChildFailed", message="as its child has"), retryable=False)
+        graph = checker.runs[job.run].graph
+        inner, rounds = graph.composites.get(job.position), graph.rounds.get(job.position, 1)
+        done = job.children.join["round"] if job.children is not None else 0
+        if inner is not None and done < rounds:
             yield WriteBlob(name=definition_blob(inner.plan.address), data=inner.document)
             expansion = Expansion(
                 definition=inner.plan.address,
                 steps=inner.plan.size,
                 window=inner.window,
                 keep_going=inner.keep_going,
-                join={"filler": "x" * script.size},
+                join={"filler": "x" * script.size, "round": done + 1},
             )
             return StepResult(expansion=expansion)
-        if job.children is not None and job.children.status is not RunStatus.COMPLETED:
-            return StepResult(error=StepError(code="ChildFailed", message="as its child has"), retryable=False)
         if lease.claim.retries < script.failures:
             return StepResult(error=StepError(code="ScriptFailed", message="as the script says"))
         outputs: dict[str, OutputData] = {}

@@ -57,7 +57,7 @@ from orchestrator.engine.revive import _stuck as revive_stuck
 from orchestrator.engine.rows import HEAD, RUNS, claim_key, read_claim
 from orchestrator.ports import Commit, Delete, Get, Insert, Merge, Props, Row, Send, Task, Unanswered, Upsert, Write
 from tests.simulation import simulation
-from tests.simulation.weather import forgetful, nested, remote, sharing, stormy
+from tests.simulation.weather import forgetful, nested, outliving, remote, sharing, stormy
 
 Patch = tuple[ModuleType, str, Any]
 
@@ -345,6 +345,11 @@ def _leave_nothing(*_: object) -> None:
 
 
 MUTANTS: Mapping[str, Mutant] = {
+    "a child outlives its parent": Mutant(
+        "the end of a run does not end the runs that its steps have become",
+        ((ending, "_end_children", _nothing), (sweep, "_is_unwanted", _never)),
+        outliving,
+    ),
     "works on for nobody": Mutant(
         "a run is forgotten while a service works for one of its steps",
         ((ending, "at_work", _nobody_at_work), (sweep, "_call_off", _nothing)),

@@ -310,6 +310,7 @@ class Simulation:
         return max(graph.longest for graph in graphs) + sum(graph.work for graph in graphs) / self.setting.hosts
 
     def _heal(self) -> None:
+        self.storage.checker.healthy_since = self.loop.now
         if not self.healed:
             self.storage.faults = Calm()
             for host in self.hosts:
@@ -426,7 +427,7 @@ def _judge_run(run: str, record: RunRecord, runs: Mapping[str, RunRecord]) -> No
             raise Violation("I5", f"{run}: step {step} failed though its script succeeds: {record.claims[step]}")
     if head.done & ~done:
         raise Violation("I5", f"{run}: {shown(head.done & ~done)} are done though their scripts do not allow it")
-    wanted = record.cancel_wanted if record.parent is None else _is_over_by_itself(runs[record.parent[0]])
+    wanted = record.cancel_wanted if record.parent is None else _is_to_end(record.parent, runs)
     if head.status is RunStatus.CANCELED and not wanted:
         raise Violation("I4", f"{run} is canceled, and nobody asked for it")
     if head.status is RunStatus.FAILED and not head.failed:
@@ -450,8 +451,12 @@ def _has_failed(child: RunRecord | None) -> bool:
     return child is not None and child.head is not None and child.head.status is RunStatus.FAILED
 
 
-def _is_over_by_itself(parent: RunRecord) -> bool:
-    """Whether the run ended without waiting for what its steps have become."""
+def _is_to_end(above: tuple[str, int], runs: Mapping[str, RunRecord]) -> bool:
+    """Whether the run ended without waiting for what its steps have become, or the step has had its time."""
+    run, step = above
+    parent = runs[run]
+    if step in parent.graph.limits:
+        return True
     return parent.head is not None and parent.head.status in (RunStatus.CANCELED, RunStatus.FAILED)
 
 

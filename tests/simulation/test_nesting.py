@@ -11,7 +11,7 @@ from orchestrator.core.states import RunStatus
 from tests.simulation.faults import AMBIGUOUS, DEADLY, Calm, Fault
 from tests.simulation.graphs import ALWAYS, Graph, Script, chain, diamond, fan, flat, nesting, scripted, shared
 from tests.simulation.simulation import Report, Setting, Simulation, simulate
-from tests.simulation.weather import nested
+from tests.simulation.weather import nested, outliving
 
 SEEDS = 60
 PARTS = flat(4, window=2)
@@ -129,6 +129,49 @@ def test_a_window_does_not_keep_what_is_reused_waiting() -> None:
     report = simulate(1, Setting(graphs=[graph] * 2, start_at=(0.0, 300.0)))
     assert report.statuses == (RunStatus.COMPLETED,) * 2
     assert report.executions == 60
+
+
+@pytest.mark.parametrize("limit", [100.0, 500.0])
+def test_a_step_that_becomes_many_fails_in_time(limit: float) -> None:
+    inner = nesting(chain(2), {1: chain(20, Script(seconds=50.0))})
+    graph = replace(nesting(chain(2), {0: inner}), limits={0: limit})
+    simulation = Simulation(4, Setting(graphs=[graph]))
+    report = simulation.run()
+    assert report.verdicts == ((0, 0b01, 0b10),)
+    assert limit <= report.ended_at[0] <= limit + 90.0  # the sweep notices
+    heads = [simulation.storage.checker.runs[run].head for run in children(simulation)]
+    assert all(head is not None and head.status is RunStatus.CANCELED for head in heads)
+
+
+def test_a_step_becomes_one_run_after_another() -> None:
+    graph = replace(nesting(chain(2), {0: flat(2)}), rounds={0: 3})
+    simulation = Simulation(1, Setting(graphs=[graph]))
+    report = simulation.run()
+    assert report.statuses == (RunStatus.COMPLETED,)
+    assert len(children(simulation)) == 3
+    assert report.executions == 4 + 3 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        replace(nesting(chain(1), {0: chain(3, Script(seconds=50.0))}), limits={0: 70.0}),
+        replace(nesting(chain(2), {0: flat(2)}), rounds={0: 2}),
+    ],
+    ids=["too long", "twice"],
+)
+def test_killed_beyond_its_time_and_between_its_rounds(graph: Graph) -> None:
+    clean = play(graph)
+    for number in range(clean.operations):
+        for fault in DEADLY:
+            killed = play(graph, Calm(script={number: fault}))
+            assert killed.verdicts == clean.verdicts, f"{fault.value} operation {number} of {clean.operations}"
+
+
+def test_storms_over_runs_that_go_on_below_an_ended_one() -> None:
+    """The simulation asks that nothing starts in them any more."""
+    for seed in range(SEEDS // 2):
+        simulate(seed, outliving(seed))
 
 
 def test_storms_over_nested_runs() -> None:

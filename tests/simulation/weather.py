@@ -9,6 +9,7 @@ from random import Random
 from tests.simulation.faults import Storm
 from tests.simulation.graphs import (
     Graph,
+    Script,
     chain,
     nesting,
     random_conditional,
@@ -63,6 +64,15 @@ def nested(seed: int) -> Setting:
         graphs = [replace(graphs[0], family="shared")] * 2
     # What the sweep has to mend, it mends in one run after the other: from the innermost to the outermost.
     return replace(_world(random, graphs, hosts=random.randint(1, 5)), settle=1800.0)
+
+
+def outliving(seed: int) -> Setting:
+    """A short storm over runs that are cancelled while what their steps have become goes on for long."""
+    random = Random(f"outliving {seed}")
+    inner = chain(12, Script(seconds=random.uniform(30.0, 100.0)))
+    graph = nesting(chain(2), {random.randint(0, 1): nesting(chain(1), {0: inner}) if random.random() < 0.5 else inner})
+    setting = _world(random, [graph], hosts=random.randint(1, 3))
+    return replace(setting, storm=random.uniform(50, 300), cancel_at=(random.uniform(0, 120),), settle=1800.0)
 
 
 def remote(seed: int) -> Setting:
