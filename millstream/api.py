@@ -9,7 +9,15 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from millstream import endpoint_views, file_views, module_views, run_file_views, schedule_views, views
+from millstream import (
+    endpoint_views,
+    environment_views,
+    file_views,
+    module_views,
+    run_file_views,
+    schedule_views,
+    views,
+)
 from millstream.cost import RunCost
 from millstream.errors import (
     Conflict,
@@ -154,6 +162,18 @@ class Api:
     def pipeline(self, pipeline_id: str, *, definition: bool = False) -> views.PipelineView:
         query = {"definition": "true"} if definition else {}
         return self.get(f"pipelines/{_name(pipeline_id)}", views.PipelineView, query)
+
+    def register_environment(self, wish: Mapping[str, Any]) -> environment_views.EnvironmentView:
+        """Registered again it is the same version."""
+        return self.send("POST", "environments", wish, environment_views.EnvironmentView)
+
+    def environments(self) -> Iterator[environment_views.EnvironmentView]:
+        """The last version of each."""
+        for page in self.pages("environments", environment_views.EnvironmentPage, {}):
+            yield from page.environments
+
+    def environment(self, name: str, version: str | None = None) -> environment_views.EnvironmentView:
+        return self.get(f"environments/{_name(name)}", environment_views.EnvironmentView, {"version": version})
 
     def module_version(self, version_id: str) -> module_views.ModuleVersionView:
         return self.get(f"module-versions/{_name(version_id)}", module_views.ModuleVersionView)

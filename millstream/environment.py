@@ -9,12 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from millstream.conda_dependencies import CondaDependencies
+from millstream import curated
+from millstream import environment_documents as documents
+from millstream.conda_dependencies import SDK, CondaDependencies
 from millstream.console import say
+from millstream.errors import InvalidRequest
 from millstream.r_section import RSection
 
 if TYPE_CHECKING:
+    from millstream.environment_views import EnvironmentView
     from millstream.workspace import Workspace
+    from orchestrator.core.environments.document import EnvironmentDocument
+
+LATEST = "latest"
 
 
 @dataclass(slots=True)
@@ -55,7 +62,9 @@ class PythonSection:
 class Environment:
     """Packages, an image and environment variables under a name. An unknown attribute raises AttributeError."""
 
-    __slots__ = ("docker", "environment_variables", "inferencing_stack_version", "name", "python", "r", "version")
+    __slots__ = (
+        *("_known", "docker", "environment_variables", "inferencing_stack_version", "name", "python", "r", "version"),
+    )
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
@@ -67,23 +76,34 @@ class Environment:
         self.r: RSection | None = None
         self.environment_variables: dict[str, str] = {}
         self.inferencing_stack_version: str | None = None
+        self._known: tuple[str, EnvironmentDocument] | None = None  # what the service says that a version holds
         for attribute, value in kwargs.items():
             setattr(self, attribute, value)
 
     @staticmethod
     def get(workspace: Workspace, name: str, version: str | None = None, label: str | None = None) -> Environment:
-        """An environment of this name, which stands for that of the service, whatever the name: none are kept yet."""
-        del workspace, label
-        say(f"Environment {name}: the service keeps none by name; steps run in its own, and the name is recorded.")
-        made = Environment(name)
-        made.version = version
-        return made
+        """A version of an environment that was registered, by default the last one; `label` may be "latest".
+
+        The names of v1's curated environments, AzureML-..., stand for the packages that they are about, whatever the
+        version. Raises UnknownThing, which says what to use instead.
+        """
+        if label is not None and label.lower() != LATEST:
+            raise InvalidRequest(f"There is no label {label!r}: give a version, or {LATEST!r}.", field="label")
+        if curated.is_curated(name):
+            return _stand_in(name)
+        return _of_view(workspace.api.environment(name, None if version is None else str(version)))
 
     @staticmethod
     def list(workspace: Workspace) -> dict[str, Environment]:
-        """None: environments are not kept yet."""
-        del workspace
-        return {}
+        """The last version of each that was registered, by name."""
+        return {view.name: _of_view(view) for view in workspace.api.environments()}
+
+    @staticmethod
+    def from_existing_conda_environment(name: str, conda_environment_name: str) -> Environment:
+        """With the packages of a conda environment of this machine. Raises ConfigurationError if it has no conda."""
+        made = Environment(name)
+        made.python.conda_dependencies = documents.exported(conda_environment_name)
+        return made
 
     @staticmethod
     def from_conda_specification(name: str, file_path: str | os.PathLike[str]) -> Environment:
@@ -133,10 +153,18 @@ class Environment:
         return made
 
     def register(self, workspace: Workspace) -> Environment:
-        """Itself: environments are not kept by name yet; what one asks for is recorded with each step that has it."""
-        del workspace
-        say(f"Environment {self.name}: recorded with the steps that use it; not kept by name.")
-        return self
+        """Keep it under its name. The same as the last version is that version; anything else is the next one.
+
+        With a `version` of its own it becomes that one, and raises Conflict if that holds something else. Packages,
+        image and environment variables are kept; passwords of registries are not.
+        """
+        document = documents.document_of(self)
+        changed = self._known is not None and self._known[0] == self.version and self._known[1] != document
+        version = "" if changed or self.version is None else str(self.version)
+        view = workspace.api.register_environment({"name": self.name, "document": document, "version": version})
+        state = "Registered" if view.created else "This is there already:"
+        say(f"{state} version {view.version} of the environment {view.name}")
+        return _of_view(view)
 
     @staticmethod
     def recorded(wishes: Mapping[str, Any]) -> Environment:
@@ -154,7 +182,7 @@ class Environment:
     def clone(self, new_name: str) -> Environment:
         """A copy of another name."""
         made = copy.deepcopy(self)
-        made.name, made.version = new_name, None
+        made.name, made.version, made._known = new_name, None, None
         return made
 
     def wishes(self) -> dict[str, Any]:
@@ -175,6 +203,23 @@ class Environment:
 
     def __repr__(self) -> str:
         return f"Environment({self.name!r})"
+
+
+def _of_view(view: EnvironmentView) -> Environment:
+    made = Environment(view.name)
+    documents.fill(made, view.holds)
+    made.version, made._known = view.version, (view.version, view.holds)
+    return made
+
+
+def _stand_in(name: str) -> Environment:
+    """What stands for a curated environment. Raises UnknownThing."""
+    packages = curated.packages_of(name)
+    made = Environment(name)
+    made.python.conda_dependencies = CondaDependencies.create(pip_packages=[SDK, *packages])
+    what = ", ".join(packages) or "the worker's own environment"
+    say(f"Environment {name}: stands for {what}, in versions that fit the worker's Python.")
+    return made
 
 
 def _with_packages(name: str, conda: str | os.PathLike[str] | None, pip: str | os.PathLike[str] | None) -> Environment:

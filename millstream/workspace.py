@@ -232,7 +232,15 @@ class Workspace(Explained):
 
         return Named("models", lambda: sorted({m.name for m in self.api.models()}), lambda n: Model(self, n))
 
-    environments: Mapping[str, Environment] = MappingProxyType({})
+    @property
+    def environments(self) -> Mapping[str, Environment]:
+        """The last version of each environment that was registered."""
+        from millstream.environment import Environment
+
+        return Named(
+            "environments", lambda: [e.name for e in self.api.environments()], lambda n: Environment.get(self, n)
+        )
+
     images: Mapping[str, Any] = MappingProxyType({})
     webservices: Mapping[str, Any] = MappingProxyType({})
     tags: Mapping[str, str] = MappingProxyType({})

@@ -95,7 +95,6 @@ IGNORED: Final[dict[str, Reasons]] = {
     "PipelineRun": _OF_ITSELF,
     "StepRun": _OF_ITSELF,
     "Workspace": {
-        "environments": "empty: environments are not kept by name yet",
         "images": "empty: no services are deployed",
         "sku": "a word of v1's",
         "tags": "empty: the workspace is a Functions app",

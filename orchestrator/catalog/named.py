@@ -62,17 +62,23 @@ class Changes:
     default_version: str | None = None
 
 
+def _unchanged(record: N, version: str) -> N:
+    del version
+    return record
+
+
 @dataclass(frozen=True)
 class NamedRecords(Records[N]):
     """The named records of one kind. `rule`: what they may be called. `field`: what errors call an id of theirs.
 
-    as_default(record, version): the record with this version, a text, as its default; raises UnknownThing.
+    as_default(record, version): the record with this version, a text, as its default; raises UnknownThing. Without it
+    there is no default version.
     """
 
     rule: Rule
     field: str
-    as_default: Callable[[N, str], N]
     most_versions: int
+    as_default: Callable[[N, str], N] = _unchanged
 
     def make(self, made: N, *beside: Write) -> Task[N]:
         """Write the record, and `beside` with it; where its name is taken, the record that has it instead.

@@ -143,6 +143,14 @@ SNAPSHOT = _matching("snapshot id", r"[0-9a-f]{64}", "Upload the source folder a
 MODULE_VERSION = _matching(
     "module version", r"[A-Za-z0-9][\w.+-]{0,63}", "Use 1 to 64 letters, digits, -, _, + and ., as 1 or 0.2.1."
 )
+ENVIRONMENT = _matching(
+    "environment name",
+    r"[A-Za-z0-9_](?:[\w .-]{0,253}[\w.-])?",
+    "Use 1 to 255 letters, digits, -, _, . and spaces, no space at the end.",
+)
+ENVIRONMENT_VERSION = _matching(
+    "environment version", r"[A-Za-z0-9][\w.+-]{0,63}", "Use 1 to 64 letters, digits, -, _, + and ., as 1 or 0.2.1."
+)
 STEP_NAME = _line("step name", 255)
 PIPELINE_NAME = _line("pipeline name", 255)
 PIPELINE_OUTPUT = _line("name of an output", 255)

@@ -12,6 +12,7 @@ from orchestrator.triggers import (
     http_datastores,
     http_drafts,
     http_endpoints,
+    http_environments,
     http_experiments,
     http_logging,
     http_models,
@@ -57,6 +58,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_experiments.ROUTES,
     *http_models.ROUTES,
     *http_modules.ROUTES,
+    *http_environments.ROUTES,
     *http_computes.ROUTES,
     *http_attachments.ROUTES,
 )

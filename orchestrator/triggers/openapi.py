@@ -46,6 +46,7 @@ GROUPS = {
     "datasets": "Datasets: where data lies and how it is read.",
     "experiments": "Names under which runs are gathered.",
     "models": "Registered models.",
+    "environments": "Environments kept by name: what steps ask to find installed.",
     "modules": "Modules: steps kept under a name, with versions, for pipelines to be made of.",
     "computes": "Names of computes that steps may ask for.",
     "attachments": "Workspaces of other services in which steps of a compute do their work.",

@@ -14,6 +14,7 @@ from millstream import (
     PipelineRun,
     PythonScriptStep,
     RunConfiguration,
+    UnknownThing,
     Workspace,
 )
 from tests.azurite import Azurite
@@ -77,3 +78,28 @@ def test_packages_that_do_not_exist_fail_the_step(workspace: Workspace, tmp_path
     assert error is not None
     assert error.code == "EnvironmentImpossible"
     assert "no version of millfirst==3.0" in error.message
+
+
+def test_one_that_is_kept_by_name_is_content_of_the_step(workspace: Workspace, tmp_path: Path) -> None:
+    mine = Environment("mine")
+    mine.python.conda_dependencies = CondaDependencies.create(pip_packages=["millfirst==1.0"])
+    mine.environment_variables = {"MODE": "kept"}
+    assert [mine.register(workspace).version for _ in range(2)] == ["1", "1"]
+    mine.python.conda_dependencies.add_pip_package("millfirst==2.0")
+    assert mine.register(workspace=workspace).version == "2"
+    assert {name: it.version for name, it in Environment.list(workspace).items()} == {"mine": "2"}
+    assert workspace.environments["mine"].environment_variables == {"MODE": "kept"}
+    config = RunConfiguration()
+    config.environment = Environment.get(workspace, "mine", version="1")
+    (tmp_path / "step.py").write_text(SCRIPT)
+    pipeline = Pipeline(workspace, steps=[PythonScriptStep("step.py", source_directory=tmp_path, runconfig=config)])
+    run = pipeline.submit("environments")
+    run.wait_for_completion(show_output=False)
+    (step,) = run.find_step_run("step.py")
+    assert step.get_metrics() == {"version": "1.0"}
+    assert step.get_stdout_log().endswith(" kept\n")
+    asked = workspace.api.run_definition(run.id).steps[0].settings["environment"]
+    assert (asked["name"], asked["version"]) == ("mine", "1")
+    assert asked["conda"]["dependencies"][-1] == {"pip": ["millfirst==1.0"]}
+    with pytest.raises(UnknownThing, match="no version"):
+        Environment.get(workspace, "mine", "3")

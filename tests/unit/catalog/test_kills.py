@@ -1,4 +1,4 @@
-"""Every change of published pipelines, endpoints and drafts, cut off before and after each effect, and sent again."""
+"""Every change of pipelines, endpoints, environments and drafts, cut off at each effect, and sent again."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ import msgspec
 import pytest
 
 from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
-from orchestrator.catalog import drafts, endpoints, pipelines
+from orchestrator.catalog import drafts, endpoints, environments, pipelines
 from orchestrator.catalog.drafts import Draft
 from orchestrator.catalog.named import Changes
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.catalog.rows import CATALOG
 from orchestrator.core.definition import Definition, Step
+from orchestrator.core.environments.document import EnvironmentDocument
 from orchestrator.ports import Commit, Query, Task, WriteBlob
 
 STEPS = (Step(id="a", name="a", kind="python_script", settings={"script": "a.py"}),)
 DRAFT = Draft(
     id="0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11", name="d", experiment="e", definition="", created_at=0.0, tags={"a": "b"}
 )
+
+
+DRAWN = ("id", "created_at", "published_at", "key")
 
 
 class Killed(BaseException):
@@ -58,6 +62,7 @@ def prepare(account: MemoryAccount) -> tuple[str, str]:
     """The ids of an endpoint with one version, and of a pipeline that is none of its versions."""
     world = MemoryWorld(account)
     first, second = (world.run(pipelines.publish(publication(version)))[0].id for version in ("1", "2"))
+    world.run(environments.register("old", EnvironmentDocument()))
     world.run(drafts.create(DRAFT, Definition(name="p", steps=STEPS)))
     return world.run(endpoints.publish("there", "", first))[0].id, second
 
@@ -70,6 +75,8 @@ ACTIONS: dict[str, Callable[[str, str], Task[Any]]] = {
     "add a default version": lambda endpoint, other: endpoints.add(endpoint, other, default=True),
     "rename an endpoint": lambda endpoint, other: endpoints.change(endpoint, Changes(name="renamed")),
     "archive an endpoint": lambda endpoint, other: endpoints.change(endpoint, Changes(status="Deprecated")),
+    "register an environment": lambda endpoint, other: environments.register("new", EnvironmentDocument(image="a")),
+    "register another version": lambda endpoint, other: environments.register("old", EnvironmentDocument(image="a")),
     "make a draft": lambda endpoint, other: drafts.create(
         msgspec.structs.replace(DRAFT, id=DRAFT.id.replace("0b", "0c")), Definition(name="p", steps=STEPS)
     ),
@@ -81,11 +88,12 @@ def shape(account: MemoryAccount) -> list[Any]:
     """All rows of the catalog, without what is drawn or comes of the clock."""
     world = MemoryWorld(account)
     found = []
-    for kind in (pipelines.KIND, endpoints.KIND, drafts.KIND):
+    for kind in (pipelines.KIND, endpoints.KIND, drafts.KIND, environments.KIND):
         for row in world.run(iter(Query(table=CATALOG, pk=kind, first="", last="~"))):
             props = dict(row.props)
-            record = msgspec.json.decode(str(props[kind])) if kind in props else props
-            plain = {name: value for name, value in record.items() if name not in ("id", "created_at", "published_at")}
+            text = str(props.get(kind) or props.get("version") or "")
+            record = msgspec.json.decode(text) if text.startswith("{") else props
+            plain = {name: value for name, value in record.items() if name not in DRAWN}
             found.append((kind, row.rk.partition("|")[0], sorted(plain.items(), key=lambda item: item[0])))
     return sorted(found, key=repr)
 

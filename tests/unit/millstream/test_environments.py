@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from millstream.conda_dependencies import CondaDependencies
 from millstream.environment import Environment
-from millstream.errors import InvalidRequest
+from millstream.environment_views import EnvironmentView
+from millstream.errors import ConfigurationError, InvalidRequest, UnknownThing
 from millstream.estimator import Estimator, SKLearn
 from millstream.estimator_step import EstimatorStep
+from millstream.r_section import RSection
 from millstream.run_configuration import DockerConfiguration, RunConfiguration
 from millstream.script_run_config import ScriptRunConfig
 from millstream.steps import PythonScriptStep
 from orchestrator.core.definition import Definition, Step
+from orchestrator.core.environments.document import EnvironmentDocument
 from orchestrator.core.validation import validate
 
 CONDA = """\
@@ -127,6 +132,122 @@ class TestEnvironment:
     def test_an_unknown_attribute_is_an_error(self, thing: Any) -> None:
         with pytest.raises(AttributeError):
             thing.nonsense = 1
+
+
+class Service:
+    """Keeps environments as the service does, one version after the other."""
+
+    def __init__(self) -> None:
+        self.api = self
+        self.kept: list[EnvironmentView] = []
+        self.asked: list[str] = []
+
+    def register_environment(self, wish: dict[str, Any]) -> EnvironmentView:
+        self.asked.append(wish["version"])
+        holds = msgspec.json.decode(msgspec.json.encode(wish["document"]), type=EnvironmentDocument)
+        version = wish["version"] or str(len(self.kept) + 1)
+        self.kept.append(EnvironmentView(name=wish["name"], version=version, holds=holds))
+        return self.kept[-1]
+
+    def environment(self, name: str, version: str | None) -> EnvironmentView:
+        return next(it for it in reversed(self.kept) if it.name == name and version in (None, it.version))
+
+
+class TestNamed:
+    def given(self) -> Environment:
+        made = Environment.from_docker_image("x", "image:1")
+        made.python.conda_dependencies = CondaDependencies.create(pip_packages=["pandas"], conda_packages=["numpy"])
+        made.environment_variables = {"MODE": "fast"}
+        made.r = RSection(cran_packages=["dplyr"])
+        return made
+
+    def test_what_is_kept_comes_back(self) -> None:
+        service: Any = Service()
+        made = self.given().register(service)
+        again = Environment.get(service, "x", version="1")
+        assert again.wishes() == made.wishes() == {**self.given().wishes(), "version": "1"}
+        assert again.environment_variables == {"MODE": "fast"}
+        assert again.clone("y").version is None
+        assert Environment.get(service, "x", label="Latest").version == "1"
+        with pytest.raises(InvalidRequest, match="label"):
+            Environment.get(service, "x", label="stable")
+
+    def test_a_version_that_came_from_the_service_is_asked_for_while_nothing_changed(self) -> None:
+        service: Any = Service()
+        made = self.given().register(service)
+        made.register(service)
+        made.environment_variables["MODE"] = "slow"
+        made.register(service)
+        made.version = "9"
+        made.register(service)
+        assert service.asked == ["", "1", "", "9"]
+
+    def test_packages_of_the_node_stay_of_the_node(self) -> None:
+        service: Any = Service()
+        given = self.given()
+        given.python.user_managed_dependencies = True
+        assert "conda" not in given.register(service).wishes()
+
+
+class TestCurated:
+    @pytest.mark.parametrize(
+        ("name", "packages"),
+        [
+            ("AzureML-Minimal", []),
+            ("AzureML-tensorflow-2.16-cuda12", ["tensorflow"]),
+            ("AzureML-TensorFlow-2.3-GPU", ["tensorflow"]),
+            ("AzureML-sklearn-1.0-ubuntu20.04-py38-cpu", ["scikit-learn", "joblib", "pandas"]),
+            ("AzureML-Scikit-learn-0.20.3", ["scikit-learn", "joblib", "pandas"]),
+            ("AzureML-ACPT-pytorch-1.13-py38-cuda11.7-gpu", ["torch", "torchvision"]),
+        ],
+    )
+    def test_a_name_stands_for_packages(self, name: str, packages: list[str]) -> None:
+        nobody: Any = None
+        made = Environment.get(nobody, name)
+        assert made.name == name
+        assert made.python.conda_dependencies is not None
+        assert made.python.conda_dependencies.pip_packages == ["azureml-defaults", *packages]
+
+    @pytest.mark.parametrize(
+        ("name", "instead"),
+        [
+            ("AzureML-AutoML-GPU", "HyperDriveStep"),
+            ("AzureML-sklearn-1.0-ubuntu20.04-py38-cpu-inference", "serves no models"),
+            ("AzureML-PySpark-MmlSpark-0.15", "SynapseSparkStep"),
+            ("AzureML-unheard-of", "from_pip_requirements"),
+        ],
+    )
+    def test_what_nothing_stands_for_is_refused_with_what_to_use(self, name: str, instead: str) -> None:
+        nobody: Any = None
+        with pytest.raises(UnknownThing, match=instead):
+            Environment.get(nobody, name)
+
+
+class TestFromConda:
+    """With a stand-in that speaks as `conda env export --json` does."""
+
+    def test_its_packages(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = {
+            "name": "base",
+            "channels": ["defaults"],
+            "dependencies": ["numpy=2.1", {"pip": ["a==1"]}],
+            "prefix": "/x",
+        }
+        (tmp_path / "conda").write_text(
+            f"#!{sys.executable}\nimport sys\n"
+            f"sys.exit('no such') if sys.argv[4] != 'base' else print({json.dumps(told)!r})\n"
+        )
+        (tmp_path / "conda").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        found = Environment.from_existing_conda_environment("mine", "base").wishes()["conda"]
+        assert found == {"name": "base", "channels": ["defaults"], "dependencies": ["numpy=2.1", {"pip": ["a==1"]}]}
+        with pytest.raises(InvalidRequest, match="no such"):
+            Environment.from_existing_conda_environment("mine", "other")
+
+    def test_without_conda_that_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(ConfigurationError, match="from_conda_specification"):
+            Environment.from_existing_conda_environment("mine", "base")
 
 
 def configured() -> RunConfiguration:
