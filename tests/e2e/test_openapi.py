@@ -58,6 +58,7 @@ def things(service: Service) -> dict[str, str]:
     module = service.ask("POST", "modules", {"name": "module"})
     held = {"kind": "python_script", "snapshot": snapshot, "settings": {"script": "step.py"}}
     version = service.ask("POST", f"modules/{module['id']}/versions", {"document": held})
+    service.ask("POST", "environments", {"name": "kept", "document": {"image": "image:1"}})
     workspace = service.ask("GET", "workspace")
     schedule = service.ask("POST", "schedules", scheduled(str(published["id"])))
     wish = {"id": "0b8e0d1c-7f5e-4c7e-8a63-1f2f5a0e9d11", "pipeline_id": published["id"], "experiment_name": "e"}
@@ -83,6 +84,7 @@ def things(service: Service) -> dict[str, str]:
         "KNOWN-datastores-name": "workspaceblobstore",
         "KNOWN-datasets-name": "data",
         "KNOWN-dataset_id": str(dataset["id"]),
+        "KNOWN-environments-name": "kept",
         "KNOWN-models-name": "model",
         "KNOWN-computes-name": str(service.ask("PUT", "computes/cpu-cluster", {})["name"]),
     }
