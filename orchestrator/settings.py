@@ -328,12 +328,19 @@ class Settings(BillingSettings):
     environments_bytes: int = _setting(
         "MILLSTREAM_ENVIRONMENTS_BYTES",
         types.count,
-        "The most that the environments of steps take there, with the packages they are made from. What was not used "
-        "for longest goes first; what is in use stays.",
+        "The most that the environments of steps take there, with the packages they are made from, and never more than "
+        "half of the disk. What was not used for longest goes first; what is in use stays.",
         20_000_000_000,
     )
     environments_timeout: float = _setting(
         "MILLSTREAM_ENVIRONMENTS_TIMEOUT_SECONDS", types.seconds, "How long one environment may take to be made.", 900.0
+    )
+    uv: str = _setting(
+        "MILLSTREAM_UV",
+        types.text,
+        "The uv that makes the environments of steps. Without it, the one beside the worker; where there is none, pip "
+        "brings one from the index of packages when it is first needed.",
+        "",
     )
     environments_sources: bool = _setting(
         "MILLSTREAM_ENVIRONMENTS_SOURCES",

@@ -65,7 +65,7 @@ def _build(root: Path, environment: dict[str, str], *, keep: bool) -> None:
         # An environment that was moved or half made is not worth mending: begin from nothing.
         venv.create(folder, clear=True, symlinks=True, with_pip=True)
     only_uv = folder / "uv.txt"
-    only_uv.write_text(_entry("uv", (root / LOCK).read_text()))
+    only_uv.write_text(entry("uv", (root / LOCK).read_text()))
     pip = [
         str(python),
         "-I",
@@ -98,7 +98,7 @@ def _link(root: Path) -> None:
     command.chmod(0o755)
 
 
-def _entry(package: str, lock: str) -> str:
+def entry(package: str, lock: str) -> str:
     """The lines of one package: its pin and the hashes indented below it."""
     lines = iter(lock.splitlines(keepends=True))
     first = next(line for line in lines if line.startswith(f"{package}=="))

@@ -27,13 +27,15 @@ class WorkspaceIdentity:
 class VenvSettings:
     """folder: where environments are kept; None: in the worker's cache_dir. most_bytes: with what they are made from.
     timeout: seconds for one. sources: packages may be built from their sources, which runs their code. configuration:
-    the variables with which uv finds its indexes; they may hold secrets, and go to nobody else.
+    the variables with which uv and pip find their indexes; they may hold secrets, and go to nobody else. uv: the
+    program that makes them; None: the one beside the worker, or one that is brought when it is needed.
     """
 
     folder: Path | None = None
     most_bytes: int = 20_000_000_000
     timeout: float = 900.0
     sources: bool = False
+    uv: str | None = None
     configuration: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 

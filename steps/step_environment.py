@@ -133,7 +133,7 @@ class Environments:
         timeout = self.settings.venvs.timeout
         return Maker(
             python=self.settings.python,
-            folder=self.venvs.folder,
+            venvs=self.venvs,
             settings=self.settings.venvs,
             server=self.server,
             log=log,

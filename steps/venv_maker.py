@@ -5,35 +5,40 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from orchestrator.core.environments.packages import Packages
 from orchestrator.core.environments.requirement import is_pinned, redacted
-from steps import execution
+from steps import execution, uv_program
 from steps.failures import DiskFull, EnvironmentFailed, EnvironmentImpossible
 from steps.fork_server import Command, ForkServer
 from steps.log import StepLog
 from steps.settings import VenvSettings
 from steps.stop import Stop
-from steps.venvs import UV_CACHE, find_uv
+from steps.venvs import UV_CACHE, Venvs
+from steps.workdir import remove_tree
 
 CONFIGURATION: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "HOME", "NETRC", "PATH")
 _LEFT_OUT: Final = ("UV_CACHE_DIR", "UV_PYTHON", "UV_PROJECT", "UV_SYSTEM", "UV_TARGET", "UV_PREFIX", "UV_WORKING")
 _MOST_WORDS: Final = 3000
 _MOST_HEARD: Final = 64 * 1024
 _GRACE: Final = 1.0
+_NO_ROOM: Final = re.compile(r"No space left|os error 28")
 
 
 def configuration(environment: Mapping[str, str]) -> dict[str, str]:
-    """What of the worker's own variables tells uv of indexes, proxies and certificates."""
+    """What of the worker's own variables tells uv, and pip, of indexes, proxies and certificates."""
     return {
         name: value
         for name, value in environment.items()
         if name.upper() in CONFIGURATION
+        or name in uv_program.PIP
         or name.startswith(("SSL_CERT_", "XDG_CONFIG_"))
         or (name.startswith("UV_") and not name.startswith(_LEFT_OUT))
     }
@@ -79,12 +84,12 @@ class _Nobody:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
-    """Makes environments for one attempt of a step. `python`: the interpreter that they get. `folder`: of them all.
+    """Makes environments for one attempt of a step. `python`: the interpreter that they get. `venvs`: where they are.
     `until`: when it must be done, by `time.monotonic`.
     """
 
     python: str
-    folder: Path
+    venvs: Venvs
     settings: VenvSettings
     server: ForkServer
     log: StepLog
@@ -93,17 +98,60 @@ class Maker:
 
     def make(self, place: Path, packages: Packages, runtime: Sequence[str]) -> None:
         """Make `place`, which is not there yet. Raises EnvironmentImpossible, EnvironmentFailed, DiskFull, Stopped."""
-        uv = find_uv()
-        if uv is None:
-            raise EnvironmentFailed(
-                "This node has no uv, which makes environments: install millstream[environments] beside the worker."
-            )
-        code, words = self._run(uv, "venv", "--relocatable", "--python", self.python, str(place))
+        with self._uv() as uv:
+            code, words = self._run(uv, "venv", "--relocatable", "--python", self.python, str(place))
+            if code:
+                raise self._failure(words)
+            wanted = place / "requirements.in"
+            wanted.write_text("\n".join([*packages.requirements, *runtime, ""]), encoding="utf-8")
+            self._install(uv, place, wanted, packages)
+
+    @contextmanager
+    def _uv(self) -> Iterator[str]:
+        """The path of a uv, which stays for as long as the block runs."""
+        named = self.settings.uv
+        if named is not None:
+            if shutil.which(named) is None:
+                raise EnvironmentFailed(f"MILLSTREAM_UV names {named}, which is no program on this node.")
+            yield str(named)
+            return
+        found = uv_program.installed()
+        if found is not None:
+            yield found
+            return
+        key = uv_program.key(uv_program.PINNED)
+        with self.venvs.using(key, self._bring, self._wait, program=uv_program.PROGRAM) as brought:
+            if brought.made_in is not None:
+                self.log.note(f"Environment: uv, which makes it, was brought in {brought.made_in:.1f} s.")
+            yield str(brought.programs / uv_program.PROGRAM)
+
+    def _bring(self, place: Path) -> None:
+        """Make `place`, with uv in it."""
+        wheels = place / "wheels"
+        wheels.mkdir(parents=True)
+        command = uv_program.download(self.python, uv_program.PINNED, wheels)
+        if command is None:
+            raise EnvironmentFailed(f"This node has no uv, which makes environments, and no pip. {uv_program.ADVICE}")
+        more = {**uv_program.variables(self.settings.configuration), "TMPDIR": str(wheels)}
+        code, words = self._run(*command, variables=more)
         if code:
-            raise self._failure(words)
-        wanted = place / "requirements.in"
-        wanted.write_text("\n".join([*packages.requirements, *runtime, ""]), encoding="utf-8")
-        self._install(uv, place, wanted, packages)
+            self.log.write(f"{words}\n".encode())
+            if _NO_ROOM.search(words):
+                raise DiskFull(f"uv, which makes environments, has no room on the disk of this node: {_cut(words)}")
+            raise EnvironmentFailed(
+                f"uv, which makes environments, was not brought: {_cut(words)}\n{uv_program.ADVICE}"
+            )
+        try:
+            uv_program.unpack(wheels, place)
+        except OSError as error:
+            raise DiskFull(f"uv, which makes environments, cannot be kept on this node: {error}") from error
+        remove_tree(wheels)
+
+    def _wait(self) -> None:
+        """While another process brings uv."""
+        self.stop.check()
+        if time.monotonic() > self.until:
+            raise EnvironmentFailed("Another step was bringing uv, which makes environments, for too long. Try again.")
 
     def _install(self, uv: str, place: Path, wanted: Path, packages: Packages) -> None:
         install = (uv, "pip", "install", "--python", str(place / "bin" / "python"), *packages.options)
@@ -119,17 +167,20 @@ class Maker:
             raise failure
         self.log.note("The index of packages did not answer: the environment is made of what this node has of them.")
 
-    def _run(self, *command: str) -> tuple[int, str]:
-        """Exit code and words. Raises EnvironmentFailed when it takes too long, StartFailed, ScriptKilled, Stopped."""
+    def _run(self, *command: str, variables: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """Exit code and words. `variables`: what the command is configured by, if it is not uv.
+
+        Raises EnvironmentFailed when it takes too long, StartFailed, ScriptKilled, Stopped.
+        """
         left = self.until - time.monotonic()
         heard = _Heard()
         order = Command(
             command=command,
-            folder=self.folder,
+            folder=self.venvs.folder,
             environment={
                 "PATH": os.defpath,
-                **self.settings.configuration,
-                "UV_CACHE_DIR": str(self.folder / UV_CACHE),
+                **(self.settings.configuration if variables is None else variables),
+                "UV_CACHE_DIR": str(self.venvs.folder / UV_CACHE),
                 "UV_PYTHON_DOWNLOADS": "never",
                 "UV_NO_PROGRESS": "1",
                 "NO_COLOR": "1",
@@ -149,8 +200,8 @@ class Maker:
     def _failure(self, words: str) -> EnvironmentImpossible | EnvironmentFailed | DiskFull:
         """What uv's words mean."""
         self.log.write(f"{words}\n".encode())
-        said = words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]} ..."
-        if re.search(r"No space left|os error 28", words):
+        said = _cut(words)
+        if _NO_ROOM.search(words):
             return DiskFull(f"The environment has no room on the disk of this node: {said}")
         if "No solution found" not in words and "Failed to parse" not in words:
             return EnvironmentFailed(
@@ -162,3 +213,7 @@ class Maker:
         else:
             advice = "Change the packages that the step's environment asks for, or their versions."
         return EnvironmentImpossible(f"The packages cannot be installed together: {said}\n{advice}")
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]} ..."

@@ -60,8 +60,10 @@ class Venvs:
         self._most_bytes = most_bytes
 
     @contextmanager
-    def using(self, key: str, make: Callable[[Path], None], waiting: Callable[[], None]) -> Iterator[Venv]:
-        """The environment of this key, which stays for as long as the block runs.
+    def using(
+        self, key: str, make: Callable[[Path], None], waiting: Callable[[], None], *, program: str = "python"
+    ) -> Iterator[Venv]:
+        """The environment of this key, which stays for as long as the block runs. It is whole if it has the program.
 
         make(folder): build it in a folder that does not exist yet; what it raises is raised. waiting(): called again
         and again while somebody else makes it; may raise to give up.
@@ -71,11 +73,11 @@ class Venvs:
         with _opened(self.folder / f"{key}.lock") as lock:
             began = time.monotonic()
             made = False
-            while not (_locked(lock, fcntl.LOCK_SH) and _is_there(place)):
+            while not (_locked(lock, fcntl.LOCK_SH) and _is_there(place, program)):
                 if not _locked(lock, fcntl.LOCK_EX):
                     waiting()
                     time.sleep(_LOOK_SECONDS)
-                elif not _is_there(place):
+                elif not _is_there(place, program):
                     self._make(key, place, make)
                     made = True
             os.utime(lock)
@@ -105,10 +107,11 @@ class Venvs:
             remove_tree(left)
 
     def trim(self) -> None:
-        """Keep to `most_bytes`: first goes what only uv's cache holds, then what has not been used for longest. What is
-        in use stays, even if that is too much.
+        """Keep to `most_bytes`, and to half of the disk: first goes what only uv's cache holds, then what has not been
+        used for longest. What is in use stays, even if that is too much.
         """
-        if size_of(self.folder) <= self._most_bytes:
+        most = min(self._most_bytes, shutil.disk_usage(self.folder).total // 2)
+        if size_of(self.folder) <= most:
             return
         with _opened(self.folder / f"{UV_CACHE}.lock") as lock:
             if _locked(lock, fcntl.LOCK_EX):
@@ -117,7 +120,7 @@ class Venvs:
             self._remove(self.folder / f"{draft.name.removeprefix(_DRAFT).rpartition('-')[0]}.lock", drafts_only=True)
         locks = ((path.stat().st_mtime, path) for path in self.folder.glob("*.lock") if path.stem != UV_CACHE)
         for _, path in sorted(locks):
-            if size_of(self.folder) <= self._most_bytes:
+            if size_of(self.folder) <= most:
                 return
             self._remove(path)
 
@@ -130,9 +133,9 @@ class Venvs:
             self._clear(path.stem, place_too=not drafts_only)
 
 
-def _is_there(place: Path) -> bool:
+def _is_there(place: Path, program: str) -> bool:
     """Whether it is complete, and the interpreter that it was made from is still there."""
-    return (place / "bin" / "python").exists()
+    return (place / "bin" / program).exists()
 
 
 @contextmanager
@@ -170,13 +173,3 @@ def size_of(folder: Path) -> int:
                 seen.add((found.st_dev, found.st_ino))
                 total += found.st_blocks * 512
     return total
-
-
-def find_uv() -> str | None:
-    """The path of uv: of its package beside the worker, or else on PATH."""
-    try:
-        from uv import find_uv_bin
-
-        return str(find_uv_bin())
-    except (ImportError, FileNotFoundError):
-        return shutil.which("uv")

@@ -97,6 +97,7 @@ def equip(
                 most_bytes=settings.environments_bytes,
                 timeout=settings.environments_timeout,
                 sources=settings.environments_sources,
+                uv=settings.uv or None,
                 configuration=configuration(environment),
             ),
         ),

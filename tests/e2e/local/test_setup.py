@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bootstrap import _entry
+from scripts.bootstrap import entry
 
 ROOT = Path(__file__).resolve().parents[3]
 _SHOW = """#!/usr/bin/env bash
@@ -33,7 +33,7 @@ class Clone:
         for name in ("_setup", "bootstrap.py"):
             shutil.copy(ROOT / "scripts" / name, folder / "scripts" / name)
         lock = (ROOT / "requirements-dev.txt").read_text()
-        (folder / "requirements-dev.txt").write_text(_entry("uv", lock) + _entry("h11", lock))
+        (folder / "requirements-dev.txt").write_text(entry("uv", lock) + entry("h11", lock))
         (folder / "millstream").mkdir()
         (folder / "millstream" / "__init__.py").touch()
         (folder / "millstream" / "cli.py").write_text(_CLIENT)

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from scripts.bootstrap import _entry
+from scripts.bootstrap import entry
 
 ROOT = Path(__file__).resolve().parents[3]
 LOCK = (ROOT / "requirements-dev.txt").read_text()
@@ -54,11 +54,15 @@ def test_every_pin_has_hashes() -> None:
     assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
 
 
+def test_workers_bring_the_uv_of_the_lock() -> None:
+    assert (ROOT / "steps" / "uv.txt").read_text() == entry("uv", LOCK)
+
+
 def test_one_package_is_taken_out_of_the_lock() -> None:
-    entry = _entry("uv", LOCK)
-    assert entry.startswith("uv==")
-    assert entry.count("==") == 1
-    assert entry.count("--hash=sha256:") > 10
+    found = entry("uv", LOCK)
+    assert found.startswith("uv==")
+    assert found.count("==") == 1
+    assert found.count("--hash=sha256:") > 10
 
 
 def test_no_lock_names_a_registry() -> None:

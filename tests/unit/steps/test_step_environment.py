@@ -19,7 +19,7 @@ import pytest
 from orchestrator.core.definition import DatasetSource, Input, Literal
 from orchestrator.core.job import Job
 from orchestrator.core.result import StepResult
-from steps import step_environment, venv_maker
+from steps import step_environment
 from steps.memory_store import MemoryStore
 from steps.settings import VenvSettings, WorkerSettings
 from steps.venv_maker import configuration
@@ -201,13 +201,6 @@ def test_without_packages_the_step_runs_in_the_worker_s_own(worker: StepWorker, 
     assert "azureml-defaults is left out" in lines[2]
     assert "containers" in lines[3]
     assert lines[4:] == [sys.executable]
-
-
-def test_without_uv_the_extra_is_named(worker: StepWorker, store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(venv_maker, "find_uv", lambda: None)
-    result = perform(worker, asking(store, "millfirst==1.0", "millsecond==1.0"))
-    assert result.error is not None
-    assert "millstream[environments]" in result.error.message
 
 
 def test_settings_that_make_no_sense_are_the_step_s_failure(worker: StepWorker, store: MemoryStore) -> None:

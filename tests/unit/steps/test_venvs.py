@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -160,6 +161,14 @@ def test_what_is_in_use_stays(tmp_path: Path) -> None:
         assert (tmp_path / "a").is_dir()
     use(venvs, "c")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["c"]
+
+
+def test_half_of_a_small_disk_is_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.venvs.shutil.disk_usage", lambda _: SimpleNamespace(total=300_000))
+    venvs = Venvs(tmp_path, most_bytes=LARGE)
+    use(venvs, "a")
+    use(venvs, "b")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["b"]
 
 
 def test_uv_s_own_cache_goes_before_any_environment(tmp_path: Path) -> None:
