@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import json
 import re
 import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from orchestrator.core.compute import ComputeKind
 from orchestrator.core.errors import InvalidRequest, MillstreamError
@@ -15,6 +18,8 @@ from orchestrator.core.prices import PriceList
 from orchestrator.core.prices import parse as parse_prices
 from orchestrator.core.run_token import SHORTEST_KEY
 from orchestrator.core.secret import Secret
+
+PREFIX = "MILLSTREAM_"
 
 
 class InvalidSetting(MillstreamError):
@@ -197,3 +202,22 @@ def delays(value: str) -> tuple[float, ...]:
     if len(found) > 50 or max(found) > 500_000:
         raise ValueError("give at most 50 times, each at most 500000 s")
     return found
+
+
+def parsed(variable: str, parse: Callable[[str], Any], text: str) -> Any:
+    """What the text of a setting means. Raises InvalidSetting, which does not show it."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        # Only reasons written here are shown: a parser's own might quote a secret.
+        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else error
+        raise InvalidSetting(f"The setting {variable} is not valid: {reason}.", field=variable) from None
+
+
+def refuse_slips(environment: Mapping[str, str], known: Mapping[str, Any]) -> None:
+    """A name close to a setting's is a slip. Other MILLSTREAM_ names belong to other parts, such as the client."""
+    for name in environment:
+        if name.startswith(PREFIX) and name not in known:
+            unitless = [f"{name}{unit}" for unit in ("_SECONDS", "_BYTES") if f"{name}{unit}" in known]
+            if near := unitless or difflib.get_close_matches(name, known, n=1, cutoff=0.9):
+                raise InvalidSetting(f"There is no setting {name}. Did you mean {near[0]}?", field=name)

@@ -10,9 +10,7 @@ the setting. Secrets are wrapped: no repr, log line or traceback shows them. doc
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,8 +23,6 @@ from orchestrator.core.quota import MOST_OF_RUN
 from orchestrator.core.secret import Secret
 from orchestrator.setting_billing import BillingSettings
 from orchestrator.setting_field import setting as _setting
-
-PREFIX = "MILLSTREAM_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -470,29 +466,11 @@ class Settings(BillingSettings):
 def read(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; an empty value counts as not given. Raises InvalidSetting."""
     specs = {spec.metadata["variable"]: spec for spec in dataclasses.fields(Settings)}
-    _refuse_slips(environment, specs)
+    types.refuse_slips(environment, specs)
     values: dict[str, Any] = {}
     for variable, spec in specs.items():
         if text := environment.get(variable, ""):
-            values[spec.name] = _parsed(variable, spec.metadata["parse"], text)
+            values[spec.name] = types.parsed(variable, spec.metadata["parse"], text)
         elif spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING:
             raise types.InvalidSetting(f"The setting {variable} is missing: {spec.metadata['meaning']}", field=variable)
     return Settings(**values)
-
-
-def _parsed(variable: str, parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text)
-    except ValueError as error:
-        # Only reasons written here are shown: a parser's own might quote a secret.
-        reason = "it is not JSON" if isinstance(error, json.JSONDecodeError) else error
-        raise types.InvalidSetting(f"The setting {variable} is not valid: {reason}.", field=variable) from None
-
-
-def _refuse_slips(environment: Mapping[str, str], known: Mapping[str, Any]) -> None:
-    """A name close to a setting's is a slip. Other MILLSTREAM_ names belong to other parts, such as the client."""
-    for name in environment:
-        if name.startswith(PREFIX) and name not in known:
-            unitless = [f"{name}{unit}" for unit in ("_SECONDS", "_BYTES") if f"{name}{unit}" in known]
-            if near := unitless or difflib.get_close_matches(name, known, n=1, cutoff=0.9):
-                raise types.InvalidSetting(f"There is no setting {name}. Did you mean {near[0]}?", field=name)
