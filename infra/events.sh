@@ -9,23 +9,25 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 group="$1" app="$2" topic="$3" container="$4" folders="$5"
 needs python3 "Install Python 3.11 or newer."
 
-# The names of the functions, as the app makes them: a JSON list.
-names="$(
+# The names of the functions, as the app makes them: a JSON list, and then a line for each.
+told="$(
     cd -- "$ROOT"
     python3 - "$container" "$folders" <<'END'
 import json, sys
 from orchestrator.triggers.naming import watcher
 container, folders = sys.argv[1:]
-print(json.dumps([watcher(f"{container}/{folder.strip()}") for folder in folders.split(",")]))
+names = [watcher(f"{container}/{folder.strip()}") for folder in folders.split(",")]
+print(json.dumps(names), *names, sep="\n")
 END
 )"
+names="${told%%$'\n'*}"
 
 indexed() {
     local known
     known="$(az functionapp function list --resource-group "$group" --name "$app" --query '[].name' --output tsv 2>/dev/null)" || return 1
     while read -r name; do
         grep -qE "(^|/)$name\$" <<<"$known" || return 1
-    done < <(python3 -c 'import json, sys; print(*json.loads(sys.argv[1]), sep="\n")' "$names")
+    done <<<"${told#*$'\n'}"
 }
 until_true "${MILLSTREAM_WAIT_SECONDS:-600}" "The indexing of the functions of $app" indexed
 

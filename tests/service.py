@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.azurite import Azurite
-from tests.e2e.devhost.harness import ROOT, RunningHost
+from tests.e2e.devhost.harness import ROOT, RunningHost, pause
 
 TOKEN = "a-token-for-tests"
 RUN_TOKEN_KEY = "a-key-for-tests-of-32-characters-or-more"
@@ -125,14 +125,15 @@ class Service:
 
     def wait(self, run: str, seconds: float = 60.0) -> dict[str, Any]:
         """Follow a run to its end."""
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while True:
             found: dict[str, Any] = self.ask("GET", f"runs/{run}")
             if found["status"] != "Running":
                 return found
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if waited > seconds:
                 raise AssertionError(f"not within {seconds:g} s: {found}\n{self.steps(run)}\n{self.host.log()[-4000:]}")
-            time.sleep(0.02)
+            time.sleep(pause(waited))
 
     def steps(self, run: str) -> dict[str, dict[str, Any]]:
         """The steps of a run by id."""

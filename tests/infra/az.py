@@ -2,7 +2,7 @@
 """A stand-in for the Azure CLI: records every call, and answers as Azure would for what the scripts of infra/ ask.
 
 Its folder, MILLSTREAM_AZ, holds `calls` (one JSON list a line), `cloud.json` (what exists), and `fail`: text of the
-calls that are to fail.
+calls that are to fail. It is started some twenty times a deployment, so it imports no more than it must.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
-PLACE = Path(os.environ["MILLSTREAM_AZ"])
+TYPE_CHECKING = False  # typing and its like cost more than the answer
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLACE = os.environ["MILLSTREAM_AZ"]
 VAULT = "/subscriptions/s/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/kv-x"
 
 
 def main(arguments: list[str]) -> int:
     """Answer one call."""
-    with (PLACE / "calls").open("a") as calls:
+    with open(f"{PLACE}/calls", "a") as calls:
         calls.write(json.dumps(arguments) + "\n")
     line = " ".join(arguments)
-    fail = PLACE / "fail"
-    if fail.exists() and fail.read_text() in line:
+    if os.path.exists(f"{PLACE}/fail") and read("fail") in line:
         print(f"ERROR: (Refused) {line[:60]}", file=sys.stderr)
         return 1
     for words, answer in ANSWERS.items():
@@ -33,14 +34,21 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+def read(name: str) -> str:
+    with open(f"{PLACE}/{name}") as file:
+        return file.read()
+
+
 def cloud() -> dict[str, object]:
     """What exists."""
-    found: dict[str, object] = json.loads((PLACE / "cloud.json").read_text())
+    found: dict[str, object] = json.loads(read("cloud.json"))
     return found
 
 
 def change(**what: object) -> None:
-    (PLACE / "cloud.json").write_text(json.dumps(cloud() | what))
+    after = json.dumps(cloud() | what)
+    with open(f"{PLACE}/cloud.json", "w") as file:
+        file.write(after)
 
 
 def option(arguments: list[str], name: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +75,39 @@ def heads(calls: list[list[str]]) -> list[str]:
     return [command for line in lines for command in CHANGING if line.startswith(command)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What became of one: its process, what `az` was asked, and what exists then."""
+
+    done: subprocess.CompletedProcess[str]
+    calls: list[list[str]]
+    cloud: dict[str, object]
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    root, az = tmp_path / "clone", tmp_path / "az"
+    with prepared(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The first deployment of an installation."""
+    with prepared(tmp_path_factory.mktemp("first")) as made:
+        done = made.run("deploy.sh", *GIVEN)
+        return Deployment(done=done, calls=made.calls(), cloud=made.cloud())
+
+
+@pytest.fixture
+def deployed(place: Place, first: Deployment) -> Place:
+    """A place where the first deployment has been."""
+    place.cloud(**{name: value for name, value in first.cloud.items() if name != "outputs"})
+    return place
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[Place]:
+    root, az = folder / "clone", folder / "az"
     for folder in (root / "scripts", root / "bin", root / "orchestrator/triggers", az):
         folder.mkdir(parents=True)
     shutil.copytree(ROOT / "infra", root / "infra")
@@ -85,7 +116,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     # The package has a test of its own.
     package = f"#!/bin/sh\necho '[\"package\"]' >> {az}/calls\n"
     command = f'#!/bin/sh\nexec {sys.executable} -IS {ROOT}/tests/infra/az.py "$@"\n'
-    for file, text in ((root / "scripts/package", package), (root / "bin/az", command)):
+    python = f'#!/bin/sh\nexec {sys.executable} "$@"\n'  # what PATH has may be a script that looks for one first
+    for file, text in ((root / "scripts/package", package), (root / "bin/az", command), (root / "bin/python3", python)):
         file.write_text(text)
         file.chmod(0o755)
     with loopback(lambda _: Answer(body=b"{}")) as server:
@@ -108,10 +140,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield Place(root=root, az=az)
 
 
-def test_a_first_deployment(place: Place) -> None:
-    done = place.run("deploy.sh", *GIVEN)
+def test_a_first_deployment(first: Deployment) -> None:
+    done, calls = first.done, first.calls
     assert done.returncode == 0, done.stderr
-    calls = place.calls()
     assert heads(calls) == [
         "deployment sub create",
         "acr build",
@@ -130,14 +161,12 @@ def test_a_first_deployment(place: Place) -> None:
     assert "Millstream is at http://127.0.0.1" in done.stdout
 
 
-def test_again_it_changes_only_what_has_changed(place: Place) -> None:
-    assert place.run("deploy.sh", *GIVEN).returncode == 0
-    place.calls()
-    assert place.run("deploy.sh", *GIVEN).returncode == 0
-    calls = place.calls()
+def test_again_it_changes_only_what_has_changed(deployed: Place) -> None:
+    assert deployed.run("deploy.sh", *GIVEN).returncode == 0
+    calls = deployed.calls()
     (resources,) = (call for call in calls if call[:3] == ["deployment", "sub", "create"])
     assert "createKeys=false" in resources
-    assert "keys_made_again" not in place.cloud()
+    assert "keys_made_again" not in deployed.cloud()
 
 
 def test_without_containers(place: Place) -> None:
@@ -163,12 +192,16 @@ def test_it_stops_at_the_first_error_and_goes_on_from_there(place: Place, words:
     assert "keys_made_again" not in place.cloud()
 
 
-def test_a_vault_that_was_deleted_is_taken_back(place: Place) -> None:
-    assert place.run("deploy.sh", *GIVEN).returncode == 0
-    assert place.run("destroy.sh", "--name", "ours", "--yes").returncode == 0
-    place.calls()
-    assert place.run("deploy.sh", *GIVEN).returncode == 0
-    resources = next(call for call in place.calls() if call[:3] == ["deployment", "sub", "create"])
+def test_what_was_destroyed_is_made_again_and_its_vault_taken_back(deployed: Place) -> None:
+    done = deployed.run("destroy.sh", "--name", "ours", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert heads(deployed.calls()) == ["group delete", "deployment sub delete"]
+    again = deployed.run("destroy.sh", "--name", "ours", "--yes")
+    assert again.returncode == 0
+    assert "There is no rg-ours" in again.stdout
+    deployed.calls()
+    assert deployed.run("deploy.sh", *GIVEN).returncode == 0
+    resources = next(call for call in deployed.calls() if call[:3] == ["deployment", "sub", "create"])
     assert {"recoverVault=true", "createKeys=false"} <= set(resources)
 
 
@@ -224,17 +257,6 @@ def test_functions_that_never_come_end_it(place: Place) -> None:
     assert done.returncode == 1
     assert "did not happen in time" in done.stderr
     assert heads(place.calls()) == []
-
-
-def test_destroying(place: Place) -> None:
-    assert place.run("deploy.sh", *GIVEN).returncode == 0
-    place.calls()
-    done = place.run("destroy.sh", "--name", "ours", "--yes")
-    assert done.returncode == 0, done.stderr
-    assert heads(place.calls()) == ["group delete", "deployment sub delete"]
-    again = place.run("destroy.sh", "--name", "ours", "--yes")
-    assert again.returncode == 0
-    assert "There is no rg-ours" in again.stdout
 
 
 @pytest.mark.parametrize(

@@ -128,14 +128,22 @@ class RunningHost:
 
 def eventually(condition: Callable[[], T], seconds: float, explain: Callable[[], str] = lambda: "") -> T:
     """Poll until the condition holds; fails with ``explain()`` after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while True:
         found = condition()
         if found:
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"not within {seconds:g} s: {explain()}")
-        time.sleep(0.02)
+        time.sleep(pause(waited))
+
+
+def pause(waited: float) -> float:
+    """Seconds until it is asked again of what has been waited for this long: a tenth of that more, so that asking does
+    not take the machine from what is waited for.
+    """
+    return min(0.5, max(0.02, waited / 10))
 
 
 def process_lives(pid: int) -> bool:
