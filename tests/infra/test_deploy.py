@@ -152,10 +152,10 @@ def test_a_first_deployment(first: Deployment) -> None:
     ]
     order = [" ".join(call[:3]) for call in calls]
     assert order.index("package") < order.index("deployment sub create")
-    first, second = (call for call in calls if call[:3] == ["deployment", "sub", "create"])
-    assert "createKeys=true" in first
-    assert "workerImage=" in first
-    assert any(argument.startswith("workerImage=crx.azurecr.io/worker:") for argument in second)
+    alone, with_image = (call for call in calls if call[:3] == ["deployment", "sub", "create"])
+    assert "createKeys=true" in alone
+    assert "workerImage=" in alone
+    assert any(argument.startswith("workerImage=crx.azurecr.io/worker:") for argument in with_image)
     events = next(call for call in calls if call[:3] == ["deployment", "group", "create"])
     assert f'functionNames=["{watcher("workspaceblobstore/incoming")}"]' in events
     assert "Millstream is at http://127.0.0.1" in done.stdout
