@@ -1,7 +1,7 @@
 """All checks, each with its heading and its time; the exit code is 0 when all passed.
 
-Every check runs even when one before it failed, so that one look shows all there is to mend. The tests that look at
-real processes from outside mostly wait, so they run beside all others.
+Every check runs even when one before it failed, so that one look shows all there is to mend. As many as WIDTH run at a
+time, in their order: those that take longest come first, and whoever is done makes room for the next one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ from devhost.azurite import ensure_installed
 ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
 
+WIDTH = 4
+"""More than there may be cores: the tests that look at real processes from outside mostly wait."""
 
 LOCAL = ("tests/e2e/devhost", "tests/e2e/local")
 PATIENT = ("tests/e2e/test_host_kills.py", "tests/e2e/test_schedules.py")
@@ -27,21 +31,24 @@ PATIENT = ("tests/e2e/test_host_kills.py", "tests/e2e/test_schedules.py")
 OUTSIDE = ("tests/conformance", "tests/contract", "tests/docs", *LOCAL, *PATIENT)
 STEPS = "tests/e2e/steps"
 SERVICE = ("tests/e2e", *(f"--ignore={place}" for place in (*LOCAL, *PATIENT, STEPS)))
-INSIDE = ("tests/architecture", "tests/infra", "tests/simulation", "tests/unit")
+INSIDE = ("tests/architecture", "tests/infra", "tests/unit")
+SIMULATION = "tests/simulation"
 
 
 class Check(NamedTuple):
-    """One tool run. `command` is run from the clone's root; one that is `beside` runs while the others do."""
+    """One tool run. `command` is run from the clone's root."""
 
     name: str
     command: list[str]
-    beside: bool = False
 
 
 class Result(NamedTuple):
+    """`said`: all that the tool printed, if it was not shown at once."""
+
     name: str
     passed: bool
     seconds: float
+    said: str = ""
 
 
 def checks(arguments: list[str]) -> list[Check]:
@@ -52,12 +59,13 @@ def checks(arguments: list[str]) -> list[Check]:
     return [
         Check("lint", [str(_BIN / "ruff"), "check", "."]),
         Check("format", [str(_BIN / "ruff"), "format", "--check", "."]),
-        Check("types", [sys.executable, "-m", "mypy", "."]),
         Check("rooms", [str(_BIN / "lint-imports")]),
+        Check("outside", [*pytest, *OUTSIDE]),
+        Check("service", [*pytest, *SERVICE]),
+        Check("steps", [*pytest, STEPS]),
+        Check("types", [sys.executable, "-m", "mypy", "."]),
         Check("inside", [*pytest, *INSIDE]),
-        Check("outside", [*pytest, *OUTSIDE], beside=True),
-        Check("service", [*pytest, *SERVICE], beside=True),
-        Check("steps", [*pytest, STEPS], beside=True),
+        Check("simulation", [*pytest, SIMULATION]),
     ]
 
 
@@ -67,59 +75,72 @@ def main(arguments: list[str]) -> int:
     ensure_installed(say=lambda text: print(text, flush=True))
     results = _run_all(checks(arguments))
     print(f"\n{'-' * 60}")
-    for name, passed, seconds in results:
-        print(f"{'ok' if passed else 'FAILED':<8}{name:<10}{seconds:6.1f} s")
+    for result in results:
+        print(f"{'ok' if result.passed else 'FAILED':<8}{result.name:<11}{result.seconds:6.1f} s")
     return 0 if all(result.passed for result in results) else 1
 
 
 def _run_all(wanted: list[Check]) -> list[Result]:
-    """In their order; those that run beside others come last, and their words with them."""
-    started = [Started(check) for check in wanted if check.beside]
-    try:
-        results = [_run(check) for check in wanted if not check.beside]
-        return results + [one.finish() for one in started]
-    finally:
-        for one in started:
-            one.stop()
+    """In their order. Of several, each is shown when it has ended; one alone shows what it does while it does it."""
+    if len(wanted) == 1:
+        _head(wanted[0].name)
+        return [_alone(wanted[0])]
+    running = Running()
+    with ThreadPoolExecutor(WIDTH) as slots:
+        begun = [slots.submit(running.run, check) for check in wanted]
+        try:
+            for ended in as_completed(begun):
+                result = ended.result()
+                _head(result.name)
+                print(result.said, end="", flush=True)
+        except BaseException:
+            slots.shutdown(wait=False, cancel_futures=True)
+            running.stop()
+            raise
+    return [one.result() for one in begun]
 
 
-class Started:
-    """A check that runs beside others; what it says is kept."""
+class Running:
+    """The tools that run beside each other; what they print is kept."""
 
-    def __init__(self, check: Check) -> None:
-        self._check = check
-        self._began = time.monotonic()
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
-        self._process = subprocess.Popen(
-            check.command, cwd=ROOT, env=_environment(), stdout=self._output, stderr=subprocess.STDOUT
-        )
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stopped = False
 
-    def finish(self) -> Result:
-        """Wait for its end, and show what it has said."""
-        code = self._process.wait()
-        took = time.monotonic() - self._began
-        _head(self._check)
-        self._output.seek(0)
-        sys.stdout.write(self._output.read().decode("utf-8", "replace"))
-        return Result(self._check.name, code == 0, took)
+    def run(self, check: Check) -> Result:
+        """Run one to its end."""
+        began = time.monotonic()
+        with tempfile.TemporaryFile() as output:
+            with self._lock:
+                if self._stopped:
+                    return Result(check.name, False, 0.0)
+                process = subprocess.Popen(
+                    check.command, cwd=ROOT, env=_environment(), stdout=output, stderr=subprocess.STDOUT
+                )
+                self._processes.append(process)
+            code = process.wait()
+            output.seek(0)
+            said = output.read().decode("utf-8", "replace")
+        return Result(check.name, code == 0, time.monotonic() - began, said)
 
     def stop(self) -> None:
-        """It is not wanted any more."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait()
-        self._output.close()
+        """They are not wanted any more."""
+        with self._lock:
+            self._stopped = True
+            for process in self._processes:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
 
 
-def _run(check: Check) -> Result:
-    _head(check)
-    started = time.monotonic()
+def _alone(check: Check) -> Result:
+    began = time.monotonic()
     code = subprocess.run(check.command, cwd=ROOT, env=_environment(), check=False).returncode
-    return Result(check.name, code == 0, time.monotonic() - started)
+    return Result(check.name, code == 0, time.monotonic() - began)
 
 
-def _head(check: Check) -> None:
-    print(f"\n== {check.name} {'=' * (56 - len(check.name))}", flush=True)
+def _head(name: str) -> None:
+    print(f"\n== {name} {'=' * (56 - len(name))}", flush=True)
 
 
 def _environment() -> dict[str, str]:
