@@ -127,6 +127,16 @@ class ListFiles(Effect[FilePage]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteFiles(Effect[None]):
+    """Delete the blobs of the system container whose names begin with `prefix`. Those that come meanwhile may stay.
+
+    Safe to repeat. Raises Unavailable.
+    """
+
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileHead(Effect[FileItem | None]):
     """The blob as it is now, with its metadata, or None."""
 

@@ -64,7 +64,8 @@ def _run_watched(context: StepContext, watch: Watch, settings: HyperDriveTrial) 
     finally:
         context.exit_code, context.bare_seconds = watched.exit_code, watched.bare_seconds
         context.live_metrics.look()
-        watch.end()
+        if context.stop.reason is not StopReason.RUN_CANCELLED:  # else nobody will read it, or delete it
+            watch.end()
 
 
 class Watch:

@@ -3,7 +3,7 @@
     trials/<run>/<step>/<attempt>-<owner>.json
 
 Nobody watches over the trials: each looks at the others' reports when it has something new itself. A report is written
-by its own attempt alone, and whole; of a step with several attempts the latest counts.
+by its own attempt alone, and whole; of a step with several attempts the latest counts. The end of the run deletes them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 
 from orchestrator.core.early_termination import Trial
 from orchestrator.core.job import Job
+from orchestrator.core.trials import reports_of
 from steps.store import BlobMissing, Listed, Store
 
 
@@ -34,7 +35,7 @@ class TrialReports:
     def __init__(self, store: Store, container: str, job: Job) -> None:
         self._store = store
         self._container = container
-        self._folder = f"trials/{job.run}/"
+        self._folder = reports_of(job.run)
         self._own = f"{self._folder}{job.step.id}/{job.attempt:06d}-{job.owner}.json"
         self._step = job.step.id
         self._known: dict[str, tuple[str, Trial]] = {}

@@ -27,6 +27,8 @@ from orchestrator.adapters.driver import World
 from orchestrator.adapters.relays import Relays, forwarded
 from orchestrator.core.errors import Broken, Conflict, InvalidRequest, Unavailable
 from orchestrator.files import (
+    SYSTEM,
+    DeleteFiles,
     FileHead,
     FileItem,
     FilePage,
@@ -70,6 +72,7 @@ class AzureFiles:
         world.register(SignUpload, self.sign_upload)
         world.register(SignDownload, self.sign_download)
         world.register(ListFiles, self.list)
+        world.register(DeleteFiles, self.delete)
         world.register(FileHead, self.head)
         world.register(FileSize, self.size)
         world.register(ReadPart, self.read)
@@ -125,6 +128,20 @@ class AzureFiles:
         except StorageError as fault:
             raise _failure(fault, place) from fault
         return FilePage(items=tuple(_item(item) for item in page.items), marker=page.marker, at=page.date)
+
+    def delete(self, effect: DeleteFiles) -> None:
+        place, marker = self._containers.at(SYSTEM), None
+        assert isinstance(place, Container)
+        while True:
+            page = self.list(ListFiles(container=SYSTEM, prefix=effect.prefix, marker=marker))
+            try:
+                for item in page.items:
+                    place.blobs.delete(place.name, item.name)
+            except StorageError as fault:
+                raise _failure(fault, place) from fault
+            marker = page.marker
+            if marker is None:
+                return
 
     def head(self, effect: FileHead) -> FileItem | None:
         place = self._containers.at(effect.container)

@@ -20,6 +20,7 @@ from orchestrator.adapters.memory import MemoryAccount
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.files import (
     SYSTEM,
+    DeleteFiles,
     FileHead,
     FileItem,
     FilePage,
@@ -60,6 +61,7 @@ class MemoryFiles:
         world.register(SignUpload, lambda effect: self._sign(effect, now()))
         world.register(SignDownload, lambda effect: f"memory://{effect.container}/{effect.name}")
         world.register(ListFiles, self.list)
+        world.register(DeleteFiles, self.delete)
         world.register(FileHead, self.head)
         world.register(FileSize, self.size)
         world.register(ReadPart, self.read)
@@ -84,6 +86,12 @@ class MemoryFiles:
             items = tuple(self._item(effect.container, name, blobs[name]) for name in page)
             at = float(floor(self._now())) if effect.container in self._containers else 0.0
             return FilePage(items=items, marker=rest[0] if rest else None, at=at)
+
+    def delete(self, effect: DeleteFiles) -> None:
+        with self._lock:
+            blobs = self._containers[SYSTEM]
+            for name in [name for name in blobs if name.startswith(effect.prefix)]:
+                del blobs[name]
 
     def head(self, effect: FileHead) -> FileItem | None:
         with self._lock:

@@ -13,6 +13,7 @@ from functools import cached_property
 from orchestrator.core.definition import Definition, Step, StepSource
 from orchestrator.core.fitting import has_places
 from orchestrator.core.kinds import KINDS
+from orchestrator.core.kinds.hyperdrive import TRIAL
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -78,6 +79,11 @@ class Plan:
     def deferrables(self) -> int:
         """The steps whose work a service may do, while nobody holds them."""
         return mask_of([position for position, step in enumerate(self.definition.steps) if _is_deferrable(step)])
+
+    @cached_property
+    def has_trials(self) -> bool:
+        """Whether steps of it are trials of a search, who tell each other what they have reached."""
+        return any(step.kind == TRIAL for step in self.definition.steps)
 
     @cached_property
     def computes(self) -> frozenset[str]:

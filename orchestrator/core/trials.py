@@ -48,3 +48,8 @@ def logged(metrics: Iterable[Metric]) -> dict[str, list[Any]]:
     for metric in metrics:
         made.setdefault(metric.name, []).append(metric.value)
     return made
+
+
+def reports_of(run: str) -> str:
+    """Below it the trials of a run tell each other what they have reached, until the run has ended."""
+    return f"trials/{run}/"

@@ -10,12 +10,14 @@ from orchestrator.core.message import encode
 from orchestrator.core.plan import bits
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState, RunStatus
+from orchestrator.core.trials import reports_of
 from orchestrator.engine import index, outbox
 from orchestrator.engine.halt import halt
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, messages_for, read_info
 from orchestrator.engine.revive import SELECT
 from orchestrator.engine.rows import RUNS, claim_key, read_claim, step_of
+from orchestrator.files import DeleteFiles
 from orchestrator.ports import Query, Send, Task
 
 
@@ -32,6 +34,7 @@ def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
         yield from _end_services(memory, info)
         yield from outbox.announce(memory, info, status)
         yield from _wake_parent(memory, info)
+        yield from _clear_reports(memory, info)
         yield from index.note_end(memory, info, status)
     if not (yield from at_work(memory, info)):
         yield from index.leave(run)
@@ -83,6 +86,13 @@ def _end_children(memory: ProcessMemory, info: RunInfo) -> Task[None]:
             status = yield from halt(memory, claim.child)
             if status is not None:
                 yield from finish(memory, claim.child, status)
+
+
+def _clear_reports(memory: ProcessMemory, info: RunInfo) -> Task[None]:
+    """Delete what the trials of a search have told each other: nobody will read it any more."""
+    plan = yield from load_plan(memory, info.definition)
+    if plan.has_trials:
+        yield from DeleteFiles(prefix=reports_of(info.id))
 
 
 def _wake_parent(memory: ProcessMemory, info: RunInfo) -> Task[None]:

@@ -21,8 +21,20 @@ from orchestrator.adapters.memory_files import MemoryFiles
 from orchestrator.core.datastore import Datastore
 from orchestrator.core.errors import InvalidRequest, Unavailable
 from orchestrator.core.secret import Secret
-from orchestrator.files import FileHead, FilePage, FileSize, ListFiles, Part, ReadPart, SignDownload, Signed, SignUpload
-from orchestrator.ports import Effect
+from orchestrator.files import (
+    SYSTEM,
+    DeleteFiles,
+    FileHead,
+    FilePage,
+    FileSize,
+    ListFiles,
+    Part,
+    ReadPart,
+    SignDownload,
+    Signed,
+    SignUpload,
+)
+from orchestrator.ports import Effect, WriteBlob
 
 T = TypeVar("T")
 Put = Callable[[str, bytes], None]
@@ -250,3 +262,13 @@ def test_a_listing_that_is_not_deep_leaves_out_what_lies_in_folders(world: World
         if marker is None:
             break
     assert found == ["in/a", "in/z"]
+
+
+def test_what_begins_so_is_deleted(world: World) -> None:
+    run = uuid.uuid4().hex
+    for name in (f"trials/{run}/a/1.json", f"trials/{run}/b.json", f"trials/{run}0/a.json"):
+        world.run(iter(WriteBlob(name=name, data=b"{}")))
+    for _ in range(2):
+        world.run(iter(DeleteFiles(prefix=f"trials/{run}/")))
+        left = world.run(iter(ListFiles(container=SYSTEM, prefix=f"trials/{run}")))
+        assert [item.name for item in left.items] == [f"trials/{run}0/a.json"]

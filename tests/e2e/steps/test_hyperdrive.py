@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from azurerest.account import Account
+from azurerest.blobs import Blobs
+from azurerest.transport import Transport
 from millstream import (
     BanditPolicy,
     Experiment,
@@ -34,6 +38,7 @@ from millstream import (
     uniform,
 )
 from tests.azurite import Azurite
+from tests.e2e.devhost.harness import eventually
 from tests.service import QUICK, TOKEN, Service, running_service
 
 pytestmark = pytest.mark.azurite
@@ -214,7 +219,7 @@ def test_the_best_trials_results_are_the_steps(workspace: Workspace, source: Pat
     assert [child.details.taken for child in more.get_children()] == [True] * 4 + [False]
 
 
-def test_a_policy_ends_what_is_not_worth_going_on(workspace: Workspace, source: Path) -> None:
+def test_a_policy_ends_what_is_not_worth_going_on(workspace: Workspace, source: Path, azurite: Azurite) -> None:
     config = HyperDriveConfig(
         GridParameterSampling({"quality": choice(0.9, 0.1)}),
         "accuracy",
@@ -234,6 +239,10 @@ def test_a_policy_ends_what_is_not_worth_going_on(workspace: Workspace, source: 
     assert error is not None and error.code == "StoppedByPolicy" and "its best, 0.1" in error.message
     assert len(ended.get_metrics()["accuracy"]) < 600
     assert run.get_metrics()[good["run_id"]]["accuracy"] == [0.9] * 600
+    trials = good["run_id"].partition("_")[0]
+    with closing(Transport()) as transport:
+        blobs = Blobs(Account.from_connection_string(azurite.connection), transport)
+        eventually(lambda: not list(blobs.list_all("millstream", f"trials/{trials}/")), 20.0)
 
 
 def test_a_driver_of_v1_searches_unmodified(service: Service, source: Path, tmp_path: Path) -> None:

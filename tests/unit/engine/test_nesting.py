@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import definition as definitions
@@ -13,6 +14,7 @@ from orchestrator.core.job import Job
 from orchestrator.core.message import decode
 from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.states import RunStatus
+from orchestrator.engine.cancel import cancel
 from orchestrator.engine.reading import definition_blob
 from orchestrator.engine.stepview import step_view
 from orchestrator.engine.sweep import sweep
@@ -114,3 +116,19 @@ def test_its_time_is_that_of_all_it_becomes() -> None:
         deliver_all(runner)
     assert composite.joined[-1].timed_out
     assert runner.world.run(run_view(runner.memory, "run1")).status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_the_end_of_a_search_clears_what_its_trials_told_each_other(cancelled: bool) -> None:
+    trial = msgspec.structs.replace(step("trial"), kind="hyperdrive_trial", outputs=())
+    runner = Runner(trial)
+    runner.start()
+    for name in ("trials/run1/trial/000001-a.json", "trials/run10/trial/000001-a.json"):
+        runner.world.run(iter(WriteBlob(name=name, data=b"{}")))
+    if cancelled:
+        runner.world.run(cancel(runner.memory, "run1"))
+    else:
+        runner.finish()
+    assert [name for name in runner.world.account.blobs if name.startswith("trials/")] == [
+        "trials/run10/trial/000001-a.json"
+    ]
