@@ -36,7 +36,7 @@ NOT_INCLUDED: Final = (
     "What scripts ask of storage and of the network themselves, beyond the inputs and outputs of their steps.",
     "Requests to the API, looking at the run among them.",
     "Executions that were killed or cancelled (unknown), and messages that come twice.",
-    "Looking for results to reuse, in a step that is reused: about 2 requests to tables.",
+    "Looking for results to reuse, in a step that is reused: 1 to 2 requests to tables.",
     "The time in which a container or an instance starts; the second that an instance is billed at least.",
     "That steps which run in one instance at the same time share its seconds: there the bill is lower.",
     "What runs whether or not there are runs: timers, polling of queues, logs in Application Insights.",

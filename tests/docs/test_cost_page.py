@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from pathlib import Path
 
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.catalog.firing import fire
@@ -15,18 +14,11 @@ from orchestrator.engine import outbox
 from orchestrator.engine.memory import EngineSettings, ProcessMemory
 from orchestrator.engine.sweep import sweep
 from orchestrator.ports import Task, Used
-from tests.docs.markdown import ROOT, blocks
+from tests.docs.cost_page import PAGE, table
+from tests.docs.markdown import blocks
 
-PAGE = ROOT / "docs" / "cost.md"
 DAYS = 30
 PENNY = Decimal("0.01")
-
-
-def table(heading: str, page: Path = PAGE) -> list[list[str]]:
-    """The cells of the first table below a heading, without its own heading."""
-    _, _, rest = page.read_text().partition(f"\n## {heading}\n")
-    lines = [line for line in rest.partition("\n## ")[0].splitlines() if line.startswith("|")]
-    return [[cell.strip(" `*") for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 def test_the_prices_are_those_of_the_code() -> None:

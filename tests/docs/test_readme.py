@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.cost_page import table
 from tests.docs.markdown import ROOT, Console, blocks, consoles, first_missing
 from tests.e2e.local.waiting import wait_for
 
@@ -54,6 +55,7 @@ def test_the_demo_prints_what_it_says_and_its_pipeline_is_started_by_curl(
     environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     printed = _check(SHOWN["scripts/demo"], environment)
+    _check_cost(printed, environment)
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     found = re.search(r"^POST (\S+)$", printed, re.MULTILINE)
@@ -70,6 +72,27 @@ def test_the_demo_prints_what_it_says_and_its_pipeline_is_started_by_curl(
         check=True,
     )
     assert "Id" in json.loads(answer.stdout), answer.stdout
+
+
+def _check_cost(printed: str, environment: Mapping[str, str]) -> None:
+    """docs/cost.md says what the demo's first run has used: as it is counted now, give or take what depends on time."""
+    found = re.search(r"the answer's Id is (\S+)", printed)
+    assert found is not None
+    look = (
+        "from millstream import Workspace\nfrom millstream.pipeline_run import PipelineRun\n"
+        f"cost = PipelineRun.get(Workspace.from_config(), {found[1]!r}).get_cost()\n"
+        "assert cost.complete, cost\nimport json\n"
+        "print(json.dumps({**cost.used.requests, 'function_calls': cost.used.calls, 'stored': cost.used.stored}))"
+    )
+    told_by = _run([str(ROOT / "scripts" / "up"), "--", sys.executable, "-c", look], environment)
+    counted = json.loads(told_by.splitlines()[-1])
+    *rows, _ = table("An example")
+    told = {billed: int(quantity) for billed, quantity, _ in rows if billed != "function_gb_seconds"}
+    assert counted.pop("stored") == pytest.approx(135_400, rel=0.05)
+    assert told.keys() == counted.keys()
+    assert counted["function_calls"] == told["function_calls"]
+    for billed, count in told.items():
+        assert counted[billed] == pytest.approx(count, rel=0.5, abs=6), (billed, counted)
 
 
 def test_the_first_pipeline_runs_as_written(environment: Mapping[str, str], tmp_path: Path) -> None:

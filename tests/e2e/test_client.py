@@ -453,6 +453,19 @@ def test_the_command_line(finished: PipelineRun, workspace: Workspace, service: 
     code, out, _ = run("runs", "show", finished.id)
     assert "parameters  reg=1.0" in out
     assert "train     train.py     Completed  1" in out
+    code, out, _ = run("runs", "cost", finished.id, "--explain")
+    assert code == 0
+    cost = finished.get_cost()
+    assert cost.complete and cost.amount == sum(line.amount for line in cost.lines)
+    assert out.splitlines()[:3] == [
+        f"run         {finished.id}",
+        "status      Completed",
+        f"cost        {cost.amount:.7f} USD",
+    ]
+    for step in cost.steps:
+        assert f"{step.name:<13}  Completed" in out and f"{step.amount:.7f}" in out
+    assert {line.billed for line in cost.lines} >= {"table_write", "queue", "blob_write", "function_gb_seconds"}
+    assert "- Requests to the API, looking at the run among them." in out
     assert run("runs", "logs", finished.id, "train")[1] == "training on 3 rows with 1.0\na warning\n"
     assert run("pipelines", "list", "--name", "unlucky")[1].splitlines()[1].split()[:2] == [failing.id, "unlucky"]
     code, out, err = run("submit", "unlucky", "--experiment", "cli", "--follow")

@@ -8,7 +8,7 @@ from azurerest import billing
 from orchestrator.core.claim import first_claim, next_claim, retrying, settled
 from orchestrator.core.compute import ComputeKind
 from orchestrator.core.message import Delivery
-from orchestrator.core.result import File, OutputData, StepResult
+from orchestrator.core.result import Deferral, File, OutputData, StepResult
 from orchestrator.core.usage import (
     BILLED,
     Machine,
@@ -90,3 +90,8 @@ def test_facts_survive_a_retry_and_a_death_and_the_death_is_counted_as_unknown()
 def test_an_execution_that_its_run_did_not_wait_for_is_unknown() -> None:
     assert of_claim(CLAIM, over=False).own.unknown == 0
     assert of_claim(CLAIM, over=True).own.unknown == 1
+
+
+def test_a_look_at_what_a_service_does_stores_nothing_yet() -> None:
+    looked = StepResult(deferral=Deferral(handle={}), log_bytes=1000)
+    assert execution(SEEN, Machine(), looked, publishes=False).stored == 0

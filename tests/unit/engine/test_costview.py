@@ -13,7 +13,7 @@ from orchestrator.core.errors import InvalidRequest, UnknownThing
 from orchestrator.core.job import Job
 from orchestrator.core.message import Delivery, StepMessage, decode
 from orchestrator.core.prices import PUBLIC, total
-from orchestrator.core.result import Expansion, File, OutputData, StepResult
+from orchestrator.core.result import Deferral, Expansion, File, OutputData, StepResult
 from orchestrator.core.states import RunStatus
 from orchestrator.core.usage import STARTED, Usage
 from orchestrator.engine.cancel import cancel
@@ -233,3 +233,27 @@ def test_the_children_of_a_step_that_is_under_way_are_looked_at() -> None:
     runner.world.run(cancel(runner.memory, "run1"))
     (parent,) = cost(runner).steps
     assert parent.children.executions == 1, "and so are those of one that never will be joined"
+
+
+def test_each_look_at_what_a_service_does_is_paid_for_and_a_death_before_one_is_not_forgotten() -> None:
+    looks, deaths = [1, 2], [Killed()]
+
+    def perform(job: Job) -> StepResult:
+        if deaths:
+            raise deaths.pop()
+        return StepResult(deferral=Deferral(handle={"n": looks.pop()})) if looks else StepResult(exit_code=0)
+
+    runner = Runner(msgspec.structs.replace(step("a"), kind="databricks"), scripts={"a": perform})
+    runner.start()
+    message = runner.waiting.pop()
+    with pytest.raises(Killed):
+        runner.world.run(deliver(runner.memory, message, Delivery(message_id="m", count=1)))
+    runner.world.run(deliver(runner.memory, message, Delivery(message_id="m", count=2)))
+    assert steps(cost(runner))["a"].used.executions == 1
+    for _ in range(2):
+        runner.clock.advance(600)
+        runner.waiting += _due(runner)
+        runner.finish()
+    used = steps(cost(runner))["a"].used
+    assert (used.executions, used.unknown) == (3, 1)
+    assert used.seconds == 6.0, "what lies between the looks is nobody's"

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from orchestrator.adapters import metering
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.errors import Unavailable
 from orchestrator.core.states import ClaimState
@@ -171,3 +172,17 @@ def test_stop_calls_actions_once_and_late_ones_at_once() -> None:
     with stop.calling(lambda: called.append("late")):
         assert called == ["early", "late"]
     assert stop.reason is StopReason.LEASE_LOST
+
+
+def test_what_is_asked_of_storage_for_an_attempt_counts_as_the_attempts_own() -> None:
+    def beat(_: Lease) -> bool:
+        metering.count("table_write")
+        return True
+
+    def cancelled(_: str) -> bool:
+        metering.count("table_read")
+        return False
+
+    with beating(beat, cancelled) as beater, metering.metered(time.monotonic):
+        with beater.watching(lease(), Stop()):
+            assert eventually(lambda: {"table_write", "table_read"} <= metering.read().requests.keys())
