@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from millstream.api import Api
 from millstream.arguments import refuse_unknown
@@ -21,10 +21,10 @@ from millstream.authentication import (
 from millstream.config import ENDPOINT, Found, checked, find_config, find_endpoint, write_config
 from millstream.errors import ConfigurationError
 from millstream.explained import Explained
+from millstream.named_mapping import NamedMapping
 from millstream.run_context import STEP_INFO
 from millstream.transport import Transport
 from millstream.views import WorkspaceView
-from orchestrator.core.names import suggestion
 
 if TYPE_CHECKING:
     from millstream.compute import ComputeTarget
@@ -35,32 +35,6 @@ if TYPE_CHECKING:
     from millstream.model import Model
     from millstream.runs import ServiceRun
     from millstream.tabular_dataset import TabularDataset
-
-V = TypeVar("V")
-
-
-class Named(Mapping[str, V], Generic[V]):
-    """The things of one kind in the workspace, by name, as they are at each look. An unknown name raises KeyError."""
-
-    def __init__(self, noun: str, names: Callable[[], list[str]], make: Callable[[str], V]) -> None:
-        self._noun = noun
-        self._names = names
-        self._make = make
-
-    def __getitem__(self, name: str) -> V:
-        names = self._names()
-        if name not in names:
-            raise KeyError(f"There is no {name!r}. {suggestion(name, names, self._noun)}")
-        return self._make(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names())
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __repr__(self) -> str:
-        return f"{{{', '.join(map(repr, self._names()))}}}"
 
 
 class Workspace(Explained):
@@ -205,39 +179,47 @@ class Workspace(Explained):
     def datastores(self) -> Mapping[str, Datastore]:
         from millstream.datastore import Datastore
 
-        return Named("datastores", lambda: [d.name for d in self.refresh().datastores], lambda n: Datastore(self, n))
+        return NamedMapping(
+            "datastores", lambda: [d.name for d in self.refresh().datastores], lambda n: Datastore(self, n)
+        )
 
     @property
     def compute_targets(self) -> Mapping[str, ComputeTarget]:
         from millstream.compute import ComputeTarget
 
-        return Named("computes", lambda: [c.name for c in self.refresh().computes], lambda n: ComputeTarget(self, n))
+        return NamedMapping(
+            "computes", lambda: [c.name for c in self.refresh().computes], lambda n: ComputeTarget(self, n)
+        )
 
     @property
     def experiments(self) -> Mapping[str, Experiment]:
         from millstream.experiment import Experiment
 
-        return Named("experiments", lambda: [e.name for e in self.api.experiments()], lambda n: Experiment(self, n))
+        return NamedMapping(
+            "experiments", lambda: [e.name for e in self.api.experiments()], lambda n: Experiment(self, n)
+        )
 
     @property
     def datasets(self) -> Mapping[str, FileDataset | TabularDataset]:
         """The latest version of each registered dataset."""
         from millstream.dataset import Dataset
 
-        return Named("datasets", lambda: [d.name for d in self.api.datasets()], lambda n: Dataset.get_by_name(self, n))
+        return NamedMapping(
+            "datasets", lambda: [d.name for d in self.api.datasets()], lambda n: Dataset.get_by_name(self, n)
+        )
 
     @property
     def models(self) -> Mapping[str, Model]:
         from millstream.model import Model
 
-        return Named("models", lambda: sorted({m.name for m in self.api.models()}), lambda n: Model(self, n))
+        return NamedMapping("models", lambda: sorted({m.name for m in self.api.models()}), lambda n: Model(self, n))
 
     @property
     def environments(self) -> Mapping[str, Environment]:
         """The last version of each environment that was registered."""
         from millstream.environment import Environment
 
-        return Named(
+        return NamedMapping(
             "environments", lambda: [e.name for e in self.api.environments()], lambda n: Environment.get(self, n)
         )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,10 +23,12 @@ from steps.venv_maker import configuration
 from tests import wheels
 from tests.unit.millstream.loopback import Loopback
 from tests.unit.steps.jobs import DATA, SYSTEM, perform, settings, working
+from tests.unit.steps.running import eventually, is_alive
 from tests.unit.steps.test_step_environment import asking, log_of
 
 REAL = uv_program.installed()
 PINNED = uv_program.PINNED
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -94,6 +99,54 @@ def test_workers_that_need_it_at_a_time_bring_it_once(store: MemoryStore, index:
         thread.join(100)
     assert errors == [None, None]
     assert wheels_sent(index) == 1
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from steps import uv_program
+from steps.memory_store import MemoryStore
+from tests.unit.steps.jobs import DATA, SYSTEM, perform, working
+from tests.unit.steps.running import eventually, is_alive
+from tests.unit.steps.test_step_environment import asking
+from tests.unit.steps.test_uv_program import equipped
+uv_program.installed, uv_program.PINNED = lambda: None, Path(sys.argv[1]) / "uv.txt"
+store = MemoryStore(SYSTEM, DATA)
+with working(store, equipped(Path(sys.argv[1]), sys.argv[2])) as worker:
+    perform(worker, asking(store, "millfirst==1.0"))
+"""
+
+
+def test_a_worker_that_is_killed_while_it_brings_it_leaves_nothing_that_counts(
+    store: MemoryStore, index: Loopback, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silence = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        dying = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), silence], cwd=ROOT)
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        pips = _pips(tmp_path)
+        assert pips
+        dying.kill()
+        dying.wait()
+        assert eventually(lambda: not any(map(is_alive, pips)))
+        connection.close()
+    assert list((tmp_path / "environments").glob("draft-uv-*"))
+    with working(store, equipped(tmp_path, index.url)) as worker:
+        assert perform(worker, asking(store, "millfirst==1.0")).error is None
+    assert not list((tmp_path / "environments").glob("draft-*"))
+    assert wheels_sent(index) == 1
+
+
+def _pips(folder: Path) -> list[int]:
+    """The processes that bring something to the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            command = path.read_bytes()
+            if b"download" in command and str(folder).encode() in command:
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_another_content_than_the_pinned_one_is_not_taken(store: MemoryStore, index: Loopback, tmp_path: Path) -> None:
