@@ -5,6 +5,7 @@
 #
 #   --audience ID        client id of the app registration whose tokens open the service (docs/security.md)
 #   --token-sha256 SUM   sha256 of a bearer token that opens it, too
+#   --functions-key-role ROLE   ask every caller for a key of the Functions app, which has this role: Reader, ..., Owner
 #   --alert-mail MAIL    who hears of alerts
 #   --budget AMOUNT      money a month after which a mail warns
 #   --watch FOLDERS      folders whose new blobs start runs, separated by commas (default: incoming)
@@ -14,13 +15,13 @@
 # shellcheck source=infra/lib.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
 
-name="" location="" audience="" token_sha256="" alert_mail="" budget=0 watch=incoming private=false containers=true dry_run=false
+name="" location="" audience="" token_sha256="" functions_key_role="" alert_mail="" budget=0 watch=incoming private=false containers=true dry_run=false
 
 usage() { sed -n '2,/^# shellcheck/p' "${BASH_SOURCE[0]}" | sed '$d; s/^# \{0,1\}//'; }
 
 while (($#)); do
     case "$1" in
-        --name | --location | --audience | --token-sha256 | --alert-mail | --budget | --watch)
+        --name | --location | --audience | --token-sha256 | --functions-key-role | --alert-mail | --budget | --watch)
             (($# > 1)) || die "$1 needs a value."
             option="${1#--}"
             printf -v "${option//-/_}" '%s' "$2"
@@ -36,7 +37,10 @@ done
 [[ -n "$name" ]] || die "--name is missing." "Run '$0 --help'."
 [[ -n "$location" ]] || die "--location is missing." "'az account list-locations' names the regions."
 check_name "$name"
-[[ -n "$audience$token_sha256" ]] || die "Nobody could open the service." "Give --audience or --token-sha256."
+[[ -n "$audience$token_sha256$functions_key_role" ]] ||
+    die "Nobody could open the service." "Give --audience, --token-sha256 or --functions-key-role."
+[[ "$functions_key_role" =~ ^(|Reader|Submitter|Operator|Owner)$ ]] ||
+    die "--functions-key-role is no role." "It is Reader, Submitter, Operator or Owner."
 [[ -z "$token_sha256" || "$token_sha256" =~ ^[0-9a-f]{64}(,[0-9a-f]{64})*$ ]] ||
     die "--token-sha256 is not a sha256 sum." "Make one: printf %s \"\$TOKEN\" | sha256sum"
 [[ "$budget" =~ ^[0-9]+$ ]] || die "--budget is not a whole number."
@@ -66,7 +70,7 @@ if has_keys; then create_keys=false; elif deleted_vault; then recover=true creat
 deploy_all() { # deploy_all COMMAND: create or what-if, with the image that is known
     az deployment sub "$1" --name "millstream-$name" --location "$location" --template-file "$INFRA/main.bicep" \
         --parameters environmentName="$name" location="$location" principalId="$principal" audience="$audience" \
-        tokenSha256="$token_sha256" private="$private" containers="$containers" createKeys="$create_keys" \
+        tokenSha256="$token_sha256" functionsKeyRole="$functions_key_role" private="$private" containers="$containers" createKeys="$create_keys" \
         recoverVault="$recover" workerImage="$image" watchedFolders="$watch" alertMail="$alert_mail" monthlyBudget="$budget" \
         "${@:2}"
 }

@@ -21,11 +21,21 @@ param principalId string = ''
 ])
 param principalType string = 'User'
 
-@description('Client id of the app registration whose tokens the service takes. Empty: only bearer tokens of MILLSTREAM_TOKEN_SHA256 open it.')
+@description('Client id of the app registration whose tokens the service takes. Empty: only tokenSha256 and functionsKeyRole open it.')
 param audience string = ''
 
 @description('sha256 sums, in hex, of bearer tokens that are accepted beside those of Entra ID; separated by commas.')
 param tokenSha256 string = ''
+
+@description('Role of callers with a key of the Functions app, without which then nobody is let in. Empty: keys open nothing.')
+@allowed([
+  ''
+  'Reader'
+  'Submitter'
+  'Operator'
+  'Owner'
+])
+param functionsKeyRole string = ''
 
 @description('No public network: storage, vault and registry are reached through private endpoints only.')
 param private bool = false
@@ -108,6 +118,7 @@ module service 'service.bicep' = {
     principalType: principalType
     audience: audience
     tokenSha256: tokenSha256
+    functionsKeyRole: functionsKeyRole
     private: private
     containers: containers
     computes: computes

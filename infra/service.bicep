@@ -7,6 +7,7 @@ param principalId string
 param principalType string
 param audience string
 param tokenSha256 string
+param functionsKeyRole string
 param private bool
 param containers bool
 param computes array
@@ -120,6 +121,7 @@ module jobs 'modules/jobs.bicep' = if (containers) {
     environmentName: environmentName
     datastores: datastores
     serviceUrl: 'https://${app.outputs.hostname}'
+    functionsKeyRole: functionsKeyRole
     insightsConnection: monitor.outputs.connection
     appPrincipal: identities.outputs.appPrincipal
     workerIdentityId: identities.outputs.workerId
@@ -147,6 +149,7 @@ module app 'modules/app.bicep' = {
     insightsConnection: monitor.outputs.connection
     audience: audience
     tokenSha256: tokenSha256
+    functionsKeyRole: functionsKeyRole
     computes: containers ? computes : []
     watchedFolders: watchedFolders
     dataContainer: dataContainer

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from millstream.attached_compute import SynapseCompute as SynapseCompute
     from millstream.authentication import AzureCliAuthentication as AzureCliAuthentication
     from millstream.authentication import CredentialAuthentication as CredentialAuthentication
+    from millstream.authentication import FunctionsKeyAuthentication as FunctionsKeyAuthentication
     from millstream.authentication import InteractiveLoginAuthentication as InteractiveLoginAuthentication
     from millstream.authentication import MsiAuthentication as MsiAuthentication
     from millstream.authentication import ServicePrincipalAuthentication as ServicePrincipalAuthentication
@@ -145,6 +146,7 @@ _HOMES = {
     "millstream.authentication": (
         "AzureCliAuthentication",
         "CredentialAuthentication",
+        "FunctionsKeyAuthentication",
         "InteractiveLoginAuthentication",
         "MsiAuthentication",
         "ServicePrincipalAuthentication",

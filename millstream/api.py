@@ -38,6 +38,12 @@ from orchestrator.core.definition import Definition
 
 T = TypeVar("T")
 
+_NO_KEY = (
+    "The Functions host lets nobody in without a key of the app, or with a wrong one. Set MILLSTREAM_FUNCTIONS_KEY "
+    "(docs/security.md)."
+)
+"""What a refusal means that does not say why: the service's own do."""
+
 Query = str | float | Sequence[str] | None
 """A parameter of a query; a list repeats it, None leaves it out."""
 
@@ -452,6 +458,8 @@ def error_of(response: Response, request: str) -> MillstreamError:
         view = msgspec.json.decode(response.body, type=views.ErrorAnswer).error
     except (msgspec.MsgspecError, UnicodeDecodeError):
         text = response.body[:200].decode("utf-8", "replace").strip()
+        if response.status == 401 and not text:
+            text = _NO_KEY
         view = views.ErrorView(code=f"Http{response.status}", message=text or f"{request} was answered with no words.")
     error: MillstreamError
     if view.code == InvalidDefinition.code and view.problems:

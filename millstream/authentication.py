@@ -6,11 +6,13 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
-from millstream.config import Found, find_config, find_endpoint, find_token
+from millstream.config import Found, find_config, find_endpoint, find_functions_key, find_token
 from millstream.errors import ConfigurationError
 from millstream.sign_in import SignIn, sign_in_of
+
+KEY_HEADER: Final = "x-functions-key"
 
 
 class AccessToken(Protocol):
@@ -54,6 +56,25 @@ class TokenAuthentication(Authentication):
         return token
 
 
+class FunctionsKeyAuthentication(Authentication):
+    """A key of the Functions app, for a service that asks for one; not of v1. `also`: a token that goes with it."""
+
+    def __init__(self, key: str, also: Authentication | None = None) -> None:
+        if not key:
+            raise ConfigurationError("FunctionsKeyAuthentication was given an empty key.")
+        self._key = key
+        self._also = also
+
+    def get_token(self) -> str:
+        if self._also is None:
+            raise ConfigurationError("A key of the Functions app is no bearer token: use get_authentication_header().")
+        return self._also.get_token()
+
+    def get_authentication_header(self) -> dict[str, str]:
+        """`{"x-functions-key": ...}`, and the token's header if there is one."""
+        return {KEY_HEADER: self._key} | (self._also.get_authentication_header() if self._also else {})
+
+
 class CredentialAuthentication(Authentication):
     """A credential of azure-identity, or anything else with its `get_token(scope)`.
 
@@ -70,7 +91,8 @@ class CredentialAuthentication(Authentication):
 
 class FoundAuthentication(Authentication):
     """The token of this machine's user: MILLSTREAM_TOKEN, or the file that belongs to the service. Where neither is,
-    and the service takes tokens of Entra ID, one of those; `first`: that one goes before.
+    and the service takes tokens of Entra ID, one of those; `first`: that one goes before. With MILLSTREAM_FUNCTIONS_KEY
+    that key is sent, too, and nobody signs in who does not ask for it.
     """
 
     first = False
@@ -101,9 +123,25 @@ class FoundAuthentication(Authentication):
                 raise
             return self._signed_in.get_token()
 
+    def get_authentication_header(self) -> dict[str, str]:
+        key = find_functions_key(self._url or find_endpoint(self._config or find_config()))
+        if not key:
+            return super().get_authentication_header()
+        return {KEY_HEADER: key} | (super().get_authentication_header() if self.first or self._token_at_hand() else {})
+
+    def _token_at_hand(self) -> bool:
+        config = self._config or find_config()
+        try:
+            find_token(self._url or find_endpoint(config), config)
+        except ConfigurationError:
+            return False
+        return True
+
     def check(self) -> None:
-        """Raises ConfigurationError when there will be no token, without getting one."""
+        """Raises ConfigurationError when there will be nothing to call with, without getting it."""
         url = self._url or find_endpoint(self._config)
+        if find_functions_key(url):
+            return
         try:
             find_token(url, self._config)
         except ConfigurationError:

@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_driver(workspace: Workspace, options: argparse.Namespace) -> int:
     if options.config is not None:
-        adopt(workspace.url, workspace.authentication.get_token())
+        # The key of a Functions app stays where it is found.
+        alone = "Authorization" not in workspace.authentication.get_authentication_header()
+        adopt(workspace.url, None if alone else workspace.authentication.get_token())
     return driver.run(Path(options.driver), options.arguments, force=options.force)
 
 

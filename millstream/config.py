@@ -2,8 +2,8 @@
 
 The endpoint is, in this order: the argument `url`, MILLSTREAM_ENDPOINT, "endpoint" in a config.json, and the service
 that scripts/up keeps running (.millstream/service.json). The token: the argument, MILLSTREAM_TOKEN, the "token_file"
-named beside the endpoint. In a step: the run token, for the service that runs it. A token that belongs to one endpoint
-is never sent to another.
+named beside the endpoint; MILLSTREAM_FUNCTIONS_KEY goes with it, or alone. In a step: the run token, for the service
+that runs it. A token that belongs to one endpoint is never sent to another.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from millstream.errors import ConfigurationError
 ENDPOINT = "MILLSTREAM_ENDPOINT"
 TOKEN = "MILLSTREAM_TOKEN"  # noqa: S105 - the name of a variable
 RUN_TOKEN = "AZUREML_RUN_TOKEN"  # noqa: S105 - as above
+FUNCTIONS_KEY = "MILLSTREAM_FUNCTIONS_KEY"
 PLAIN_HTTP = "MILLSTREAM_ALLOW_PLAIN_HTTP"
 PASSWORD = "MILLSTREAM_PASSWORD_"  # noqa: S105 - as above
 FOLDERS = (".azureml", "aml_config", "")
@@ -117,10 +118,18 @@ def find_token(url: str, config: Found | None, environment: Mapping[str, str] = 
     )
 
 
-def adopt(url: str, token: str) -> None:
-    """Make this service the one that this process, and the processes that it starts, find."""
+def find_functions_key(url: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The key of the Functions app at `url`; "": none is known. The script of a step has none, whatever is set."""
+    if RUN_TOKEN in environment and _same(environment.get(ENDPOINT, ""), url):
+        return ""
+    return environment.get(FUNCTIONS_KEY, "").strip()
+
+
+def adopt(url: str, token: str | None) -> None:
+    """Make this service the one that this process, and the processes that it starts, find. None: by its key alone."""
     os.environ[ENDPOINT] = url
-    os.environ[TOKEN] = token
+    if token is not None:
+        os.environ[TOKEN] = token
 
 
 def read_token(path: Path) -> str:

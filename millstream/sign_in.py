@@ -11,11 +11,14 @@ from millstream.transport import Transport
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """Authority and tenant of Entra ID, and the application that tokens are for; empty: the service takes none."""
+    """Authority and tenant of Entra ID, and the application that tokens are for; empty: the service takes none.
+    `functions_key`: every caller needs a key of the Functions app.
+    """
 
     authority: str = ""
     tenant: str = ""
     audience: str = ""
+    functions_key: bool = False
 
 
 class _Health(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,6 +140,12 @@ def url(value: str) -> str:
     return value.rstrip("/")
 
 
+def role(value: str) -> str:
+    if value not in ("Reader", "Submitter", "Operator", "Owner"):
+        raise ValueError('it must be "Reader", "Submitter", "Operator" or "Owner"')
+    return value
+
+
 def secure_url(value: str) -> str:
     if not value.startswith("https://"):
         raise ValueError("it must be an https URL")

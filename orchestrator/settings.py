@@ -20,6 +20,7 @@ from typing import Any
 from orchestrator import setting_types as types
 from orchestrator.core import signature
 from orchestrator.core.quota import MOST_OF_RUN
+from orchestrator.core.run_token import DOOR
 from orchestrator.core.secret import Secret
 from orchestrator.setting_billing import BillingSettings
 from orchestrator.setting_field import setting as _setting
@@ -84,6 +85,14 @@ class Settings(BillingSettings):
         types.url,
         "Where the tenant signs in, in other clouds than the public one.",
         "https://login.microsoftonline.com",
+    )
+    functions_key_role: str = _setting(
+        "MILLSTREAM_FUNCTIONS_KEY_ROLE",
+        types.role,
+        "The role of callers with a key of the Functions app: `Reader`, `Submitter`, `Operator` or `Owner`. With this "
+        "setting the host lets nobody in without a key (docs/security.md); without it no key is asked for, and none "
+        "opens anything.",
+        "",
     )
     run_token_key: Secret = _setting(
         "MILLSTREAM_RUN_TOKEN_KEY",
@@ -431,10 +440,12 @@ class Settings(BillingSettings):
     @property
     def service_url(self) -> str:
         """Where steps reach the service, without /api; "" if that is not known."""
-        if self.public_url or not self.hostname:
-            return self.public_url
-        local = self.hostname.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
-        return f"{'http' if local else 'https'}://{self.hostname}"
+        url = self.public_url
+        if not url and self.hostname:
+            local = self.hostname.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
+            url = f"{'http' if local else 'https'}://{self.hostname}"
+        # Where a key is asked for, scripts, which have none, go by a door of their own.
+        return f"{url}/api/{DOOR}" if url and self.functions_key_role else url
 
     @property
     def blob_event_places(self) -> tuple[tuple[str, str], ...]:

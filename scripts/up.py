@@ -35,6 +35,7 @@ _FOREIGN = (
     "MILLSTREAM_TOKEN_SHA256",
     "MILLSTREAM_RUN_TOKEN_KEY",
     "MILLSTREAM_SECRET_KEYS",
+    "MILLSTREAM_VAULT",
     "MILLSTREAM_ENDPOINT",
 )
 
@@ -107,6 +108,8 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
 
 def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
     if options.func:
+        if os.environ.get("MILLSTREAM_FUNCTIONS_KEY_ROLE"):
+            raise HostError("Core Tools ask for no key, so MILLSTREAM_FUNCTIONS_KEY_ROLE would open the service to all")
         func = FuncHost(ROOT, place.settings(), options.port or 0)
         func.start()
         return func

@@ -12,6 +12,7 @@ param vaultUri string
 param environmentName string
 param datastores string
 param serviceUrl string
+param functionsKeyRole string
 param insightsConnection string
 param appPrincipal string
 param workerIdentityId string
@@ -208,6 +209,10 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
             {
               name: 'MILLSTREAM_PUBLIC_URL'
               value: serviceUrl
+            }
+            {
+              name: 'MILLSTREAM_FUNCTIONS_KEY_ROLE'
+              value: functionsKeyRole
             }
             {
               name: 'MILLSTREAM_LOG_FORM'

@@ -16,6 +16,8 @@ import msgspec
 
 from orchestrator.core.errors import Unauthorized
 
+DOOR = "in-step"
+"""Below /api: where scripts call when the Functions host asks all others for a key, which a script must not have."""
 SHORTEST_KEY = 32
 """Characters of a signing key: as many bytes as its sums have."""
 

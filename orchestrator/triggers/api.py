@@ -32,6 +32,7 @@ from orchestrator.triggers import (
     http_wire_metrics,
     http_wire_models,
 )
+from orchestrator.triggers.rights import SCRIPTS
 from orchestrator.triggers.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -62,3 +63,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *http_computes.ROUTES,
     *http_attachments.ROUTES,
 )
+
+FOR_SCRIPTS: Final = tuple(route for route in ROUTES if route.role is None or route.name in SCRIPTS)
+"""What the script of a step may call, and what is open to all."""

@@ -22,6 +22,12 @@ KEY: Final = "key"
 """The name of whoever has a bearer token of the settings: a key of the service, which says nothing of who holds it."""
 
 
+KEY_HEADER: Final = "x-functions-key"
+"""Where a key of the Functions host travels; or in the query, as `code`."""
+KEY_HOLDER: Final = "functions key"
+"""The name of everybody who has one."""
+
+
 class Role(IntEnum):
     """READER sees, SUBMITTER starts runs, publishes, and changes the runs it has started, OPERATOR changes those of
     others too, OWNER may do everything.
@@ -83,6 +89,36 @@ class TokenAuthorizer:
         if not any(matches):
             raise Unauthorized("The token in the Authorization header is not accepted.", field="Authorization")
         return Principal(name=KEY, roles=frozenset({Role.OWNER}))
+
+
+class FunctionsKeyAuthorizer:
+    """Callers whom the Functions host has let in by one of its keys. It does not say by which: all have one `role`.
+
+    For routes that the host guards, and no others. Who sends a bearer token, too, is who the token says, and may no
+    more: `others`.
+    """
+
+    def __init__(self, others: Authorizer, role: Role) -> None:
+        self._others = others
+        self._role = role
+
+    def authorize(self, headers: Mapping[str, str]) -> Principal:
+        if headers.get("authorization"):
+            return self._others.authorize(headers)
+        if not headers.get(KEY_HEADER):
+            # A host that asks for no key lets in whoever comes: somebody must at least claim to have one.
+            raise Unauthorized(f"Send the header {KEY_HEADER} with a key of the Functions app.", field=KEY_HEADER)
+        return Principal(name=KEY_HOLDER, roles=frozenset({self._role}))
+
+
+class NobodyElse:
+    """Where the scripts of steps alone may call."""
+
+    def authorize(self, headers: Mapping[str, str]) -> Principal:
+        del headers
+        raise Unauthorized(
+            "Here the scripts of steps call, by their run tokens, and nobody else.", field="Authorization"
+        )
 
 
 class RunTokenAuthorizer:

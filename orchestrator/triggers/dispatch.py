@@ -89,11 +89,12 @@ class Answer:
 
 
 class Dispatcher:
-    """Answers requests for routes. Thread-safe."""
+    """Answers requests for routes. `door`: the folder below /api in which they lie, if they lie in one. Thread-safe."""
 
-    def __init__(self, service: Service, authorizer: Authorizer) -> None:
+    def __init__(self, service: Service, authorizer: Authorizer, *, door: str = "") -> None:
         self.service = service
         self._authorizer = authorizer
+        self._door = f"{PREFIX}{door}" if door else ""
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Never raises: an unexpected fault is logged, and answered with the request's id, by which the log is found.
@@ -140,7 +141,7 @@ class Dispatcher:
         return Asked(
             path=request.path,
             headers=request.headers,
-            base_url=base,
+            base_url=f"{base}{self._door}",
             caller=principal.name if principal else "",
             script=principal.script if principal else None,
         )

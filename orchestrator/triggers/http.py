@@ -2,6 +2,10 @@
 
 The host is told ANONYMOUS and lets everyone in; the dispatcher authorises each request itself, so that the answer to a
 wrong token is the same everywhere.
+
+With functions keys the host is told FUNCTION for the routes that ask for a role: it lets nobody in there without a key.
+The scripts of steps have none: the routes that they may use are there a second time, ANONYMOUS, below `in-step/api`,
+where the dispatcher takes run tokens and nothing else.
 """
 
 from __future__ import annotations
@@ -11,22 +15,28 @@ from collections.abc import Iterable
 import azure.functions as func
 
 from orchestrator import logs
+from orchestrator.triggers.auth import KEY_HEADER
 from orchestrator.triggers.dispatch import REQUEST_ID, Answer, Dispatcher, Request
 from orchestrator.triggers.outbox import STORAGE, Outbox, send
-from orchestrator.triggers.routes import Route
+from orchestrator.triggers.routes import PREFIX, Route
 
 
-def blueprint(dispatcher: Dispatcher, routes: Iterable[Route], queue: str) -> func.Blueprint:
-    """A function for each route; those that start runs send the first messages by an output binding on `queue`."""
+def blueprint(
+    dispatcher: Dispatcher, routes: Iterable[Route], queue: str, *, keys: bool = False, door: str = ""
+) -> func.Blueprint:
+    """A function for each route; those that start runs send the first messages by an output binding on `queue`.
+
+    keys: the host asks for one, where a role is asked for. door: the folder below /api that all of it lies in.
+    """
     functions = func.Blueprint()  # type: ignore[no-untyped-call]
     for route in routes:
         handler = _sender(dispatcher, route) if route.sends else _answerer(dispatcher, route)
         if route.sends:
             handler = functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)(handler)
-        handler = functions.route(route=route.path, methods=[route.method], auth_level=func.AuthLevel.ANONYMOUS)(
-            handler
-        )
-        functions.function_name(f"http_{route.name}")(handler)
+        level = func.AuthLevel.FUNCTION if keys and route.role is not None else func.AuthLevel.ANONYMOUS
+        path = f"{door}{PREFIX}{route.path}" if door else route.path
+        handler = functions.route(route=path, methods=[route.method], auth_level=level)(handler)
+        functions.function_name(f"{door.replace('-', '_') or 'http'}_{route.name}")(handler)
     return functions
 
 
@@ -48,11 +58,14 @@ def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-de
 
 
 def _request(req: func.HttpRequest) -> Request:
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    if code := req.params.get("code"):
+        headers.setdefault(KEY_HEADER, code)
     return Request(
         url=req.url,
         path=dict(req.route_params),
         query=dict(req.params),
-        headers={name.lower(): value for name, value in req.headers.items()},
+        headers=headers,
         body=req.get_body(),
     )
 

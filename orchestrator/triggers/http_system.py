@@ -17,11 +17,13 @@ from orchestrator.version import VERSION
 
 
 class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a token of Entra ID for this service is to be had; empty where it takes none."""
+    """Where a token of Entra ID for this service is to be had; empty where it takes none. `functions_key`: every caller
+    needs a key of the Functions app."""
 
     authority: str = ""
     tenant: str = ""
     audience: str = ""
+    functions_key: bool = False
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,9 +98,15 @@ def health(service: Service, asked: Asked) -> Reply:
 
 def _sign_in(service: Service) -> SignIn:
     settings = service.settings
+    key = bool(settings.functions_key_role)
     if not settings.entra_audience:
-        return SignIn()
-    return SignIn(authority=settings.entra_authority, tenant=settings.entra_tenant, audience=settings.entra_audience)
+        return SignIn(functions_key=key)
+    return SignIn(
+        authority=settings.entra_authority,
+        tenant=settings.entra_tenant,
+        audience=settings.entra_audience,
+        functions_key=key,
+    )
 
 
 @route("GET", "openapi.json", summary="This document", role=None, answers={200: dict})

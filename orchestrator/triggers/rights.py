@@ -65,6 +65,9 @@ OWN_RUN: Final = frozenset(
 )
 """Of its own run alone: reading it, its tags and properties, its step's metrics."""
 
+SCRIPTS: Final = CATALOG | REGISTERING | OWN_RUN
+"""The routes that a script may use at all."""
+
 
 def admit(principal: Principal, route: Route, path: Mapping[str, str]) -> None:
     """Raises Forbidden when the caller may not do what it asks for. `path`: the values of the route's parameters."""

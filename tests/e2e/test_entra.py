@@ -110,4 +110,5 @@ def test_roles_are_held_to(opened: Opened) -> None:
 
 def test_the_service_says_where_to_sign_in(opened: Opened) -> None:
     health = opened.service.call("GET", "health", token=None).json()
-    assert health["sign_in"] == {"authority": opened.tenant.url, "tenant": TENANT, "audience": AUDIENCE}
+    where = {"authority": opened.tenant.url, "tenant": TENANT, "audience": AUDIENCE}
+    assert health["sign_in"] == {**where, "functions_key": False}

@@ -221,6 +221,7 @@ def test_a_dry_run_changes_nothing(place: Place) -> None:
         (["--name", "Not This", "--location", "x", "--token-sha256", SUM], "cannot be the name"),
         (["--name", "ours", "--location", "x"], "Nobody could open the service"),
         (["--name", "ours", "--location", "x", "--token-sha256", "secret"], "not a sha256 sum"),
+        (["--name", "ours", "--location", "x", "--functions-key-role", "King"], "is no role"),
         ([*GIVEN, "--budget", "much"], "not a whole number"),
         ([*GIVEN, "--publik"], "no option --publik"),
     ],

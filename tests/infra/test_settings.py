@@ -43,11 +43,11 @@ def test_what_has_no_default_is_set() -> None:
     assert {name for name in missing if not ELSEWHERE.fullmatch(name)} - OPTIONAL == set()
 
 
-def test_whoever_opens_secrets_knows_where_they_lie() -> None:
-    """The app and the workers read the same rows."""
-    opening = {"MILLSTREAM_SECRET_KEYS", "MILLSTREAM_VAULT"}
-    assert opening <= of_app()
-    assert opening <= of_jobs()
+def test_workers_are_told_what_the_app_is_told() -> None:
+    """Where secrets lie, since both read the same rows, and by which door scripts call."""
+    both = {"MILLSTREAM_SECRET_KEYS", "MILLSTREAM_VAULT", "MILLSTREAM_FUNCTIONS_KEY_ROLE"}
+    assert both <= of_app()
+    assert both <= of_jobs()
 
 
 OPTIONAL = {

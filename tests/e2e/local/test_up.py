@@ -138,6 +138,13 @@ def test_without_core_tools_it_says_what_is_missing(tmp_path: Path) -> None:
     assert "func" in done.stderr
 
 
+def test_where_no_key_is_asked_for_none_may_open(tmp_path: Path) -> None:
+    role = {"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Owner"}
+    done = _run(tmp_path / "state", "--func", "--in-memory", "--", "true", **role)
+    assert done.returncode == 1
+    assert "MILLSTREAM_FUNCTIONS_KEY_ROLE" in done.stderr
+
+
 def _run(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(state, *arguments),

@@ -130,6 +130,12 @@ def test_an_answer_that_is_not_the_services_is_shown_as_it_is(body: bytes) -> No
     assert str(error)
 
 
+def test_a_refusal_without_words_is_the_hosts() -> None:
+    error = error_of(Response(401, {}, b""), "GET http://x")
+    assert isinstance(error, Unauthorized)
+    assert "MILLSTREAM_FUNCTIONS_KEY" in str(error)
+
+
 def test_a_good_answer_that_makes_no_sense_is_a_fault(scripted: Scripted) -> None:
     scripted.answers["GET /api/runs/r"] = Answer(200, b"<html>Welcome</html>")
     with pytest.raises(ServiceFault, match="Is the URL that of Millstream"):

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from millstream import ConfigurationError, InteractiveLoginAuthentication, TokenAuthentication, Workspace
+from millstream import (
+    ConfigurationError,
+    FunctionsKeyAuthentication,
+    InteractiveLoginAuthentication,
+    TokenAuthentication,
+    Workspace,
+)
+from millstream.authentication import Authentication
 from millstream.config import Found, checked, find_config, find_endpoint, find_local_service, find_token, read_token
 
 NAMES = {"subscription_id": "s", "resource_group": "g", "workspace_name": "w"}
@@ -176,3 +183,38 @@ def test_in_a_step_the_run_token_is_for_its_own_service_and_comes_first(tmp_path
         find_token("https://other.example", None, here)
     elsewhere = {**here, "MILLSTREAM_ENDPOINT": "https://m.example"}
     assert find_token("http://127.0.0.1:7071", None, elsewhere) == "local-token"
+
+
+def test_a_key_of_the_functions_app_is_sent_beside_a_token_or_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLSTREAM_FUNCTIONS_KEY", "a-key")
+    monkeypatch.setenv("MILLSTREAM_ENDPOINT", "https://m.example")
+    write(tmp_path / "config.json", NAMES)
+    found = Workspace.from_config().authentication
+    assert found.get_authentication_header() == {"x-functions-key": "a-key"}
+    with pytest.raises(ConfigurationError, match="No token is known"):
+        found.get_token()
+    monkeypatch.setenv("MILLSTREAM_TOKEN", "mine")
+    both = {"x-functions-key": "a-key", "Authorization": "Bearer mine"}
+    assert Workspace.from_config().authentication.get_authentication_header() == both
+    monkeypatch.setenv("AZUREML_RUN_TOKEN", "of-the-run")
+    in_step = Workspace.from_config().authentication.get_authentication_header()
+    assert in_step == {"Authorization": "Bearer of-the-run"}, "a script goes by its run token alone"
+
+
+def test_a_key_that_is_given_shows_nowhere() -> None:
+    key = FunctionsKeyAuthentication("a-key")
+    assert key.get_authentication_header() == {"x-functions-key": "a-key"}
+    assert "a-key" not in repr(key)
+    with pytest.raises(ConfigurationError, match="no bearer token"):
+        key.get_token()
+    with pytest.raises(ConfigurationError, match="empty key"):
+        FunctionsKeyAuthentication("")
+    both = FunctionsKeyAuthentication("a-key", also=TokenAuthentication("mine"))
+    assert both.get_authentication_header() == {"x-functions-key": "a-key", "Authorization": "Bearer mine"}
+
+
+def test_an_authentication_must_say_how_it_gets_a_token() -> None:
+    with pytest.raises(TypeError, match="get_token"):
+        Authentication()  # type: ignore[abstract]

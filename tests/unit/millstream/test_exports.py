@@ -47,6 +47,7 @@ PUBLIC = [
     "Experiment",
     "FileDataset",
     "FileDatasetFactory",
+    "FunctionsKeyAuthentication",
     "GridParameterSampling",
     "HDFSOutputDatasetConfig",
     "HyperDriveConfig",

@@ -193,6 +193,8 @@ def test_places_of_blob_events_must_exist(value: str) -> None:
         ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
         ({"WEBSITE_HOSTNAME": "[::1]:7071"}, "http://[::1]:7071"),
         ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_PUBLIC_URL": "https://m.example/"}, "https://m.example"),
+        ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_FUNCTIONS_KEY_ROLE": "Reader"}, "https://x/api/in-step"),
+        ({"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Reader"}, ""),
     ],
 )
 def test_where_steps_reach_the_service(given: dict[str, str], url: str) -> None:
