@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import azure.functions as func
 import pytest
 
 from orchestrator.secrets import ForgetOthers
@@ -11,9 +15,10 @@ from tests.unit.triggers.calling import Api
 VAULT = {"MILLSTREAM_VAULT": "https://kv-x.vault.azure.net"}
 
 
-def functions_of(api: Api) -> dict[str, object]:
-    made = timer.blueprint(api.service)._function_builders
-    return {builder._function.get_function_name(): builder._function.get_user_function() for builder in made}
+def functions_of(api: Api) -> dict[str, Callable[..., Any]]:
+    app = func.FunctionApp()
+    app.register_functions(timer.blueprint(api.service))
+    return {str(one.get_function_name()): one.get_user_function() for one in app.get_functions()}
 
 
 def test_secrets_are_looked_after_where_there_is_a_vault() -> None:
@@ -23,9 +28,12 @@ def test_secrets_are_looked_after_where_there_is_a_vault() -> None:
 def test_it_is_said_that_secrets_were_left_over(caplog: pytest.LogCaptureFixture) -> None:
     api = Api(VAULT)
     asked: list[ForgetOthers] = []
-    api.world.register(ForgetOthers, lambda effect: (asked.append(effect), 2)[1])
-    call = functions_of(api)["forget_orphaned_secrets"]
-    assert callable(call)
-    call(None)
+
+    def forget(effect: ForgetOthers) -> int:
+        asked.append(effect)
+        return 2
+
+    api.world.register(ForgetOthers, forget)
+    functions_of(api)["forget_orphaned_secrets"](None)
     assert [effect.needed for effect in asked] == [frozenset()]
     assert "2 secrets that no row named" in caplog.text
