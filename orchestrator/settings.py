@@ -87,7 +87,7 @@ class Settings(BillingSettings):
         "https://login.microsoftonline.com",
     )
     functions_key_role: str = _setting(
-        "MILLSTREAM_FUNCTIONS_KEY_ROLE",
+        "MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS",
         types.role,
         "The role of callers with a key of the Functions app: `Reader`, `Submitter`, `Operator` or `Owner`. With this "
         "setting the host lets nobody in without a key (docs/security.md); without it no key is asked for, and none "

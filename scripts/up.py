@@ -108,8 +108,8 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
 
 def _start_host(place: Place, options: argparse.Namespace) -> Host | FuncHost:
     if options.func:
-        if os.environ.get("MILLSTREAM_FUNCTIONS_KEY_ROLE"):
-            raise HostError("Core Tools ask for no key, so MILLSTREAM_FUNCTIONS_KEY_ROLE would open the service to all")
+        if os.environ.get("MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS"):
+            raise HostError("Core Tools ask for no key: MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS would open it to all")
         func = FuncHost(ROOT, place.settings(), options.port or 0)
         func.start()
         return func

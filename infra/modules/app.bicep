@@ -117,7 +117,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     MILLSTREAM_ENTRA_TENANT: subscription().tenantId
     MILLSTREAM_ENTRA_AUDIENCE: audience
     MILLSTREAM_TOKEN_SHA256: tokenSha256
-    MILLSTREAM_FUNCTIONS_KEY_ROLE: functionsKeyRole
+    MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS: functionsKeyRole
     MILLSTREAM_RUN_TOKEN_KEY: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/run-token-key)'
     MILLSTREAM_WEBHOOK_KEYS: '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets/webhook-key)'
     MILLSTREAM_VAULT: vaultUri

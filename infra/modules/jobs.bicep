@@ -211,7 +211,7 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
               value: serviceUrl
             }
             {
-              name: 'MILLSTREAM_FUNCTIONS_KEY_ROLE'
+              name: 'MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS'
               value: functionsKeyRole
             }
             {

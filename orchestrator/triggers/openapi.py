@@ -21,7 +21,10 @@ Millstream runs pipelines: graphs of steps whose state lies in storage.
 Errors have one shape everywhere, `{"error": {"code", "message", "field"}}`, and say what to do. Lists come in pages:
 pass `continuation` on until it is null. Files go up and down by signed URLs, and not through the service, but for those
 of datastores that are registered with a SAS token: their URLs are the service's own, below /api/relay/. Times are
-seconds since the epoch, except on the routes of version 1."""
+seconds since the epoch, except on the routes of version 1.
+
+A service whose health says `sign_in.functions_key` is opened by a key of the Functions app, in the header
+x-functions-key: alone, or beside a token."""
 
 GROUPS = {
     "system": "The service itself.",

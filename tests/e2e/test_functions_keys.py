@@ -48,7 +48,7 @@ print(run.wait_for_completion(show_output=True), run.find_step_run("step.py")[0]
 
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = {"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Submitter"}
+    settings = {"MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS": "Submitter"}
     with running_service(azurite, tmp_path_factory.mktemp("service"), settings) as service:
         yield service
 

@@ -45,7 +45,7 @@ def test_what_has_no_default_is_set() -> None:
 
 def test_workers_are_told_what_the_app_is_told() -> None:
     """Where secrets lie, since both read the same rows, and by which door scripts call."""
-    both = {"MILLSTREAM_SECRET_KEYS", "MILLSTREAM_VAULT", "MILLSTREAM_FUNCTIONS_KEY_ROLE"}
+    both = {"MILLSTREAM_SECRET_KEYS", "MILLSTREAM_VAULT", "MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS"}
     assert both <= of_app()
     assert both <= of_jobs()
 

@@ -139,10 +139,10 @@ def test_without_core_tools_it_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_where_no_key_is_asked_for_none_may_open(tmp_path: Path) -> None:
-    role = {"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Owner"}
+    role = {"MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS": "Owner"}
     done = _run(tmp_path / "state", "--func", "--in-memory", "--", "true", **role)
     assert done.returncode == 1
-    assert "MILLSTREAM_FUNCTIONS_KEY_ROLE" in done.stderr
+    assert "MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS" in done.stderr
 
 
 def _run(state: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -12,9 +13,13 @@ from orchestrator.adapters.key_vault import KeyVault
 from orchestrator.adapters.memory import MemoryWorld
 from orchestrator.adapters.sealing import Sealing
 from orchestrator.adapters.vaulted import Vaulted
+from orchestrator.catalog.orphaned_secrets import forget_orphans
+from orchestrator.catalog.registered_datastores import Wish, register, reveal
 from orchestrator.core import relay
+from orchestrator.core.datastore import Datastore
 from orchestrator.core.errors import Conflict, Unavailable
 from orchestrator.core.secret import Secret
+from orchestrator.ports import Commit
 from orchestrator.secrets import Forget, ForgetOthers, Seal, Unseal
 from tests.key_vault_standin import RESOURCE, Refusal, StandIn, running_vault
 from tests.secure_azurite import token
@@ -164,6 +169,26 @@ def test_what_nobody_names_is_deleted_once_it_is_old(world: MemoryWorld, standin
     assert opened(world, young) == HIDDEN
     assert world.run(iter(forget)) == 0
     assert world_with(None).run(iter(forget)) == 0
+
+
+def test_who_dies_before_there_is_a_row_leaves_nothing_for_good(world: MemoryWorld, standin: StandIn) -> None:
+    sales = Datastore(name="sales", type="Sql", auth="password", url="postgresql://reader@host/shop")
+    registering = partial(register, Wish(datastore=sales, secret=HIDDEN), configured={"own": "own"})
+    commit = world._interpreters[Commit]
+
+    def die(_: Commit) -> None:
+        raise KeyboardInterrupt
+
+    world.register(Commit, die)
+    with pytest.raises(KeyboardInterrupt):
+        world.run(registering())
+    world.register(Commit, commit)
+    world.run(registering())
+    assert len(standin.secrets) == 2
+    for (version,) in standin.secrets.values():
+        version.created -= 90_000
+    assert world.run(forget_orphans()) == 1
+    assert world.run(reveal("sales"))[1] == HIDDEN
 
 
 def named(address: str) -> str:

@@ -193,8 +193,8 @@ def test_places_of_blob_events_must_exist(value: str) -> None:
         ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
         ({"WEBSITE_HOSTNAME": "[::1]:7071"}, "http://[::1]:7071"),
         ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_PUBLIC_URL": "https://m.example/"}, "https://m.example"),
-        ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_FUNCTIONS_KEY_ROLE": "Reader"}, "https://x/api/in-step"),
-        ({"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Reader"}, ""),
+        ({"WEBSITE_HOSTNAME": "x", "MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS": "Reader"}, "https://x/api/in-step"),
+        ({"MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS": "Reader"}, ""),
     ],
 )
 def test_where_steps_reach_the_service(given: dict[str, str], url: str) -> None:
@@ -209,3 +209,13 @@ def test_a_signing_key_is_long_and_not_shown() -> None:
     with pytest.raises(InvalidSetting, match="32 characters") as caught:
         read({**LEAST, "MILLSTREAM_RUN_TOKEN_KEY": "hush" * 7})
     assert "hush" not in str(caught.value)
+
+
+def test_variables_of_the_client_are_no_slips() -> None:
+    """A machine may have both."""
+    given = {
+        "MILLSTREAM_FUNCTIONS_KEY": "x",
+        "MILLSTREAM_ENDPOINT": "https://m.example",
+        "MILLSTREAM_PASSWORD_LAKE": "x",
+    }
+    assert read({**LEAST, **given}) == read(LEAST)

@@ -77,7 +77,7 @@ def test_a_host_that_asks_for_no_key_opens_nothing(headers: dict[str, str]) -> N
 
 
 def test_the_host_asks_for_a_key_where_a_role_is_asked_for() -> None:
-    app = built(MILLSTREAM_FUNCTIONS_KEY_ROLE="Reader")
+    app = built(MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS="Reader")
     for route in ROUTES:
         level = func.AuthLevel.ANONYMOUS if route.role is None else func.AuthLevel.FUNCTION
         assert app[f"http_{route.name}"]["authLevel"] == level, route.name
@@ -115,5 +115,5 @@ def test_what_it_says_of_addresses_there_leads_back_there() -> None:
 
 
 def test_health_says_that_a_key_is_needed() -> None:
-    api = Api({"MILLSTREAM_FUNCTIONS_KEY_ROLE": "Owner"})
+    api = Api({"MILLSTREAM_ROLE_OF_FUNCTIONS_KEYS": "Owner"})
     assert api.call("GET", "health", token=None).json["sign_in"]["functions_key"] is True
