@@ -38,12 +38,6 @@ from orchestrator.core.definition import Definition
 
 T = TypeVar("T")
 
-_NO_KEY = (
-    "The Functions host lets nobody in without a key of the app, or with a wrong one. Set MILLSTREAM_FUNCTIONS_KEY "
-    "(docs/security.md)."
-)
-"""What a refusal means that does not say why: the service's own do."""
-
 Query = str | float | Sequence[str] | None
 """A parameter of a query; a list repeats it, None leaves it out."""
 
@@ -459,7 +453,7 @@ def error_of(response: Response, request: str) -> MillstreamError:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         text = response.body[:200].decode("utf-8", "replace").strip()
         if response.status == 401 and not text:
-            text = _NO_KEY
+            text = "The Functions host asks for a key of the app, or for another one: set MILLSTREAM_FUNCTIONS_KEY."
         view = views.ErrorView(code=f"Http{response.status}", message=text or f"{request} was answered with no words.")
     error: MillstreamError
     if view.code == InvalidDefinition.code and view.problems:
