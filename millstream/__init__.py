@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as in run_context: typing is not imported for this
 if TYPE_CHECKING:
     from typing import Any
 
+    from millstream.attached_compute import BatchCompute as BatchCompute
     from millstream.attached_compute import DatabricksCompute as DatabricksCompute
     from millstream.attached_compute import KustoCompute as KustoCompute
     from millstream.attached_compute import SynapseCompute as SynapseCompute
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from millstream.authentication import MsiAuthentication as MsiAuthentication
     from millstream.authentication import ServicePrincipalAuthentication as ServicePrincipalAuthentication
     from millstream.authentication import TokenAuthentication as TokenAuthentication
+    from millstream.automl_step import AutoMLStep as AutoMLStep
+    from millstream.azure_batch_step import AzureBatchStep as AzureBatchStep
     from millstream.command_step import CommandStep as CommandStep
     from millstream.compute import AmlCompute as AmlCompute
     from millstream.compute import ComputeTarget as ComputeTarget
@@ -125,8 +128,6 @@ if TYPE_CHECKING:
     from millstream.schedule_recurrence import ScheduleRecurrence as ScheduleRecurrence
     from millstream.script_run_config import ScriptRunConfig as ScriptRunConfig
     from millstream.sequence import StepSequence as StepSequence
-    from millstream.service_steps import AutoMLStep as AutoMLStep
-    from millstream.service_steps import AzureBatchStep as AzureBatchStep
     from millstream.sql_data_reference import SqlDataReference as SqlDataReference
     from millstream.sql_steps import AdlaStep as AdlaStep
     from millstream.sql_steps import SqlStep as SqlStep
@@ -142,7 +143,9 @@ if TYPE_CHECKING:
     from orchestrator.core.retry import RetryPolicy as RetryPolicy
 
 _HOMES = {
-    "millstream.attached_compute": ("DatabricksCompute", "KustoCompute", "SynapseCompute"),
+    "millstream.attached_compute": ("BatchCompute", "DatabricksCompute", "KustoCompute", "SynapseCompute"),
+    "millstream.automl_step": ("AutoMLStep",),
+    "millstream.azure_batch_step": ("AzureBatchStep",),
     "millstream.authentication": (
         "AzureCliAuthentication",
         "CredentialAuthentication",
@@ -254,7 +257,6 @@ _HOMES = {
     ),
     "millstream.training_output": ("TrainingOutput",),
     "millstream.sequence": ("StepSequence",),
-    "millstream.service_steps": ("AutoMLStep", "AzureBatchStep"),
     "millstream.step_run": ("PortDataReference", "StepRun"),
     "millstream.sql_data_reference": ("SqlDataReference",),
     "millstream.sql_steps": ("AdlaStep", "SqlStep"),

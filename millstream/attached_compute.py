@@ -191,14 +191,12 @@ class KustoCompute(AttachedCompute):
                 "https://mycluster.westeurope.kusto.windows.net. It is not looked up by its name.",
                 field="kusto_connection_string",
             )
-        principal = {"tenant": tenant_id, "client": application_id}
-        more = {"auth": "service_principal"} | {name: value or "" for name, value in principal.items()}
-        given = bool(application_id or application_key or tenant_id)
+        more, secret = _opened_by(tenant_id, application_id, application_key)
         return AttachConfiguration(
             type="Kusto",
             url=found[0],
-            secret=application_key or "",
-            more=more if given else {"auth": "identity"},
+            secret=secret,
+            more=more,
             shown={
                 "resource_group": resource_group or "",
                 "workspace_name": workspace_name or "",
@@ -218,7 +216,59 @@ class KustoCompute(AttachedCompute):
         raise ComputeTargetException("The application key is kept encrypted, and never given back.")
 
 
+class BatchCompute(AttachedCompute):
+    """An account of Azure Batch, for AzureBatchStep."""
+
+    type = "Batch"
+
+    @staticmethod
+    def attach_configuration(
+        resource_group: str | None = None,
+        account_name: str | None = None,
+        resource_id: str | None = None,
+        *,
+        account_url: str | None = None,
+        tenant_id: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> AttachConfiguration:
+        """For ComputeTarget.attach. Beside v1's arguments `account_url`, as in
+        https://<account>.<region>.batch.azure.com, which v1 asked Azure for. The account is opened by a service
+        principal, or, without one, by the identity of the Functions app. Raises ComputeTargetException.
+        """
+        if not account_url:
+            raise ComputeTargetException(
+                "Give account_url: the address of the account of Azure Batch, such as "
+                "https://myaccount.westeurope.batch.azure.com. It is not looked up by its name.",
+                field="account_url",
+            )
+        more, secret = _opened_by(tenant_id, client_id, client_secret)
+        shown = {
+            "resource_group": resource_group or "",
+            "account_name": account_name or "",
+            "resource_id": resource_id or "",
+        }
+        return AttachConfiguration(
+            type="Batch", url=account_url.rstrip("/"), secret=secret, more=more, shown=shown
+        )
+
+    @staticmethod
+    def attach(workspace: Workspace, name: str, attach_configuration: Any) -> BatchCompute:
+        """As ComputeTarget.attach."""
+        made = ComputeTarget.attach(workspace, name, attach_configuration)
+        assert isinstance(made, BatchCompute)
+        return made
+
+
+def _opened_by(tenant: str | None, client: str | None, secret: str | None) -> tuple[dict[str, str], str]:
+    """How an attached service is opened, and the secret: by a service principal, or by the app's own identity."""
+    if not (tenant or client or secret):
+        return {"auth": "identity"}, ""
+    return {"auth": "service_principal", "tenant": tenant or "", "client": client or ""}, secret or ""
+
+
 CLASSES: Final[dict[str, type[AttachedCompute]]] = {
+    "Batch": BatchCompute,
     "Databricks": DatabricksCompute,
     "Kusto": KustoCompute,
     "Synapse": SynapseCompute,

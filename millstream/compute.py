@@ -154,8 +154,8 @@ class ComputeTarget:
         if isinstance(attach_configuration, DataFactoryConfiguration | AttachConfiguration):
             return attach_configuration.make(workspace, name)
         raise ComputeTargetException(
-            "Databricks, Synapse and Kusto can be attached (by the attach_configuration of DatabricksCompute, "
-            "SynapseCompute and KustoCompute), machines and other services cannot. "
+            "Databricks, Synapse, Kusto and Azure Batch can be attached (by the attach_configuration of "
+            "DatabricksCompute, SynapseCompute, KustoCompute and BatchCompute), machines and other services cannot. "
             "Use AmlCompute, whose steps run in the Functions app."
         )
 

@@ -20,6 +20,7 @@ from steps.failures import InvalidStep
 
 KINDS: Mapping[str, str] = {
     "adla": "steps.adla",
+    "azure_batch": "steps.azure_batch.step",
     "databricks": "steps.databricks.step",
     "command": "steps.command",
     "data_transfer": "steps.data_transfer",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from azurerest import Blobs, StorageError
 from azurerest.auth import Bearer
-from azurerest.sas import DelegationKey, container_query
+from azurerest.sas import DelegationKey, blob_url, container_query
 from azurerest.tokens import managed_identity, service_principal
 from orchestrator.core.attachment import Attachment
 from orchestrator.core.secret import Secret
@@ -18,8 +18,8 @@ from steps.failures import InvalidStep, ServiceFailed, StorageFailed
 
 SUFFIX: Final = "blob.core.windows.net"
 """Of the host of an account that is known by its name only."""
-SYNAPSE: Final = "https://dev.azuresynapse.net/"
-"""What a token for Synapse is asked for; one for a cluster of Kusto is for its own URL."""
+RESOURCES: Final = {"Batch": "https://batch.core.windows.net/", "Synapse": "https://dev.azuresynapse.net/"}
+"""What a token for a service is asked for; one for a cluster of Kusto is for its own URL."""
 
 
 class Place(Protocol):
@@ -68,19 +68,36 @@ class Reach:
             address=address, name=place.name, host=host if host.startswith(f"{account}.") else f"{account}.{SUFFIX}"
         )
 
-    def signature(self, address: str, seconds: float, *, writes: bool) -> str:
+    def signature(self, address: str, seconds: float, *, permissions: str) -> str:
         """A SAS token for the container, for so long; "": its account cannot sign. Raises StorageFailed."""
+
+        def sign(blobs: Blobs, container: str, until: datetime, key: DelegationKey | None) -> str:
+            return container_query(blobs, container, permissions=permissions, expiry=until, key=key)
+
+        return self._signed(address, seconds, sign)
+
+    def file_url(self, address: str, name: str, seconds: float) -> str:
+        """By which anybody reads the one blob, for so long; "": its account cannot sign. Raises StorageFailed."""
+
+        def sign(blobs: Blobs, container: str, until: datetime, key: DelegationKey | None) -> str:
+            return blob_url(blobs, container, name, permissions="r", expiry=until, key=key)
+
+        return self._signed(address, seconds, sign)
+
+    def _signed(
+        self, address: str, seconds: float, sign: Callable[[Blobs, str, datetime, DelegationKey | None], str]
+    ) -> str:
         place = self.lead(address)
-        client, sign = place.client, getattr(place, "signing_key", None)
-        if not isinstance(client, Blobs) or sign is None:
+        client, key_of = place.client, getattr(place, "signing_key", None)
+        if not isinstance(client, Blobs) or key_of is None:
             return ""
         now = datetime.now(UTC)
         until = now + timedelta(seconds=seconds)
         try:
-            key = sign(now, until)
-            return container_query(client, place.name, permissions="rwdl" if writes else "rl", expiry=until, key=key)
+            return sign(client, place.name, until, key_of(now, until))
         except StorageError as error:
-            raise StorageFailed(f"The container {place.name!r} could not be opened for the cluster: {error}") from error
+            message = f"The container {place.name!r} could not be opened for the work elsewhere: {error}"
+            raise StorageFailed(message) from error
 
 
 def token_of(found: Attachment, secret: Secret, variables: Mapping[str, str]) -> Callable[[], str]:
@@ -90,7 +107,7 @@ def token_of(found: Attachment, secret: Secret, variables: Mapping[str, str]) ->
     """
     if found.auth == "token":
         return secret.reveal
-    resource = found.url if found.type == "Kusto" else SYNAPSE
+    resource = RESOURCES.get(found.type, found.url)
     if found.auth == "service_principal":
         provide = service_principal(found.tenant, found.client, secret.reveal(), resource=resource)
     else:

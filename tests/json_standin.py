@@ -50,7 +50,7 @@ class Fault:
 
 @dataclass
 class JsonStandIn(ABC):
-    """`answer` is given each call that has the right token, one at a time; it raises Refusal."""
+    """`answer` is given each call that has the right token, one at a time; it raises Refusal. Bytes go as they are."""
 
     url: str = ""
     calls: list[Call] = field(default_factory=list)
@@ -83,7 +83,8 @@ class JsonStandIn(ABC):
                 found = self.answer(call)
             except Refusal as refusal:
                 return refusal.status, refusal.headers, json.dumps(refusal.body).encode()
-            return None if fault is not None else (200, {}, json.dumps(found).encode())
+            data = found if isinstance(found, bytes) else json.dumps(found).encode()
+            return None if fault is not None else (200, {}, data)
 
 
 def _handler(kept: JsonStandIn) -> type[BaseHTTPRequestHandler]:

@@ -20,11 +20,13 @@ _DATASTORE = _at("millstream.datastore", "Datastore")
 _MODEL = _at("millstream.model", "Model")
 _DATA_FACTORY = _at("millstream.data_factory", "DataFactoryCompute")
 _SYNAPSE_COMPUTE = _at("millstream.attached_compute", "SynapseCompute")
+_BATCH_COMPUTE = _at("millstream.attached_compute", "BatchCompute")
 _KUSTO_COMPUTE = _at("millstream.attached_compute", "KustoCompute")
 _DATABRICKS_COMPUTE = _at("millstream.attached_compute", "DatabricksCompute")
 _COMPUTE = {
     **_at("millstream.compute", "ComputeTarget AmlCompute"),
     **_DATA_FACTORY,
+    **_BATCH_COMPUTE,
     **_DATABRICKS_COMPUTE,
     **_KUSTO_COMPUTE,
     **_SYNAPSE_COMPUTE,
@@ -60,8 +62,8 @@ _ESTIMATOR_STEP = _at("millstream.estimator_step", "EstimatorStep")
 _ADLA_STEP = _at("millstream.sql_steps", "AdlaStep")
 _MODULE = _at("millstream.module", "Module ModuleVersion ModuleVersionDescriptor")
 _MODULE_STEP = _at("millstream.module_step", "ModuleStep")
-_AUTOML_STEP = _at("millstream.service_steps", "AutoMLStep")
-_BATCH_STEP = _at("millstream.service_steps", "AzureBatchStep")
+_AUTOML_STEP = _at("millstream.automl_step", "AutoMLStep")
+_BATCH_STEP = _at("millstream.azure_batch_step", "AzureBatchStep")
 _KUSTO_STEP = _at("millstream.kusto_step", "KustoStep")
 _COMMAND_STEP = _at("millstream.command_step", "CommandStep")
 _MPI_STEP = _at("millstream.mpi_step", "MpiStep")
@@ -148,6 +150,10 @@ TABLE: dict[str, dict[str, str]] = {
         **_at("millstream.attached_compute", "DatabricksAttachConfiguration=AttachConfiguration"),
     },
     "azureml.core.compute.datafactory": _DATA_FACTORY,
+    "azureml.core.compute.batch": {
+        **_BATCH_COMPUTE,
+        **_at("millstream.attached_compute", "BatchAttachConfiguration=AttachConfiguration"),
+    },
     "azureml.core.compute.kusto": {
         **_KUSTO_COMPUTE,
         **_at("millstream.attached_compute", "KustoAttachConfiguration=AttachConfiguration"),

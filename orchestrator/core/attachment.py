@@ -1,6 +1,6 @@
 """A workspace or cluster of another service that is attached under the name of a compute.
 
-Types: Databricks, Synapse with a Spark pool, and Kusto, which is Azure Data Explorer.
+Types: Batch, an account of Azure Batch; Databricks, Synapse with a Spark pool, and Kusto, which is Azure Data Explorer.
 
 What is secret about it is never here in clear: `sealed` is what `orchestrator.secrets` made of it.
 """
@@ -15,16 +15,18 @@ import msgspec
 
 from orchestrator.core.errors import InvalidRequest
 
-Type = Literal["Databricks", "Kusto", "Synapse"]
+Type = Literal["Batch", "Databricks", "Kusto", "Synapse"]
 Auth = Literal["token", "service_principal", "identity"]
 LONGEST_SECRET: Final = 8_000
 _AUTH_OF: Final[dict[str, tuple[Auth, ...]]] = {
+    "Batch": ("token", "service_principal", "identity"),
     "Databricks": ("token",),
     "Kusto": ("token", "service_principal", "identity"),
     "Synapse": ("token", "service_principal", "identity"),
 }
 _HERE: Final = ("127.0.0.1", "localhost", "::1")
 _HOSTS: Final[dict[str, tuple[str, ...]]] = {
+    "Batch": (".batch.azure.com", ".batch.usgovcloudapi.net", ".batch.chinacloudapi.cn"),
     "Kusto": (".kusto.windows.net", ".kusto.usgovcloudapi.net", ".kusto.chinacloudapi.cn"),
     "Synapse": (".dev.azuresynapse.net", ".dev.azuresynapse.usgovcloudapi.net", ".dev.azuresynapse.azure.cn"),
 }

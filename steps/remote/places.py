@@ -30,6 +30,19 @@ MARGIN: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Blobs of a container: the one of this path, or those below it."""
+
+    container: Container
+    path: str
+    names: tuple[str, ...]
+
+    def inside(self, name: str) -> str:
+        """The path of a blob within the input; of the only one, its name."""
+        return name[len(self.path) :].strip("/") or name.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """Where the data of a job lies."""
 
@@ -73,6 +86,17 @@ class Places:
             raise InputMissing(f"The container {container.name!r} is missing.") from error
         except StoreFailed as error:
             raise StorageFailed(f"The container {container.name!r} could not be listed: {error}") from error
+
+    def files(self, port: Input, data: InputData) -> Files:
+        """The files of an input. Raises InvalidStep, InputMissing, StorageFailed."""
+        datastore, path = where(port, data)
+        if re.search(r"[*?\[{]", path):
+            raise InvalidStep(f"Input {port.name!r} is a pattern, and the work elsewhere takes a file or a folder.")
+        container = self.container(datastore)
+        blobs = list(self._listed(container, path))
+        names = [blob.name for blob in blobs]
+        found = tuple(blob.name for blob in blobs if not _is_marker(blob, names))
+        return Files(container=container, path=path.strip("/"), names=found)
 
     def staging(self, job: Job, output: str) -> tuple[Container, str]:
         """Where the job writes an output: the container and the prefix. Raises InvalidStep, StorageFailed."""
@@ -135,7 +159,9 @@ def opened(
         wanted[places.staging(job, output.name)[0].address] = True
     seconds, found = (timeout or SIGNED_SECONDS) + MARGIN, {}
     for address, writes in sorted(wanted.items()):
-        container, query = places.reach.container(address), places.reach.signature(address, seconds, writes=writes)
+        container, query = places.reach.container(address), places.reach.signature(
+            address, seconds, permissions="rwdl" if writes else "rl"
+        )
         if container is not None and query:
             found[f"spark.hadoop.fs.azure.sas.{container.name}.{container.host}"] = query
     return found

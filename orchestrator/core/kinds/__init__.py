@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.definition import Definition, all_steps
+from orchestrator.core.kinds.azure_batch import BatchTask
 from orchestrator.core.kinds.command import CommandLine
 from orchestrator.core.kinds.data_transfer import DataTransfer
 from orchestrator.core.kinds.databricks import DatabricksJob
@@ -45,6 +46,7 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "adla": Kind(settings=UsqlScript, needs_snapshot=True),
+    "azure_batch": Kind(settings=BatchTask, needs_snapshot=False, deferrable=True, service="Batch"),
     "databricks": Kind(settings=DatabricksJob, needs_snapshot=False, deferrable=True),
     "command": Kind(settings=CommandLine, needs_snapshot=False),
     "data_transfer": Kind(settings=DataTransfer, needs_snapshot=False),

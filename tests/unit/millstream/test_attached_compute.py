@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from millstream import ComputeTarget, DatabricksCompute, KustoCompute, SynapseCompute
+from millstream import BatchCompute, ComputeTarget, DatabricksCompute, KustoCompute, SynapseCompute
 from millstream.exceptions import ComputeTargetException
 
 
@@ -57,11 +57,21 @@ def test_a_cluster_of_kusto() -> None:
     assert "'k'" not in repr(given)
 
 
+def test_an_account_of_azure_batch() -> None:
+    url = "https://a.westeurope.batch.azure.com"
+    own = BatchCompute.attach_configuration("rg", "a", account_url=f"{url}/")
+    assert own.wish() == {"type": "Batch", "url": url, "auth": "identity"}
+    assert own.settings()["account_name"] == "a"
+    given = BatchCompute.attach_configuration(account_url=url, tenant_id="t", client_id="c", client_secret="s")
+    assert given.wish()["auth"] == "service_principal" and given.wish()["secret"] == "s"
+
+
 @pytest.mark.parametrize(
     ("make", "arguments", "field"),
     [
         (DatabricksCompute, {"workspace_url": "https://x"}, "access_token"),
         (DatabricksCompute, {"access_token": "t"}, "workspace_url"),
+        (BatchCompute, {"account_name": "a"}, "account_url"),
         (KustoCompute, {"workspace_name": "adx", "resource_group": "rg"}, "kusto_connection_string"),
         (SynapseCompute, {"linked_service": "w"}, "pool_name"),
         (SynapseCompute, {"pool_name": "p"}, "workspace_url"),
@@ -78,5 +88,5 @@ def test_what_is_missing_is_named(
 
 
 def test_what_cannot_be_attached_is_refused() -> None:
-    with pytest.raises(ComputeTargetException, match="Databricks, Synapse and Kusto can be attached"):
+    with pytest.raises(ComputeTargetException, match="Databricks, Synapse, Kusto and Azure Batch can be attached"):
         ComputeTarget.attach(None, "vm", object())  # type: ignore[arg-type]

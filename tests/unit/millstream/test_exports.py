@@ -20,6 +20,7 @@ PUBLIC = [
     "ArchiveType",
     "AutoMLStep",
     "AzureBatchStep",
+    "BatchCompute",
     "AzureCliAuthentication",
     "BanditPolicy",
     "BayesianParameterSampling",

@@ -1,0 +1,1 @@
+"""Steps that run as a task of Azure Batch."""
