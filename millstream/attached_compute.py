@@ -248,9 +248,7 @@ class BatchCompute(AttachedCompute):
             "account_name": account_name or "",
             "resource_id": resource_id or "",
         }
-        return AttachConfiguration(
-            type="Batch", url=account_url.rstrip("/"), secret=secret, more=more, shown=shown
-        )
+        return AttachConfiguration(type="Batch", url=account_url.rstrip("/"), secret=secret, more=more, shown=shown)
 
     @staticmethod
     def attach(workspace: Workspace, name: str, attach_configuration: Any) -> BatchCompute:

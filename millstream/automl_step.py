@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from millstream.arguments import refuse_unknown
@@ -54,7 +53,3 @@ class AutoMLStep(PipelineStep):
     def refusal(self) -> Problem:
         message = "AutoMLStep runs on the automated machine learning of Azure ML alone."
         return Problem("NoSuchService", f"step {shown(self.name)}", message, _INSTEAD)
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        del folder
-        return None

@@ -10,7 +10,6 @@ from millstream.arguments import refuse_unknown
 from millstream.parameter import PipelineParameter
 from millstream.steps import PipelineStep
 from millstream.tokens import refuse_tokens
-from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
@@ -97,8 +96,3 @@ class AzureBatchStep(PipelineStep):
     @property
     def needs_snapshot(self) -> bool:
         return self._has_sources
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        """None: the program may be one of the node."""
-        del folder
-        return None

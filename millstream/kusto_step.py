@@ -10,7 +10,6 @@ from millstream.arguments import refuse_unknown
 from millstream.parameter import PipelineParameter
 from millstream.sql_steps import FORMATS
 from millstream.steps import PipelineStep
-from orchestrator.core.errors import Problem
 from orchestrator.core.names import shown
 from orchestrator.core.retry import RetryPolicy
 
@@ -69,11 +68,6 @@ class KustoStep(PipelineStep):
     @property
     def settings(self) -> dict[str, Any]:
         return self._settings
-
-    def source_problem(self, folder: Path) -> Problem | None:
-        """None: the query is part of the step."""
-        del folder
-        return None
 
 
 def _only_query(name: str, folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """A stand-in for an account of Azure Batch, of which nothing runs here: pools, jobs and tasks, over HTTP.
 
-It answers as the "Batch Service REST API Reference" (2025-06-01) says, as far as this project goes, and no further. What
-it is like is not proved by the real service. A test says what the program of a task does; the task goes one state
+It answers as the "Batch Service REST API Reference" (2025-06-01) says, as far as this project goes, and no further.
+What it is like is not proved by the real service. A test says what the program of a task does; the task goes one state
 further each time it is looked at.
 """
 

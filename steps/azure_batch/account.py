@@ -14,6 +14,7 @@ from orchestrator.core.resolving import resolve_timeout
 from steps import environment
 from steps.azure_batch import requests
 from steps.azure_batch.data import node_data
+from steps.azure_batch.ends import mark_end, marked_end
 from steps.azure_batch.requests import TASK, State, job_id
 from steps.context import StepContext
 from steps.deferred import NotYet
@@ -27,7 +28,6 @@ from steps.remote.places import Places
 from steps.remote.waiting import Waiter
 
 WHO: Final = "Azure Batch"
-LONGEST_LOG: Final = 4 * 1024 * 1024
 _LOGS: Final = ("stdout.txt", "stderr.txt")
 
 
@@ -39,14 +39,18 @@ def run(context: StepContext, wanted: BatchTask, workspace: Workspace, places: P
         if handle is None:
             return _submitted(context, wanted, api, places)
         state = _look(context, api, handle)
-        if state is None:
-            context.log.note(f"{WHO} does not know the job any more: the task is started again.")
-            return _submitted(context, wanted, api, places)
     except Refused as error:
         raise refusal(WHO, error, "do the step's work") from error
     if isinstance(state, NotYet):
         return state
-    _judge(context, api, wanted, state, places)
+    end = marked_end(context, places) if state is None else _end(context, api, wanted, state, places)
+    if end is None:
+        raise JobFailed(f"{WHO} does not know the job {handle.job} any more: somebody has removed it.")
+    if not end:
+        bringing.bring_outputs(context, places)
+    _clean(context, api, wanted, ended=True)
+    if end:
+        raise JobFailed(f"The {WHO} task failed: {end}")
     return None
 
 
@@ -64,7 +68,7 @@ def _api(context: StepContext, workspace: Workspace) -> Api:
         Waiter(context.stop),
         patience=LOOK_PATIENCE,
         headers=requests.HEADERS,
-        version=requests.VERSION,
+        query=requests.QUERY,
     )
 
 
@@ -136,21 +140,20 @@ def _look(context: StepContext, api: Api, handle: Handle) -> State | NotYet | No
         return state if state.ended else not_yet(context, handle, WHO)
 
 
-def _judge(context: StepContext, api: Api, wanted: BatchTask, state: State, places: Places) -> None:
-    """Bring logs and outputs, and leave nothing behind. Raises JobFailed, and what bringing raises."""
+def _end(context: StepContext, api: Api, wanted: BatchTask, state: State, places: Places) -> str:
+    """What was wrong with the ended task; "": nothing. It is marked, since the job is removed before the step's end is
+    committed: who comes after a worker that died between the two finds the mark in place of the job.
+    """
     for name in _LOGS:
         _show(context, api, name)
-    try:
-        if problem := state.problem(wanted):
-            raise JobFailed(f"The {WHO} task failed: {problem}")
-        bringing.bring_outputs(context, places)
-    finally:
-        _clean(context, api, wanted, ended=True)
+    problem = state.problem(wanted)
+    mark_end(context, places, problem)
+    return problem
 
 
 def _show(context: StepContext, api: Api, name: str) -> None:
     try:
-        text = api.text(f"/jobs/{job_id(context.job)}/tasks/{TASK}/files/{name}", most_bytes=LONGEST_LOG)
+        text = api.text(f"/jobs/{job_id(context.job)}/tasks/{TASK}/files/{name}")
     except Refused as error:
         context.log.note(f"{WHO} did not give {name}: {error}")
         return

@@ -47,7 +47,7 @@ def node_data(
         folder = f"inputs/{port.name}"
         paths = {name: f"{folder}/{found.inside(name)}" for name in found.names}
         files += [_file(places, found.container, name, path, seconds) for name, path in paths.items()]
-        inputs[port.name] = replace(brought[port.name], value=paths[found.path] if found.path in paths else folder)
+        inputs[port.name] = replace(brought[port.name], value=paths.get(found.path, folder))
     if len(files) > MOST_FILES:
         raise InvalidStep(
             f"Sources and inputs are {len(files):,} files, and a task of Azure Batch takes {MOST_FILES:,}: put them "
@@ -65,17 +65,21 @@ def _sources(places: Places, sources: SourceFiles, seconds: float) -> Iterator[N
 def _file(places: Places, container: Container, name: str, path: str, seconds: float) -> NodeFile:
     url = places.reach.file_url(container.address, name, seconds)
     if not url:
-        raise InvalidStep(f"The container {container.name!r} cannot be opened for a node: its account does not sign.")
+        raise _unsigned(container)
     return NodeFile(url=url, path=path)
 
 
 def _uploads(job: Job, places: Places, seconds: float) -> Iterator[NodeOutput]:
     for port in job.step.outputs:
         if port.mode == "link":
-            raise InvalidStep(f"Output {port.name!r} is a link, which a program on a node of Azure Batch cannot report.")
+            raise InvalidStep(f"Output {port.name!r} is a link, which a program on a node cannot report.")
         container, prefix = places.staging(job, port.name)
         query = places.reach.signature(container.address, seconds, permissions="w")
         if not query:
-            raise InvalidStep(f"The container {container.name!r} cannot be opened for a node: its account does not sign.")
+            raise _unsigned(container)
         url = f"https://{container.host}/{container.name}?{query}"
         yield NodeOutput(folder=f"outputs/{port.name}", url=url, prefix=prefix)
+
+
+def _unsigned(container: Container) -> InvalidStep:
+    return InvalidStep(f"The container {container.name!r} cannot be opened for a node: its account does not sign.")

@@ -13,7 +13,7 @@ from orchestrator.core.job import Job
 from orchestrator.core.kinds.azure_batch import BatchTask
 from steps.failures import JobRefused
 
-VERSION: Final = "2025-06-01"
+QUERY: Final = {"api-version": "2025-06-01"}
 HEADERS: Final = {"Content-Type": "application/json; odata=minimalmetadata"}
 TASK: Final = "step"
 """The id of the one task of a job."""

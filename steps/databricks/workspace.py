@@ -55,7 +55,7 @@ def call_off(context: StepContext, wanted: DatabricksJob, workspace: Workspace, 
     """
     try:
         handle = handle_of(context)
-        number = handle.number if handle is not None else _number(context, wanted, workspace, places)
+        number = handle.job if handle is not None else _number(context, wanted, workspace, places)
         _api(context, workspace).post(f"{_RUNS}/cancel", {"run_id": number})
     except Refused as error:
         raise refusal(WHO, error, "cancel the job") from error
@@ -71,7 +71,7 @@ def _submitted(context: StepContext, wanted: DatabricksJob, workspace: Workspace
     number = _number(context, wanted, workspace, places)
     context.log.note(f"{WHO} run {number} is submitted.")
     context.report_property("databricks_run_id", str(number))
-    return not_yet(context, Handle(number=number), WHO)
+    return not_yet(context, Handle(job=number), WHO)
 
 
 def _number(context: StepContext, wanted: DatabricksJob, workspace: Workspace, places: Places) -> int:
@@ -134,7 +134,7 @@ def _signed(context: StepContext, wanted: DatabricksJob, places: Places, timeout
 
 def _look(context: StepContext, workspace: Workspace, handle: Handle) -> State | NotYet:
     """The run at its end. Raises TimedOut, Refused, ServiceFailed, Stopped."""
-    api, number = _api(context, workspace), handle.number
+    api, number = _api(context, workspace), handle.job
     with ending(context, lambda: api.once("POST", f"{_RUNS}/cancel", {"run_id": number})):
         state = requests.state_of(api.get(f"{_RUNS}/get", run_id=number))
         if not handle.said:

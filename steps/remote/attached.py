@@ -13,7 +13,12 @@ from orchestrator.core.secret import Secret
 from steps.failures import InvalidStep, ServiceFailed
 from steps.reach import Place, Reach, token_of
 
-TYPES: Final[Mapping[str, str]] = {"azure_batch": "Batch", "databricks": "Databricks", "kusto": "Kusto", "synapse_spark": "Synapse"}
+TYPES: Final[Mapping[str, str]] = {
+    "azure_batch": "Batch",
+    "databricks": "Databricks",
+    "kusto": "Kusto",
+    "synapse_spark": "Synapse",
+}
 """Kinds of step, and the type of workspace that their work is for."""
 
 

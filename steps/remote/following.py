@@ -21,11 +21,11 @@ MOST_KEPT_CHARACTERS: Final = 400
 
 
 class Handle(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A job that was submitted. `number`: its id there. `said`: what was last told of its state. `tail`: the last lines
+    """A job that was submitted. `job`: its id there. `said`: what was last told of its state. `tail`: the last lines
     of its log that were shown, each cut to what is needed to know it again.
     """
 
-    number: int
+    job: int | str
     said: str = ""
     tail: tuple[str, ...] = ()
 
@@ -44,7 +44,7 @@ def not_yet(context: StepContext, handle: Handle, who: str) -> NotYet:
         return NotYet(handle=known)
     left = limit - looking.elapsed(context.job, time.monotonic() - context.begun)
     if left <= 0:
-        raise TimedOut(f"The {who} run {handle.number} took longer than it may, {limit:g} s, and was cancelled.")
+        raise TimedOut(f"The {who} run {handle.job} took longer than it may, {limit:g} s, and was cancelled.")
     return NotYet(handle=known, within=left)
 
 

@@ -53,8 +53,8 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 class Api:
     """`who` names the service in messages. `token`: a bearer token for each call; its errors pass. `patience`: seconds
-    for which a call that is not answered is repeated. `headers`: of each call. `timeout`: seconds for which an answer
-    is waited for; `most_bytes` of it are read.
+    for which a call that is not answered is repeated. `headers` and `query`: of each call. `timeout`: seconds for which
+    an answer is waited for; `most_bytes` of it are read.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Api:
         *,
         patience: float,
         headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT,
         most_bytes: int = MOST_BYTES,
     ) -> None:
@@ -75,12 +76,18 @@ class Api:
         self._waiter = waiter
         self._patience = patience
         self._headers = headers or {}
+        self._query = query or {}
         self._timeout = timeout
         self._most_bytes = most_bytes
 
     def get(self, path: str, /, **query: Any) -> Any:
         """Raises Refused, ServiceFailed, Stopped."""
         return self._ask("GET", f"{path}?{urlencode(query)}" if query else path, None)
+
+    def text(self, path: str) -> bytes:
+        """What is no JSON, as it is, as far as it is read. Raises Refused, ServiceFailed, Stopped."""
+        found: bytes = self._ask("GET", path, None, parsed=bytes)
+        return found
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Raises Refused, ServiceFailed, Stopped."""
@@ -97,12 +104,14 @@ class Api:
         except _Busy as error:
             raise ServiceFailed(f"{self._who}: {error}") from error
 
-    def _ask(self, verb: str, path: str, body: Mapping[str, Any] | None) -> Any:
+    def _ask(
+        self, verb: str, path: str, body: Mapping[str, Any] | None, parsed: Callable[[bytes], Any] | None = None
+    ) -> Any:
         until = self._waiter.passed() + self._patience
         tries = 0
         while True:
             try:
-                return self._send(verb, path, body)
+                return self._send(verb, path, body, parsed)
             except _Busy as error:
                 pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**tries) if error.after is None else error.after
                 tries += 1
@@ -110,20 +119,29 @@ class Api:
                     raise ServiceFailed(f"{self._who} could not be asked in {tries} tries: {error}") from error
                 self._waiter.pause(pause)
 
-    def _send(self, verb: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json", **self._headers}
+    def _send(
+        self, verb: str, path: str, body: Mapping[str, Any] | None, parsed: Callable[[bytes], Any] | None = None
+    ) -> Any:
+        headers = {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body).encode(), "application/json"
-        request = urllib.request.Request(f"{self._url}{path}", data, headers, method=verb)  # noqa: S310 - see Attachment
+        request = urllib.request.Request(  # noqa: S310 - see Attachment
+            self._url + self._whole(path), data, {**headers, **self._headers}, method=verb
+        )
         try:
             with _opener.open(request, timeout=self._timeout) as answer:
-                return _parsed(answer.read(self._most_bytes))
+                return (parsed or _json)(answer.read(self._most_bytes))
         except urllib.error.HTTPError as error:
             with error:
                 raise _fault(error.code, error.headers.get("Retry-After"), _text(error)) from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _Busy(f"{verb} {path.partition('?')[0]} was not answered: {error}") from error
+
+    def _whole(self, path: str) -> str:
+        if not self._query:
+            return path
+        return f"{path}{'&' if '?' in path else '?'}{urlencode(self._query)}"
 
 
 def _text(error: urllib.error.HTTPError) -> bytes:
@@ -133,7 +151,7 @@ def _text(error: urllib.error.HTTPError) -> bytes:
         return b""
 
 
-def _parsed(body: bytes) -> Any:
+def _json(body: bytes) -> Any:
     return json.loads(body) if body.strip() else {}
 
 
@@ -153,13 +171,13 @@ def _fault(status: int, retry_after: str | None, body: bytes) -> Exception:
 
 
 def _words(given: Any) -> tuple[str, str]:
-    """Code and message of an error, as Databricks, Azure or Livy give them."""
+    """Code and message of an error, as Databricks, Azure, Azure Batch or Livy give them."""
     match given:
         case {"error_code": str(code), **rest}:
             return code, str(rest.get("message", ""))
         case {"error": {"code": str(code), **rest}}:
             return code, str(rest.get("@message") or rest.get("message", ""))
-        case {"code": str(code), "message": str(message)}:
+        case {"code": str(code), "message": str(message) | {"value": str(message)}}:
             return code, message
         case {"msg": str(message)} | {"message": str(message)}:
             return "", message

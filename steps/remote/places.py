@@ -159,8 +159,9 @@ def opened(
         wanted[places.staging(job, output.name)[0].address] = True
     seconds, found = (timeout or SIGNED_SECONDS) + MARGIN, {}
     for address, writes in sorted(wanted.items()):
-        container, query = places.reach.container(address), places.reach.signature(
-            address, seconds, permissions="rwdl" if writes else "rl"
+        container, query = (
+            places.reach.container(address),
+            places.reach.signature(address, seconds, permissions="rwdl" if writes else "rl"),
         )
         if container is not None and query:
             found[f"spark.hadoop.fs.azure.sas.{container.name}.{container.host}"] = query

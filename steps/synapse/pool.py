@@ -6,18 +6,15 @@ and again after each answer that was lost, the pool's batches are looked through
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from orchestrator.core.kinds.synapse_spark import SparkBatch
 from orchestrator.core.resolving import resolve_timeout
 from steps import environment
 from steps.context import StepContext
-from steps.datastores import default_of
 from steps.deferred import NotYet
-from steps.failures import JobFailed, ServiceFailed, StorageFailed
-from steps.remote import bringing
+from steps.failures import JobFailed, ServiceFailed
+from steps.remote import bringing, source_files
 from steps.remote.attached import Workspace
 from steps.remote.ending import ending
 from steps.remote.following import LOOK_PATIENCE, Handle, handle_of, not_yet, show, tell
@@ -25,7 +22,6 @@ from steps.remote.http import Api, Refused, refusal
 from steps.remote.places import Places, opened
 from steps.remote.waiting import Waiter
 from steps.spark.local import script_of
-from steps.store import StoreFailed
 from steps.synapse import requests
 from steps.synapse.requests import State
 
@@ -34,8 +30,6 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 15.0
 """Seconds between two tries to submit a batch."""
 PAGE: Final = 20
-FOLDER: Final = "millstream-spark"
-"""In the default datastore: source folders, as a pool reads them."""
 
 
 def run(context: StepContext, wanted: SparkBatch, workspace: Workspace, places: Places) -> NotYet | None:
@@ -49,14 +43,14 @@ def run(context: StepContext, wanted: SparkBatch, workspace: Workspace, places: 
             number = _submitted(context, wanted, api, waiter, path, places)
             context.log.note(f"{WHO} batch {number} is submitted.")
             context.report_property("synapse_batch_id", str(number))
-            return not_yet(context, Handle(number=number), WHO)
+            return not_yet(context, Handle(job=number), WHO)
         state = _look(context, workspace, path, handle)
     except Refused as error:
         raise refusal(WHO, error, "do the step's work") from error
     if isinstance(state, NotYet):
         return state
     if not state.succeeded:
-        raise JobFailed(f"The {WHO} batch {handle.number} ended as {state}. {state.page}".rstrip())
+        raise JobFailed(f"The {WHO} batch {handle.job} ended as {state}. {state.page}".rstrip())
     bringing.bring_outputs(context, places)
     return None
 
@@ -66,7 +60,7 @@ def call_off(context: StepContext, wanted: SparkBatch, workspace: Workspace) -> 
     handle, path = handle_of(context), requests.batches(workspace.pool)
     api = Api(WHO, workspace.url, workspace.token, Waiter(context.stop), patience=LOOK_PATIENCE)
     try:
-        number = handle.number if handle is not None else _found(api, path, requests.name_of(context.job, wanted))
+        number = handle.job if handle is not None else _found(api, path, requests.name_of(context.job, wanted))
         if number is not None:
             api.delete(f"{path}/{number}")
             context.log.note(f"{WHO} batch {number} is cancelled.")
@@ -109,37 +103,17 @@ def _found(api: Api, path: str, name: str) -> int | None:
 def _body(context: StepContext, wanted: SparkBatch, places: Places) -> dict[str, object]:
     timeout = resolve_timeout(context.job.step, context.job.parameters)
     outputs = places.output_urls(context.job)
-    urls = _put_sources(context, places)
-    own = places.container(default_of(context.settings.datastores))
-    conf = opened(context.job, places, timeout, {own.address: False}, wanted.conf)
+    sources = source_files.put(context, places)
+    urls = {path: sources.container.url(name) for path, name in sources.blobs.items()}
+    conf = opened(context.job, places, timeout, {sources.container.address: False}, wanted.conf)
     arguments = environment.arguments(context.job, context.inputs, outputs)
     return requests.submission(context.job, wanted, urls=urls, arguments=arguments, conf=conf)
-
-
-def _put_sources(context: StepContext, places: Places) -> dict[str, str]:
-    """The source folder in the default datastore, once for each content; the URL of each file."""
-    container = places.container(default_of(context.settings.datastores))
-    prefix = f"{FOLDER}/{context.job.step.snapshot}"
-    folder = context.folders.code
-    names = {file.relative_to(folder).as_posix(): file for file in _files(folder)}
-    try:
-        if context.store.find(container.address, f"{prefix}.complete") is None:
-            for name, file in names.items():
-                context.store.put(container.address, f"{prefix}/{name}", file.read_bytes())
-            context.store.put(container.address, f"{prefix}.complete", b"")
-    except StoreFailed as error:
-        raise StorageFailed(f"The source folder could not be put where the pool reads it: {error}") from error
-    return {name: container.url(f"{prefix}/{name}") for name in names}
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
 
 
 def _look(context: StepContext, workspace: Workspace, path: str, handle: Handle) -> State | NotYet:
     """The batch at its end. Raises TimedOut, Refused, ServiceFailed, Stopped."""
     api = Api(WHO, workspace.url, workspace.token, Waiter(context.stop), patience=LOOK_PATIENCE)
-    number = handle.number
+    number = handle.job
     with ending(context, lambda: api.once("DELETE", f"{path}/{number}", None)):
         state = requests.state_of(api.get(f"{path}/{number}", detailed=requests.DETAILED))
         if state.page:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import msgspec
 import pytest
 
 from orchestrator.core.attachment import Attachment
@@ -200,14 +202,44 @@ def test_a_worker_that_died_after_submitting_leaves_one_task(bench: Bench, batch
     assert len(batch.said("/jobs")) == 2 and batch.jobs == {}
 
 
-def test_a_job_that_was_removed_meanwhile_is_done_again(bench: Bench, batch: Batch) -> None:
+def test_a_job_that_somebody_has_removed(bench: Bench, batch: Batch) -> None:
     job = job_of(bench)
     first = bench.perform(job)
     assert first is not None and first.deferral is not None
     batch.jobs.clear()
     batch.tasks.clear()
     second = bench.perform(bench.look(job, first))
-    assert second is not None and second.deferral is not None and len(batch.jobs) == 1
+    assert second is not None
+    assert "somebody has removed it" in failed(second, "JobFailed")
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, ""), (3, "exit code 3")])
+def test_a_worker_that_died_after_removing_the_job(bench: Bench, batch: Batch, code: int, words: str) -> None:
+    """Whoever looks next finds how the task has ended, and its outputs."""
+    node = Node(bench)
+    batch.work = lambda task: replace(node(task), exit_code=code)
+    job = job_of(bench, outputs=(Output(name="old"),))
+    looks = [bench.perform(job)]
+    while (last := looks[-1]) is not None and last.deferral is not None:
+        looks.append(bench.perform(bench.look(job, last)))
+    assert batch.jobs == {}
+    before = looks[-2]
+    assert before is not None
+    again = bench.perform(bench.look(job, before))
+    assert again is not None
+    if words:
+        assert words in failed(again, "JobFailed")
+    else:
+        assert [file.path for file in again.outputs["old"].files] == ["day=1/rows.csv"]
+
+
+def test_calling_it_off_leaves_nothing(bench: Bench, batch: Batch) -> None:
+    job = job_of(bench)
+    first = bench.perform(job)
+    assert first is not None and len(batch.jobs) == 1
+    for _ in range(2):
+        bench.perform(msgspec.structs.replace(bench.look(job, first), called_off=True))
+        assert batch.jobs == {} and batch.tasks == {}
 
 
 def test_too_many_files_are_refused(bench: Bench, batch: Batch) -> None:
@@ -253,5 +285,3 @@ def test_the_id_of_a_job_is_that_of_one_try(bench: Bench) -> None:
     other = job_of(bench, retries=1)
     assert requests.job_id(job) == requests.job_id(job) != requests.job_id(other)
     assert len(requests.job_id(job)) <= 64
-
-

@@ -173,7 +173,7 @@ def test_a_job_that_runs_holds_no_worker(bench: Bench, databricks: Databricks) -
     job = bench.job({"notebook": "/n"}, timeout_seconds=3600.0)
     submitted = bench.perform(job)
     assert submitted is not None and submitted.deferral is not None and submitted.error is None
-    assert submitted.deferral.handle == {"number": 455} and 3590 < (submitted.deferral.within or 0) <= 3600
+    assert submitted.deferral.handle == {"job": 455} and 3590 < (submitted.deferral.within or 0) <= 3600
     seen = bench.perform(bench.look(job, submitted, elapsed=100.0))
     assert seen is not None and seen.deferral is not None
     assert seen.properties == {
@@ -181,7 +181,7 @@ def test_a_job_that_runs_holds_no_worker(bench: Bench, databricks: Databricks) -
         "databricks_run_page": f"{databricks.url}/?o=7#job/1/run/455",
     }
     assert (
-        seen.deferral.handle == {"number": 455, "said": "RUNNING: In run"}
+        seen.deferral.handle == {"job": 455, "said": "RUNNING: In run"}
         and 3490 < (seen.deferral.within or 0) <= 3500
     )
     again = bench.perform(bench.look(job, seen))
@@ -244,7 +244,7 @@ def test_calling_off_is_tried_again_until_patience_ends(
     databricks.faults.append(Fault("/runs/cancel", refused(503, "TEMPORARILY_UNAVAILABLE", "Later"), 1000))
     off = msgspec.structs.replace(bench.look(job, submitted, elapsed=10.0), called_off=True)
     silent = bench.perform(off)
-    assert silent is not None and silent.deferral is not None and silent.deferral.handle == {"number": 455}
+    assert silent is not None and silent.deferral is not None and silent.deferral.handle == {"job": 455}
     later = msgspec.structs.replace(bench.look(job, silent, elapsed=1000.0), called_off=True)
     given_up = bench.perform(later)
     assert given_up is not None and given_up.deferral is None and given_up.error is None

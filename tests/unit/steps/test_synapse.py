@@ -73,7 +73,7 @@ def test_a_batch_has_its_sources_and_data_by_url(bench: Bench, synapse: Synapse)
     result = bench.result(job)
     assert result.error is None, result.error
     (batch,) = synapse.batches
-    base = f"wasbs://{DATA}@{HOST}/millstream-spark/{job.step.snapshot}"
+    base = f"wasbs://{DATA}@{HOST}/millstream-sources/{job.step.snapshot}"
     conf = batch.body.pop("conf")
     assert batch.body.pop("name").startswith("Count-")
     assert batch.body == {
@@ -89,7 +89,7 @@ def test_a_batch_has_its_sources_and_data_by_url(bench: Bench, synapse: Synapse)
     }
     signature = conf.pop(f"spark.hadoop.fs.azure.sas.{DATA}.{HOST}")
     assert "sp=rwdl" in signature and conf == {"spark.x": "1"}
-    assert bench.store.blobs[DATA][f"millstream-spark/{job.step.snapshot}/dir/count.py"] == b"print(1)"
+    assert bench.store.blobs[DATA][f"millstream-sources/{job.step.snapshot}/dir/count.py"] == b"print(1)"
     assert [file.path for file in result.outputs["old"].files] == ["part-0.parquet"]
     assert result.properties == {"synapse_batch_id": "7", "spark_ui_url": f"{synapse.url}/sparkui/7"}
     assert "counted" in bench.log(result) and "success Succeeded" in bench.log(result)
