@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypedDict
 from urllib.parse import quote, urlsplit
 
 from azurerest import Blobs, StorageError
@@ -32,10 +32,27 @@ class Place(Protocol):
     def name(self) -> str: ...
 
 
-class Signing(Protocol):
-    """A container whose account signs."""
+class Terms(TypedDict):
+    """What signatures of blobs and containers have in common."""
 
-    def signing_key(self, now: datetime, until: datetime) -> DelegationKey | None: ...
+    expiry: datetime
+    key: DelegationKey | None
+    protocol: Literal["https", "https,http"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signing:
+    """What a signature is made with. `key`: where the account's credential is a token."""
+
+    blobs: Blobs
+    container: str
+    until: datetime
+    key: DelegationKey | None
+
+    @property
+    def terms(self) -> Terms:
+        plain = self.blobs.url(self.container, "x").startswith("http://")
+        return Terms(expiry=self.until, key=self.key, protocol="https,http" if plain else "https")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +88,28 @@ class Reach:
     def signature(self, address: str, seconds: float, *, permissions: str) -> str:
         """A SAS token for the container, for so long; "": its account cannot sign. Raises StorageFailed."""
 
-        def sign(blobs: Blobs, container: str, until: datetime, key: DelegationKey | None) -> str:
-            return container_query(blobs, container, permissions=permissions, expiry=until, key=key)
+        def sign(given: Signing) -> str:
+            return container_query(given.blobs, given.container, permissions=permissions, **given.terms)
 
         return self._signed(address, seconds, sign)
+
+    def container_url(self, address: str, seconds: float, *, permissions: str) -> str:
+        """The same with the URL of the container before it."""
+        query = self.signature(address, seconds, permissions=permissions)
+        place = self.lead(address)
+        if not query or not isinstance(place.client, Blobs):
+            return ""
+        return f"{place.client.url(place.name, 'x').removesuffix('/x')}?{query}"
 
     def file_url(self, address: str, name: str, seconds: float) -> str:
         """By which anybody reads the one blob, for so long; "": its account cannot sign. Raises StorageFailed."""
 
-        def sign(blobs: Blobs, container: str, until: datetime, key: DelegationKey | None) -> str:
-            return blob_url(blobs, container, name, permissions="r", expiry=until, key=key)
+        def sign(given: Signing) -> str:
+            return blob_url(given.blobs, given.container, name, permissions="r", **given.terms)
 
         return self._signed(address, seconds, sign)
 
-    def _signed(
-        self, address: str, seconds: float, sign: Callable[[Blobs, str, datetime, DelegationKey | None], str]
-    ) -> str:
+    def _signed(self, address: str, seconds: float, sign: Callable[[Signing], str]) -> str:
         place = self.lead(address)
         client, key_of = place.client, getattr(place, "signing_key", None)
         if not isinstance(client, Blobs) or key_of is None:
@@ -94,7 +117,7 @@ class Reach:
         now = datetime.now(UTC)
         until = now + timedelta(seconds=seconds)
         try:
-            return sign(client, place.name, until, key_of(now, until))
+            return sign(Signing(blobs=client, container=place.name, until=until, key=key_of(now, until)))
         except StorageError as error:
             message = f"The container {place.name!r} could not be opened for the work elsewhere: {error}"
             raise StorageFailed(message) from error

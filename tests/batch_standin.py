@@ -7,14 +7,23 @@ further each time it is looked at.
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import tempfile
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.json_standin import Call, JsonStandIn, Refusal
 
 VERSION = "2025-06-01"
+LINUX = {"virtualMachineConfiguration": {"nodeAgentSKUId": "batch.node.ubuntu 22.04"}}
+WINDOWS = {"virtualMachineConfiguration": {"nodeAgentSKUId": "batch.node.windows amd64"}}
 UBUNTU = {"publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts", "version": "latest"}
 IMAGES = [
     {"nodeAgentSKUId": "batch.node.ubuntu 22.04", "imageReference": UBUNTU, "osType": "linux"},
@@ -68,6 +77,39 @@ class Task:
                     code, message = "ResourceContainerAccessDenied", self.ending.failure
                 told["failureInfo"] = {"category": "usererror", "code": code, "message": message}
         return {"id": self.body["id"], "state": self.state, "executionInfo": told}
+
+
+class Machine:
+    """A node that does all of a task in earnest, on this machine: files come and go by the URLs that it was given."""
+
+    def __call__(self, task: Task) -> Ending:
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            for file in task.body["resourceFiles"]:
+                self._bring(folder / file["filePath"], file["httpUrl"], int(file["fileMode"], 8))
+            command = shlex.split(task.body["commandLine"])
+            variables = {item["name"]: item["value"] for item in task.body["environmentSettings"]}
+            ended = subprocess.run(command, cwd=folder, env=os.environ | variables, capture_output=True, text=True)
+            for output in task.body["outputFiles"]:
+                root, there = output["filePattern"].removesuffix("/**/*"), output["destination"]["container"]
+                for path in sorted((folder / root).rglob("*")):
+                    if path.is_file():
+                        inside = path.relative_to(folder / root).as_posix()
+                        self._take(path, there["containerUrl"], f"{there['path']}/{inside}")
+        return Ending(exit_code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr)
+
+    def _bring(self, path: Path, url: str, mode: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            path.write_bytes(answer.read())
+        path.chmod(mode)
+
+    def _take(self, path: Path, container: str, name: str) -> None:
+        base, _, query = container.partition("?")
+        headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
+        url = f"{base}/{quote(name)}?{query}"
+        with urllib.request.urlopen(urllib.request.Request(url, path.read_bytes(), headers, method="PUT"), timeout=30):
+            pass
 
 
 @dataclass

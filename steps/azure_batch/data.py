@@ -74,10 +74,9 @@ def _uploads(job: Job, places: Places, seconds: float) -> Iterator[NodeOutput]:
         if port.mode == "link":
             raise InvalidStep(f"Output {port.name!r} is a link, which a program on a node cannot report.")
         container, prefix = places.staging(job, port.name)
-        query = places.reach.signature(container.address, seconds, permissions="w")
-        if not query:
+        url = places.reach.container_url(container.address, seconds, permissions="w")
+        if not url:
             raise _unsigned(container)
-        url = f"https://{container.host}/{container.name}?{query}"
         yield NodeOutput(folder=f"outputs/{port.name}", url=url, prefix=prefix)
 
 

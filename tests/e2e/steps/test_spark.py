@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from millstream import (
+    AzureBatchStep,
     DatabricksStep,
     DataReference,
     InvalidDefinition,
@@ -24,6 +25,7 @@ from millstream import (
     Workspace,
 )
 from tests.azurite import Azurite
+from tests.batch_standin import LINUX, Batch, Machine
 from tests.databricks_standin import Databricks, Ending
 from tests.json_standin import TOKEN as STANDIN_TOKEN
 from tests.json_standin import serving
@@ -170,6 +172,49 @@ def test_a_query_of_a_cluster_of_kusto(service: Service, tmp_path: Path) -> None
         assert run.get_status() == "Finished"
         (sent,) = kusto.said("/query")
         assert sent["properties"]["Parameters"] == {"least": 36}
+
+
+COPY = """#!/bin/sh
+set -e
+mkdir -p "$2/part"
+cat "$1/people.csv" | tr a-z A-Z > "$2/part/people.csv"
+echo "copied for $AZUREML_RUN_ID"
+"""
+
+
+def test_a_program_in_an_account_of_azure_batch(service: Service, tmp_path: Path) -> None:
+    """Its node is a stand-in's, and real in what it does: signatures, program and files."""
+    workspace = Workspace(url=service.url, token=TOKEN)
+    data, source = tmp_path / "data", tmp_path / "src"
+    data.mkdir()
+    source.mkdir()
+    (data / "people.csv").write_text("ann,bob\n")
+    (source / "copy.sh").write_text(COPY)
+    (source / "check.py").write_text(
+        "import pathlib, sys\nassert (pathlib.Path(sys.argv[1]) / 'part/people.csv').read_text() == 'ANN,BOB\\n'\n"
+    )
+    store = workspace.get_default_datastore()
+    store.upload(data, "batch-people", show_progress=False)
+    people, upper = DataReference(store, "people", "batch-people"), PipelineData("upper")
+    with serving(Batch(work=Machine(), pools={"linux": {"id": "linux", **LINUX}})) as account:
+        workspace.api.put_compute("batch", {"kind": "function"})
+        workspace.api.put_attachment("batch", {"type": "Batch", "url": account.url, "secret": STANDIN_TOKEN})
+        copy = AzureBatchStep(
+            "copy",
+            pool_id="linux",
+            executable="copy.sh",
+            source_directory=source,
+            arguments=[people, upper],
+            inputs=[people],
+            outputs=[upper],
+            compute_target="batch",
+        )
+        check = PythonScriptStep("check.py", arguments=[upper], inputs=[upper], source_directory=source)
+        run = Pipeline(workspace, steps=[copy, check]).submit("batch")
+        run.wait_for_completion(show_output=False, raise_on_error=False, timeout_seconds=100)
+        log = service.log(run.id, run.find_step_run("copy")[0].details.id)
+        assert run.get_status() == "Finished", log
+        assert f"copied for {run.id}_" in log and account.jobs == {}
 
 
 def test_a_script_for_databricks_runs_on_the_local_spark(service: Service, tmp_path: Path) -> None:

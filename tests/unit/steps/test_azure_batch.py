@@ -18,14 +18,12 @@ from orchestrator.core.job import InputData, Job
 from orchestrator.core.kinds.azure_batch import BatchTask
 from steps.azure_batch import requests
 from steps.remote import http
-from tests.batch_standin import Batch, Ending, Task, refused
+from tests.batch_standin import LINUX, WINDOWS, Batch, Ending, Task, refused
 from tests.json_standin import TOKEN, Fault, Refusal, serving
 from tests.unit.steps.elsewhere import HOST, Bench, failed
 from tests.unit.steps.jobs import DATA
 
 WORK: dict[str, Any] = {"executable": "run.sh", "pool": "small"}
-LINUX = {"virtualMachineConfiguration": {"nodeAgentSKUId": "batch.node.ubuntu 22.04"}}
-WINDOWS = {"virtualMachineConfiguration": {"nodeAgentSKUId": "batch.node.windows amd64"}}
 IMAGE = "urn:Canonical:0001-com-ubuntu-server-jammy:22_04-lts"
 
 

@@ -181,8 +181,7 @@ def test_a_job_that_runs_holds_no_worker(bench: Bench, databricks: Databricks) -
         "databricks_run_page": f"{databricks.url}/?o=7#job/1/run/455",
     }
     assert (
-        seen.deferral.handle == {"job": 455, "said": "RUNNING: In run"}
-        and 3490 < (seen.deferral.within or 0) <= 3500
+        seen.deferral.handle == {"job": 455, "said": "RUNNING: In run"} and 3490 < (seen.deferral.within or 0) <= 3500
     )
     again = bench.perform(bench.look(job, seen))
     assert again is not None and (again.log, again.log_bytes) == (seen.log, seen.log_bytes)
