@@ -69,7 +69,10 @@ module storage 'modules/storage.bicep' = {
       dataContainer
       packageContainer
     ]
-    queues: map(computes, compute => 'millstream-steps-on-${compute.name}')
+    queues: flatten(map(computes, compute => [
+      'millstream-steps-on-${compute.name}'
+      'millstream-steps-urgent-on-${compute.name}'
+    ]))
     retentionDays: retentionDays
     appPrincipal: identities.outputs.appPrincipal
     workerPrincipal: identities.outputs.workerPrincipal

@@ -141,6 +141,7 @@ def _step(
         version=step.version,
         retry=step.retry,
         timeout_seconds=step.timeout,
+        priority=step.priority,
         template=template or step.template(default_datastore, snapshot),
         condition=None if step.condition is None else _condition(step.condition, graph),
         after_skipped=step.after_skipped,

@@ -58,6 +58,7 @@ class DataTransferStep(PipelineStep):
         version: str | None = None,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         **unknown: Any,
     ) -> None:
         refuse_unknown(DataTransferStep.__init__, unknown)
@@ -77,6 +78,7 @@ class DataTransferStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
         if isinstance(self._output, TransferredData):
             self.wiring.parameters.extend(parameters_in(self._output.place))

@@ -72,6 +72,7 @@ class DatabricksStep(PipelineStep):
         permit_cluster_restart: bool | None = None,
         *,
         retry: RetryPolicy | int | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
@@ -94,6 +95,7 @@ class DatabricksStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=source_files,
         )
         self._settings: dict[str, Any] = self.wiring.setting(

@@ -43,6 +43,7 @@ class HyperDriveStep(PipelineStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         **unknown: Any,
     ) -> None:
         refuse_unknown(HyperDriveStep.__init__, unknown)
@@ -64,6 +65,7 @@ class HyperDriveStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             **common,
         )
         if self.trial.kind != PythonScriptStep.kind:

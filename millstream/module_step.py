@@ -52,6 +52,7 @@ class ModuleStep(PipelineStep):
         allow_reuse: bool = True,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         **unknown: Any,
     ) -> None:
         refuse_unknown(ModuleStep.__init__, unknown)
@@ -74,6 +75,7 @@ class ModuleStep(PipelineStep):
             version=self.module_version.version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=document.source_files,
         )
         own: dict[str, Any] = {key: Literal(value=text) for key, text in document.environment.items()}

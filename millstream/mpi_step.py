@@ -39,7 +39,8 @@ class MpiStep(PythonScriptStep):
         if compute_target is None:
             raise ValueError("MpiStep needs a compute_target.")
         warnings.warn("MpiStep is deprecated: use PythonScriptStep.", DeprecationWarning, stacklevel=2)
-        own = {key: more.pop(key) for key in ("retry", "timeout_seconds", "source_files", "params") if key in more}
+        known = ("retry", "timeout_seconds", "priority", "source_files", "params")
+        own = {key: more.pop(key) for key in known if key in more}
         estimator = Estimator(
             source_directory or ".", entry_script=script_name, distributed_training=MpiConfiguration(), **more
         )

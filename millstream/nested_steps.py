@@ -37,6 +37,7 @@ class NestedStep(PipelineStep):
         allow_reuse: bool,
         retry: RetryPolicy | int | None,
         timeout_seconds: float | PipelineParameter | None,
+        priority: int | None,
     ) -> None:
         self.body: Graph = body.graph if isinstance(body, Pipeline) else build(body)
         self.body_folder: Path | None = body.default_folder if isinstance(body, Pipeline) else None
@@ -48,6 +49,7 @@ class NestedStep(PipelineStep):
             allow_reuse=allow_reuse,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
         self.produced = {
             self.wiring.add_output(outer).output_name: self._inner(inner) for inner, outer in (outputs or {}).items()
@@ -101,6 +103,7 @@ class SubPipelineStep(NestedStep):
         allow_reuse: bool = True,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
     ) -> None:
         super().__init__(
             steps,
@@ -111,6 +114,7 @@ class SubPipelineStep(NestedStep):
             allow_reuse=allow_reuse,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
         self.keep_going = continue_on_step_failure
         self.window = max_concurrency
@@ -158,6 +162,7 @@ class MapStep(NestedStep):
         allow_reuse: bool = True,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
     ) -> None:
         files = isinstance(item, PipelineInput)
         listed = isinstance(over, list | tuple | PipelineParameter)
@@ -178,6 +183,7 @@ class MapStep(NestedStep):
             allow_reuse=allow_reuse,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
         self.item, self.files = item.name, files
         self.items = self.wiring.setting(over, f"Step {shown(name)}, over") if listed else None

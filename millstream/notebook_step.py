@@ -68,6 +68,7 @@ class NotebookRunnerStep(PipelineStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         cell_timeout_seconds: float | None = None,
         **unknown: Any,
     ) -> None:
@@ -90,6 +91,7 @@ class NotebookRunnerStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
         plain = {key: it for key, it in config.parameters.items() if key not in data}
         self._parameters = self.wiring.setting(plain, f"Step {shown(self.name)}, parameters")

@@ -50,6 +50,7 @@ class ParallelRunStep(PipelineStep):
         *,
         version: str | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
@@ -73,6 +74,7 @@ class ParallelRunStep(PipelineStep):
             allow_reuse=allow_reuse,
             version=version,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=source_files,
         )
         self._divided = [self.wiring.add_input(item, place).name for place, item in enumerate(divided)]

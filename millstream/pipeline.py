@@ -27,6 +27,7 @@ SUBMIT_KNOWN = (
     "properties",
     "description",
     "notify",
+    "priority",
     "regenerate",
     "enable_email_notification",
     "pipeline_params",
@@ -114,11 +115,12 @@ class Pipeline(Explained):
     ) -> PipelineRun:
         """Run the pipeline, with its sources as they are now. Raises InvalidDefinition before anything is uploaded.
 
-        Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end; and
-        `regenerate`, names of steps that run even if nothing has changed, where `regenerate_outputs` stands for all.
+        Beside v1's arguments: `tags`, `properties`, `description`; `notify`, the URLs that are told of its end;
+        `priority`, of its steps that have none; and `regenerate`, names of steps that run even if nothing has
+        changed, where `regenerate_outputs` stands for all.
         """
         del credential_passthrough
-        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:5])
+        refuse_unknown(Pipeline.submit, {k: kwargs[k] for k in kwargs if k not in SUBMIT_KNOWN}, SUBMIT_KNOWN[:6])
         from millstream.experiment import Experiment
         from millstream.pipeline_run import PipelineRun
 
@@ -133,6 +135,7 @@ class Pipeline(Explained):
             "parent_run": parent_run_id or "",
             "description": kwargs.get("description") or "",
             "notify": submission.webhooks_of(kwargs.get("notify")),
+            "priority": kwargs.get("priority") or 0,
             "continue_on_step_failure": continue_on_step_failure,
             "regenerate": submission.regenerated(regenerate_outputs, kwargs.get("regenerate")),
         }

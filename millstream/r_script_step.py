@@ -49,6 +49,7 @@ class RScriptStep(ScriptStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
@@ -73,6 +74,7 @@ class RScriptStep(ScriptStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=source_files,
         )
 

@@ -1,7 +1,7 @@
 """v1's RunConfiguration: where and with what a script runs, as far as that matters here.
 
-What works: target, the environment with its packages and variables, script, arguments, max_run_duration_seconds. The
-rest is accepted and left aside.
+What works: target, the environment with its packages and variables, script, arguments, max_run_duration_seconds and
+priority, of which more goes first. The rest is accepted and left aside.
 """
 
 from __future__ import annotations

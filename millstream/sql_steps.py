@@ -92,6 +92,7 @@ class SqlStep(PipelineStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
     ) -> None:
         if output_format not in FORMATS:
             raise ValueError(f"output_format is one of {', '.join(FORMATS)}, not {output_format!r}.")
@@ -107,6 +108,7 @@ class SqlStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
         )
 
     @property

@@ -18,6 +18,7 @@ from orchestrator.core.errors import Problem
 from orchestrator.core.kinds import KINDS
 from orchestrator.core.kinds.python_script import RUN_SETTINGS
 from orchestrator.core.names import SCRIPT, STEP_NAME, shown, suggestion
+from orchestrator.core.priority import LEAST, MOST
 from orchestrator.core.retry import RetryPolicy
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class PipelineStep(ABC):
         version: str | None = None,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
     ) -> None:
         self.name = STEP_NAME.check(name, "name")
@@ -73,6 +75,8 @@ class PipelineStep(ABC):
         limit = getattr(runconfig, "max_run_duration_seconds", None) if timeout_seconds is None else timeout_seconds
         self.timeout_seconds = limit
         self.timeout = _timeout(limit, self.wiring, what)
+        asked = getattr(runconfig, "priority", None) if priority is None else priority
+        self.priority = _priority(asked, what)
         environment = getattr(runconfig, "environment", None)
         wishes = environment.wishes() if isinstance(environment, Environment) else {}
         self.wishes: dict[str, Any] = self.wiring.setting(wishes, f"{what}, environment")
@@ -157,8 +161,9 @@ class PythonScriptStep(ScriptStep):
     """Runs `python <script_name> <arguments>` in a copy of `source_directory`.
 
     `name` defaults to the script's. Beside v1's arguments: `retry` (a RetryPolicy, or a number of tries after the
-    first), `timeout_seconds`, which may be a parameter, and `source_files`: names, folders or patterns of the files
-    whose change makes the step run again; the script always counts, and without `source_files` the whole folder does.
+    first), `timeout_seconds`, which may be a parameter, `priority`, -100 to 100, of which more goes first, and
+    `source_files`: names, folders or patterns of the files whose change makes the step run again; the script always
+    counts, and without `source_files` the whole folder does.
     With an MPI communicator in its `runconfig`, the script runs in as many processes as that says, or as
     `runconfig_pipeline_params` say; otherwise these are recorded. `hash_paths` means nothing.
     """
@@ -183,6 +188,7 @@ class PythonScriptStep(ScriptStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
@@ -202,6 +208,7 @@ class PythonScriptStep(ScriptStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=source_files,
         )
         self.run_settings = run_settings(runconfig_pipeline_params, self.wiring, f"Step {shown(self.name)}")
@@ -259,6 +266,14 @@ def _timeout(given: Any, wiring: Wiring, what: str) -> float | FromParameter | N
     if given is not None and (isinstance(given, bool) or not isinstance(given, int | float)):
         raise TypeError(f"{what}: timeout_seconds must be a number or a PipelineParameter, not {given!r}.")
     return None if given is None else float(given)
+
+
+def _priority(given: Any, what: str) -> int | None:
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+        raise TypeError(f"{what}: priority must be a whole number, not {given!r}.")
+    if given is not None and not LEAST <= given <= MOST:
+        raise ValueError(f"{what}: priority is {given}; it must be {LEAST} to {MOST}.")
+    return given
 
 
 def compute_name(target: Any, runconfig: Any, what: str) -> str:

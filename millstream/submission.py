@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 SOURCE = "sdk"
 """What a run says of who asked for it."""
-ALSO = ("tags", "properties", "description", "notify", "regenerate_outputs", "regenerate")
+ALSO = ("tags", "properties", "description", "notify", "priority", "regenerate_outputs", "regenerate")
 """What starting something that the service keeps takes beside v1's arguments."""
 PARENT_RUN = "azureml.parentrunid"
 
@@ -200,6 +200,7 @@ def start_kept(
         "description": also.get("description") or "",
         "regenerate": regenerated(also.get("regenerate_outputs"), also.get("regenerate")),
         "notify": webhooks_of(also.get("notify")),
+        "priority": also.get("priority") or 0,
     }
     view = start(workspace, experiment, whole)
     return PipelineRun(Experiment(workspace, view.experiment), view.id)

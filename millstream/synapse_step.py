@@ -52,6 +52,7 @@ class SynapseSparkStep(PipelineStep):
         *,
         retry: RetryPolicy | int | None = None,
         timeout_seconds: float | PipelineParameter | None = None,
+        priority: int | None = None,
         source_files: Iterable[str] = (),
         **unknown: Any,
     ) -> None:
@@ -69,6 +70,7 @@ class SynapseSparkStep(PipelineStep):
             version=version,
             retry=retry,
             timeout_seconds=timeout_seconds,
+            priority=priority,
             source_files=source_files,
         )
         wanted = {

@@ -38,10 +38,10 @@ class ListExecutions(Effect[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartExecution(Effect[str]):
-    """Start one more; its name. It takes messages of `queue`."""
+    """Start one more; its name. It takes messages of these queues, of the first ones first."""
 
     compute: Compute
-    queue: str
+    queues: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

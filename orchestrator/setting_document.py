@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from orchestrator.setting_billing import BillingSettings
@@ -41,7 +42,7 @@ def _shown(spec: dataclasses.Field[Any]) -> str | None:
     if spec.name == "cache_dir":
         return "millstream in the folder for temporary files"
     if spec.default_factory is not dataclasses.MISSING:
-        return json.dumps(spec.default_factory())
+        return json.dumps(spec.default_factory(), default=attrgetter("kind"))  # a compute by its kind
     if spec.default is dataclasses.MISSING:
         return None
     if spec.name == "prices":

@@ -8,10 +8,10 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from orchestrator.core.compute import ComputeKind
+from orchestrator.core.compute import Compute, configured
 from orchestrator.core.errors import InvalidRequest, MillstreamError
 from orchestrator.core.names import DATA_PATH, DATASTORE
 from orchestrator.core.prices import PriceList
@@ -113,6 +113,13 @@ def queue_name(value: str) -> str:
     return value
 
 
+def step_queue_name(value: str) -> str:
+    # Beside it there are "-urgent" and its poison queue.
+    if not re.fullmatch("[a-z0-9](-?[a-z0-9]){2,48}", value) or len(value) > 49:
+        raise ValueError("a queue name has 3 to 49 lower-case letters, digits and single hyphens between them")
+    return value
+
+
 def blob_events(value: str) -> str:
     if value not in ("polling", "eventgrid", "none"):
         raise ValueError('it must be "polling", "eventgrid" or "none"')
@@ -156,18 +163,22 @@ def text_map(value: str) -> dict[str, str]:
     parsed = json.loads(value)
     if not isinstance(parsed, dict) or not parsed or not all(isinstance(item, str) for item in parsed.values()):
         raise ValueError('it must be a JSON object of texts with at least one entry, as {"name": "value"}')
-    for name in parsed:
-        if not DATASTORE.allows(name):
-            raise ValueError(f"{name!r} is not a name: use letters, digits, - and _")
+    _check_names(parsed)
     return parsed
 
 
-def computes(value: str) -> dict[str, str]:
-    found = text_map(value)
-    for name, kind in found.items():
-        if kind not in list(ComputeKind):
-            raise ValueError(f"{kind!r}, of {name!r}, is no kind of compute: use {', '.join(ComputeKind)}")
-    return found
+def _check_names(names: Iterable[str]) -> None:
+    for name in names:
+        if not DATASTORE.allows(name):
+            raise ValueError(f"{name!r} is not a name: use letters, digits, - and _")
+
+
+def computes(value: str) -> dict[str, Compute]:
+    parsed = json.loads(value)
+    if not isinstance(parsed, dict) or not parsed or not all(isinstance(it, str | dict) for it in parsed.values()):
+        raise ValueError('it must be a JSON object with at least one entry, as {"name": "container"}')
+    _check_names(parsed)
+    return configured(parsed)
 
 
 def words(value: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestrator import setting_types as types
 from orchestrator.core import signature
+from orchestrator.core.compute import Compute, configured, urgent_of
 from orchestrator.core.quota import MOST_OF_RUN
 from orchestrator.core.run_token import DOOR
 from orchestrator.core.secret import Secret
@@ -146,12 +147,12 @@ class Settings(BillingSettings):
         "account.",
         "",
     )
-    computes: Mapping[str, str] = _setting(
+    computes: Mapping[str, Compute] = _setting(
         "MILLSTREAM_COMPUTES",
         types.computes,
-        "JSON object: compute name that steps may ask for -> kind of compute (docs/computes.md): `function`, `process` "
-        "or `container`.",
-        lambda: {"function": "function"},
+        "JSON object: compute name that steps may ask for -> kind of compute (docs/computes.md), `function`, `process` "
+        'or `container`; or kind and sizes, as in `{"kind": "container", "most": 8, "timeout_seconds": 7200}`.',
+        lambda: configured({"function": "function"}),
     )
     executions: str = _setting(
         "MILLSTREAM_EXECUTIONS",
@@ -195,7 +196,14 @@ class Settings(BillingSettings):
         90.0,
     )
     queue: str = _setting(
-        "MILLSTREAM_QUEUE", types.queue_name, "Queue whose messages drive the steps.", "millstream-steps"
+        "MILLSTREAM_QUEUE", types.step_queue_name, "Queue whose messages drive the steps.", "millstream-steps"
+    )
+    urgent: bool = _setting(
+        "MILLSTREAM_URGENT",
+        types.flag,
+        "Steps with a priority above 0 go by queues of their own, which are looked at first; without, a priority "
+        "decides within its run only, and the queues, with what looking at them costs, are not there.",
+        True,
     )
     blob_events: str = _setting(
         "MILLSTREAM_BLOB_EVENTS",
@@ -412,6 +420,11 @@ class Settings(BillingSettings):
                 f"MILLSTREAM_CLAIM_TTL_SECONDS ({self.claim_ttl:g}), or living steps are taken for dead.",
                 field="MILLSTREAM_HEARTBEAT_SECONDS",
             )
+
+    @property
+    def step_queues(self) -> tuple[str, ...]:
+        """The service's own, whose steps the Functions app runs: first the one that goes ahead, if there is one."""
+        return (urgent_of(self.queue), self.queue) if self.urgent else (self.queue,)
 
     @property
     def starts_executions(self) -> bool:

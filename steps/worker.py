@@ -14,8 +14,7 @@ from contextlib import contextmanager
 
 from orchestrator import logs
 from orchestrator.core.job import Job
-from orchestrator.core.result import StepResult
-from orchestrator.engine.lease import Lease
+from orchestrator.engine.lease import GivenBack, Lease, Performed
 from steps import environment, runtime_path
 from steps.attempt import Attempt, Equipment
 from steps.failures import Stopped
@@ -90,8 +89,9 @@ class StepWorker:
         Identifier(own.store, own.pool, own.settings, own.settings.cache_dir / "identify").install(world)
         own.server.warm()
 
-    def perform(self, job: Job, lease: Lease) -> StepResult | None:
-        """Execute the attempt. None: the lease is lost or the run cancelled, and nothing is to be published.
+    def perform(self, job: Job, lease: Lease) -> Performed:
+        """Execute the attempt. None: the lease is lost or the run cancelled, and nothing is to be published. GivenBack:
+        `stop` has broken it off.
 
         When this returns, no process of the attempt is left and no heartbeat is under way; its folder goes soon after.
         """
@@ -101,9 +101,11 @@ class StepWorker:
         with known, self._stoppable(stop), beating:
             try:
                 stop.check()
-                result = Attempt(self._equipment, job, stop).perform()
+                result: Performed = Attempt(self._equipment, job, stop).perform()
             except Stopped:
-                return None
+                result = None
+        if stop.reason is StopReason.WORKER_ENDING:
+            return GivenBack()
         return None if stop.reason is not None else result
 
     def stop(self) -> None:

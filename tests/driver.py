@@ -32,8 +32,8 @@ class RunningDriver:
 
     def executions(self, compute: str) -> list[int]:
         """The process ids of the worker processes that a compute has now."""
-        own = ["-m", "worker", "--queue", f"millstream-steps-on-{compute}"]
-        return [pid for pid in children_of(self.process.pid) if _command(pid)[1:5] == own]
+        own = ["--queue", f"millstream-steps-on-{compute}"]
+        return [pid for pid in children_of(self.process.pid) if _command(pid)[5:7] == own]
 
     def close(self) -> None:
         """SIGTERM: its executions give back what they hold."""

@@ -1,4 +1,4 @@
-"""Takes messages of one queue and runs their steps, one after the other.
+"""Takes messages of the queues of a compute and runs their steps, one after the other.
 
 A message is kept until its step is committed and what follows it is sent; so whatever is cut off is done again. It is
 hidden for a minute or so at a time: a worker that dies costs one redelivery after that.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,8 @@ from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
 from orchestrator.ports import Send
 from worker.equipment import Equipment
-from worker.held import HeldMessage
+from worker.held import HeldMessage, Note
+from worker.turns import Turns
 
 log = logging.getLogger("millstream.worker")
 
@@ -44,34 +45,47 @@ class Taken:
 
 
 class Consumer:
-    """Of one queue, for one process. `visibility` in seconds: for how long a message is hidden at a time."""
+    """Of these queues, the first of which go ahead, for one process. `visibility` in seconds: for how long a message is
+    hidden at a time. `note`: told of the message that is held.
+    """
 
-    def __init__(self, equipment: Equipment, queue: str, *, visibility: float) -> None:
+    def __init__(
+        self, equipment: Equipment, queues: Sequence[str], *, visibility: float, note: Note = lambda _: None
+    ) -> None:
         self._equipment = equipment
         self._queues: Queues = equipment.world.queues
-        self._queue = queue
+        self._turns = Turns(queues)
         self._visibility = visibility
+        self._note = note
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Take nothing more; what runs is broken off, and its message shown to others at once."""
+        """Take nothing more; what runs is broken off, and its step left to others at once."""
         self._stopping.set()
         self._equipment.steps.stop()
 
     def take(self) -> Taken:
         """Handle one message, if there is one."""
+        for queue in self._turns.order():
+            try:
+                message = self._receive(queue)
+            except StorageError as error:
+                log.warning("receiving from queue %s failed: %s", queue, error)
+                return Taken(found=False, well=False)
+            self._turns.saw(queue, found=message is not None)
+            if message is not None:
+                begun = self._equipment.steps.begun
+                well = self._handle(queue, message)
+                return Taken(found=True, well=well, ran=self._equipment.steps.begun > begun)
+        return Taken(found=False, well=True)
+
+    def _receive(self, queue: str) -> Message | None:
+        """Raises StorageError."""
         try:
-            messages = self._queues.receive(self._queue, visibility=max(1, round(self._visibility)))
+            found = self._queues.receive(queue, visibility=max(1, round(self._visibility)))
         except NotFound:
-            messages = []
-        except StorageError as error:
-            log.warning("receiving from queue %s failed: %s", self._queue, error)
-            return Taken(found=False, well=False)
-        if not messages:
-            return Taken(found=False, well=True)
-        begun = self._equipment.steps.begun
-        well = self._handle(messages[0])
-        return Taken(found=True, well=well, ran=self._equipment.steps.begun > begun)
+            return None
+        return found[0] if found else None
 
     def once(self) -> bool:
         """Run one step. Messages of steps that others have, or that are done, are done with on the way. Whether all
@@ -95,17 +109,14 @@ class Consumer:
                 self._stopping.wait(pause)
                 pause = min(_LONGEST_PAUSE, pause * 2)
 
-    def _handle(self, message: Message) -> bool:
-        with logs.about(queue=self._queue, message=message.id), self._held(message) as held:
+    def _handle(self, queue: str, message: Message) -> bool:
+        with logs.about(queue=queue, message=message.id), self._held(queue, message) as held:
             try:
                 self._send(self._run(message))
-                if self._stopping.is_set():
-                    held.release()
-                    return True
                 held.delete()
             except NewerVersion as error:
                 log.warning("left to a newer worker: %s", error.message)
-                own = Send(queue=self._queue, body=message.body.decode(), delay=LEFT_FOR)
+                own = Send(queue=queue, body=message.body.decode(), delay=LEFT_FOR)
                 self._equipment.world.run(iter(own))
                 held.delete()
             except InvalidRequest as error:
@@ -117,8 +128,8 @@ class Consumer:
                 return False
         return True
 
-    def _held(self, message: Message) -> HeldMessage:
-        return HeldMessage(self._queues, self._queue, message, self._visibility)
+    def _held(self, queue: str, message: Message) -> HeldMessage:
+        return HeldMessage(self._queues, queue, message, self._visibility, self._note)
 
     def _run(self, message: Message) -> Messages:
         """Raises InvalidRequest for a body that is no step message."""

@@ -66,7 +66,7 @@ class ContainerExecutions(ProcessExecutions):
         if name in self._running.get(compute.name, {}):
             self._ask("stop", "--time", str(STOP_SECONDS), name)
 
-    def _launch(self, compute: Compute, queue: str, name: str, log: Path) -> subprocess.Popen[bytes]:
+    def _launch(self, compute: Compute, queues: Sequence[str], name: str, log: Path) -> subprocess.Popen[bytes]:
         sizes, own = compute.sizes, told(compute, name)
         line = [
             *self._command,
@@ -78,7 +78,7 @@ class ContainerExecutions(ProcessExecutions):
             *(word for variable in sorted({*self._names, *own}) for word in ("--env", variable)),
             *self._options,
             sizes.image or self._image,
-            *arguments(compute, queue),
+            *arguments(compute, queues),
         ]
         return run(line, {**self._environment, **own}, log)
 

@@ -20,7 +20,7 @@ from orchestrator.adapters import azure_executions
 from orchestrator.adapters.azure import AzureWorld
 from orchestrator.catalog import computes
 from orchestrator.catalog.dispatch import dispatch
-from orchestrator.core.compute import Compute, configured
+from orchestrator.core.compute import Compute
 from orchestrator.core.errors import MillstreamError
 from orchestrator.executions import ListExecutions, StartExecution, StopExecution
 from orchestrator.setting_types import InvalidSetting
@@ -43,7 +43,7 @@ class Driver:
         self._choose = choose
         azure_executions.install(world)
         world.register(ListExecutions, lambda asked: choose(asked.compute).listed(asked.compute))
-        world.register(StartExecution, lambda asked: choose(asked.compute).start(asked.compute, asked.queue))
+        world.register(StartExecution, lambda asked: choose(asked.compute).start(asked.compute, asked.queues))
         world.register(StopExecution, lambda asked: choose(asked.compute).stop(asked.compute, asked.name))
         self._complaints: dict[str, str] = {}
 
@@ -57,9 +57,9 @@ class Driver:
 
     def look(self) -> None:
         """Start what is missing, once."""
-        own = configured(self._settings.computes).values()
+        own = self._settings.computes.values()
         every = self._world.run(computes.every(own))
-        dispatched = self._world.run(dispatch(every, self._settings.queue, lambda it: self._choose(it).name))
+        dispatched = self._world.run(dispatch(every, self._settings.step_queues, lambda it: self._choose(it).name))
         failed = dict(dispatched.failed)
         for name, reason in failed.items():
             if self._complaints.get(name) != reason:

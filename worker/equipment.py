@@ -121,6 +121,7 @@ def engine_settings(settings: Settings, execution: str = "") -> EngineSettings:
     """What of the settings the engine goes by."""
     return EngineSettings(
         queue=settings.queue,
+        urgent=settings.urgent,
         claim_ttl=settings.claim_ttl,
         sweep_quiet=settings.sweep_quiet,
         computes=settings.computes,

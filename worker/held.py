@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from azurerest.errors import NotFound, PreconditionFailed, StorageError
 from azurerest.queues import Message, Queues
 from orchestrator import logs
+from worker.supervisor import Holding
+
+Note = Callable[[Holding | None], None]
 
 log = logging.getLogger("millstream.worker")
 
@@ -19,22 +23,27 @@ RENEWALS = 3
 
 class HeldMessage:
     """Renews the message while the block runs. `visibility` in seconds: when a dead holder's message comes back.
+    `note`: told by what it is held, and in the end that nothing is.
 
     If somebody else has got it meanwhile, nothing is done to it any more: the claim of its step decides who goes on.
     """
 
-    def __init__(self, queues: Queues, queue: str, message: Message, visibility: float) -> None:
+    def __init__(
+        self, queues: Queues, queue: str, message: Message, visibility: float, note: Note = lambda _: None
+    ) -> None:
         self.message = message
         self._queues = queues
         self._queue = queue
         self._visibility = max(1, math.ceil(visibility))
         self._receipt = message.pop_receipt
+        self._note = note
         self._lost = False
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=logs.carried(self._renew_all), name="millstream-message", daemon=True)
 
     def __enter__(self) -> HeldMessage:
+        self._tell()
         self._thread.start()
         return self
 
@@ -61,6 +70,10 @@ class HeldMessage:
                 call(self._receipt)
             except (NotFound, PreconditionFailed):
                 self._lost = True
+            self._note(None)
+
+    def _tell(self) -> None:
+        self._note(Holding(queue=self._queue, message=self.message.id, receipt=self._receipt))
 
     def _renew_all(self) -> None:
         while not self._done.wait(self._visibility / RENEWALS):
@@ -74,7 +87,9 @@ class HeldMessage:
             found = self._queues.update(self._queue, self.message.id, self._receipt, visibility=self._visibility)
         except (NotFound, PreconditionFailed):
             self._lost = True
+            self._note(None)
         except StorageError as error:
             log.warning("message %s could not be renewed, and is tried again: %s", self.message.id, error)
         else:
             self._receipt = found.pop_receipt
+            self._tell()

@@ -62,7 +62,7 @@ class ProcessExecutions:
             self._bury(compute.name, name, running.pop(name))
         return tuple(running)
 
-    def start(self, compute: Compute, queue: str) -> str:
+    def start(self, compute: Compute, queues: Sequence[str]) -> str:
         """Raises Unavailable."""
         failed_at = self._failed_at.get(compute.name)
         if failed_at is not None and self._monotonic() - failed_at < FAILURE_PAUSE:
@@ -70,14 +70,14 @@ class ProcessExecutions:
         name = f"{compute.name[:40].replace('.', '-')}-{secrets.token_hex(4)}"
         log = self._folder / f"{name}.log"
         try:
-            process = self._launch(compute, queue, name, log)
+            process = self._launch(compute, queues, name, log)
         except OSError as error:
             raise Unavailable(f"An execution of {compute.name} could not be started: {error.strerror}.") from error
         self._running.setdefault(compute.name, {})[name] = _Running(process, log)
         return name
 
-    def _launch(self, compute: Compute, queue: str, name: str, log: Path) -> subprocess.Popen[bytes]:
-        line = [sys.executable, "-m", "worker", *arguments(compute, queue), "--with-parent", str(os.getpid())]
+    def _launch(self, compute: Compute, queues: Sequence[str], name: str, log: Path) -> subprocess.Popen[bytes]:
+        line = [sys.executable, "-m", "worker", *arguments(compute, queues), "--with-parent", str(os.getpid())]
         return run(line, {**self._environment, **told(compute, name)}, log)
 
     def stop(self, compute: Compute, name: str) -> None:
@@ -126,7 +126,8 @@ def told(compute: Compute, name: str) -> dict[str, str]:
     return own
 
 
-def arguments(compute: Compute, queue: str) -> list[str]:
+def arguments(compute: Compute, queues: Sequence[str]) -> list[str]:
     """What the worker of an execution is told."""
     mode = ["--once"] if compute.kind == ComputeKind.CONTAINER else ["--idle", str(POOL_IDLE_SECONDS)]
-    return ["--queue", queue, *mode, "--timeout", str(compute.sizes.timeout_seconds)]
+    names = [word for queue in queues for word in ("--queue", queue)]
+    return [*names, *mode, "--timeout", str(compute.sizes.timeout_seconds)]

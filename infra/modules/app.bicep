@@ -25,14 +25,21 @@ var watched = join(map(split(watchedFolders, ','), folder => '${dataContainer}/$
 var functionComputes = [
   {
     name: 'function'
-    kind: 'function'
+    is: {
+      kind: 'function'
+    }
   }
 ]
+// What the engine checks time limits against, and how many it starts: the sizes of the jobs.
 var containerComputes = map(computes, compute => {
   name: compute.name
-  kind: 'container'
+  is: {
+    kind: 'container'
+    most: compute.maxExecutions
+    timeout_seconds: compute.timeoutSeconds
+  }
 })
-var kinds = toObject(concat(functionComputes, containerComputes), compute => compute.name, compute => compute.kind)
+var sizes = toObject(concat(functionComputes, containerComputes), compute => compute.name, compute => compute.is)
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
   name: 'plan-${token}'
@@ -110,7 +117,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     MILLSTREAM_SUBSCRIPTION_ID: subscription().subscriptionId
     MILLSTREAM_RESOURCE_GROUP: resourceGroup().name
     MILLSTREAM_DATASTORES: datastores
-    MILLSTREAM_COMPUTES: string(kinds)
+    MILLSTREAM_COMPUTES: string(sizes)
     MILLSTREAM_EXECUTIONS: empty(computes) ? 'none' : 'container-apps'
     MILLSTREAM_BLOB_EVENTS: 'eventgrid'
     MILLSTREAM_BLOB_EVENTS_IN: watched

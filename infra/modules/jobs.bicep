@@ -140,6 +140,16 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
                 queueLength: '1'
               }
             }
+            {
+              name: 'urgent'
+              type: 'azure-queue'
+              identity: workerIdentityId
+              metadata: {
+                accountName: storageName
+                queueName: 'millstream-steps-urgent-on-${compute.name}'
+                queueLength: '1'
+              }
+            }
           ]
         }
       }
@@ -175,6 +185,8 @@ resource job 'Microsoft.App/jobs@2025-07-01' = [for compute in computes: {
           name: 'worker'
           image: empty(image) ? placeholder : image
           args: [
+            '--queue'
+            'millstream-steps-urgent-on-${compute.name}'
             '--queue'
             'millstream-steps-on-${compute.name}'
             '--once'

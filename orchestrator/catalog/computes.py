@@ -33,7 +33,7 @@ def put(
     settings: Mapping[str, Any],
     *,
     executions: Executions | None = None,
-    configured: Mapping[str, str],
+    configured: Collection[str],
     kinds: Collection[str] = (ComputeKind.FUNCTION,),
 ) -> Task[tuple[Compute, bool]]:
     """Make the compute, or change what is kept of it; whether it was made by this call.

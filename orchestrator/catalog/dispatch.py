@@ -8,7 +8,7 @@ it is about to start, and until it has, the other one leaves that compute alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,9 +52,9 @@ def wanted(backlog: Backlog, *, running: int, most: int) -> int:
     return max(0, min(visible, backlog.total - running, most - running))
 
 
-def dispatch(computes: Iterable[Compute], main: str, by: Callable[[Compute], str]) -> Task[Dispatched]:
-    """Start what is missing of each compute that has executions. `main`: the service's own queue. `by`: what the
-    executions of a compute are, for people to read.
+def dispatch(computes: Iterable[Compute], mains: Sequence[str], by: Callable[[Compute], str]) -> Task[Dispatched]:
+    """Start what is missing of each compute that has executions. `mains`: the service's own queues, in the order in
+    which they are looked at. `by`: what the executions of a compute are, for people to read.
     """
     started: list[str] = []
     failed: list[tuple[str, str]] = []
@@ -62,7 +62,8 @@ def dispatch(computes: Iterable[Compute], main: str, by: Callable[[Compute], str
         if compute.kind == ComputeKind.FUNCTION:
             continue
         try:
-            started += yield from _dispatch(compute, queue_of(main, compute.name, compute.kind), by(compute))
+            queues = tuple(queue_of(main, compute.name, compute.kind) for main in mains)
+            started += yield from _dispatch(compute, queues, by(compute))
         except MillstreamError as error:
             failed.append((compute.name, error.message))
     return Dispatched(started=tuple(started), failed=tuple(failed))
@@ -74,10 +75,19 @@ def last(name: str) -> Task[Dispatching]:
     return Dispatching() if row is None else _read(row)
 
 
-def _dispatch(compute: Compute, queue: str, by: str) -> Task[list[str]]:
+def _backlog(queues: Sequence[str]) -> Task[Backlog]:
+    """Of all of them together."""
+    total = visible = 0
+    for queue in queues:
+        found = yield from CountMessages(queue=queue)
+        total, visible = total + found.total, visible + found.visible
+    return Backlog(total=total, visible=visible)
+
+
+def _dispatch(compute: Compute, queues: tuple[str, ...], by: str) -> Task[list[str]]:
     row = yield from Get(table=CATALOG, pk=PARTITION, rk=_key(compute.name))
     before = Dispatching() if row is None else _read(row)
-    backlog = yield from CountMessages(queue=queue)
+    backlog = yield from _backlog(queues)
     running = yield from ListExecutions(compute=compute)
     if before.starting and row is not None and row.age <= STARTING_SECONDS:
         return []  # another dispatcher is about to start some, which are not listed yet
@@ -92,7 +102,7 @@ def _dispatch(compute: Compute, queue: str, by: str) -> Task[list[str]]:
     fault: MillstreamError | None = None
     try:
         for _ in range(count):
-            name = yield from StartExecution(compute=compute, queue=queue)
+            name = yield from StartExecution(compute=compute, queues=queues)
             names.append(name)
     except MillstreamError as error:
         fault = error

@@ -24,7 +24,7 @@ from orchestrator.core.errors import InvalidRequest, Unavailable, UnknownThing
 from orchestrator.core.job import Job
 from orchestrator.core.names import MODEL, shown
 from orchestrator.core.result import File, ModelRegistration, StepResult
-from orchestrator.engine.lease import Lease, Perform
+from orchestrator.engine.lease import Lease, Perform, Performed
 from orchestrator.pages import Page, read_page
 from orchestrator.ports import (
     Commit,
@@ -91,15 +91,15 @@ class Origin:
         return f"r|{self.run}|{self.step}|{position:04d}|{name}{own}"
 
 
-def registering(world: Runner, perform: Callable[[Job, Lease], StepResult | None]) -> Callable[[Perform], Any]:
+def registering(world: Runner, perform: Callable[[Job, Lease], Performed]) -> Callable[[Perform], Any]:
     """The interpreter of Perform that executes with `perform` and registers the models asked for.
 
     It does so before the step is committed, so that whoever sees the step Completed finds its models.
     """
 
-    def interpret(effect: Perform) -> StepResult | None:
+    def interpret(effect: Perform) -> Performed:
         result = perform(effect.job, effect.lease)
-        if result is not None and result.error is None and result.models:
+        if isinstance(result, StepResult) and result.error is None and result.models:
             job = effect.job
             world.run(register(Origin(run=job.run, step=job.step.id, attempt=job.attempt), result))
         return result

@@ -20,21 +20,21 @@ from orchestrator.catalog.rows import CATALOG, VERSION
 from orchestrator.core.errors import Unavailable
 from orchestrator.core.names import DATASET, shown
 from orchestrator.core.result import DatasetRegistration, StepResult
-from orchestrator.engine.lease import Perform
+from orchestrator.engine.lease import Perform, Performed
 from orchestrator.ports import Commit, Get, Merge, Now, Pause, Props, Refused, Row, Task, Unanswered, Upsert, Write
 
 _TRIES = 20
 
 
-def registering(world: Runner, interpret: Callable[[Perform], StepResult | None]) -> Callable[[Perform], Any]:
+def registering(world: Runner, interpret: Callable[[Perform], Performed]) -> Callable[[Perform], Any]:
     """The interpreter of Perform that does as `interpret` and then registers the outputs that are to be datasets.
 
     It does so before the step is committed, so that whoever sees the step Completed finds its datasets.
     """
 
-    def whole(effect: Perform) -> StepResult | None:
+    def whole(effect: Perform) -> Performed:
         result = interpret(effect)
-        if result is not None and result.error is None and result.datasets:
+        if isinstance(result, StepResult) and result.error is None and result.datasets:
             job = effect.job
             world.run(register(Origin(run=job.run, step=job.step.id, attempt=job.attempt), result))
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.catalog import computes
-from orchestrator.core.compute import Compute, configured
+from orchestrator.core.compute import Compute
 from orchestrator.core.errors import Unavailable
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.memory import ProcessMemory
@@ -30,7 +30,7 @@ def stop_executions(memory: ProcessMemory, run: str) -> Task[tuple[str, ...]]:
         return ()
     plan = yield from load_plan(memory, info.definition)
     names = {plan.step(position).compute for position in held}
-    known: dict[str, Compute] = {**(yield from computes.find(sorted(names))), **configured(memory.settings.computes)}
+    known: dict[str, Compute] = {**(yield from computes.find(sorted(names))), **memory.settings.computes}
     stopped: list[str] = []
     for position, execution in held.items():
         compute = known.get(plan.step(position).compute)

@@ -15,7 +15,7 @@ from orchestrator.catalog import attachments, computes, experiments, registered_
 from orchestrator.catalog.saved_datasets import check_saved, check_values
 from orchestrator.core import definition as definitions
 from orchestrator.core import validation
-from orchestrator.core.compute import Compute, ComputeKind, configured, longest_step
+from orchestrator.core.compute import Compute, ComputeKind, longest_step
 from orchestrator.core.decision import Decision
 from orchestrator.core.definition import DataPathValue, Definition, ParameterValue
 from orchestrator.core.errors import InvalidRequest, Problem, TooLarge
@@ -25,6 +25,7 @@ from orchestrator.core.message import StepMessage
 from orchestrator.core.names import EXPERIMENT, RUN_ID, shown, suggestion
 from orchestrator.core.parameters import resolve_parameters
 from orchestrator.core.plan import Plan
+from orchestrator.core.priority import USUAL
 from orchestrator.core.run import RunInfo
 from orchestrator.core.webhook import Notify, check_url, same_url_once
 from orchestrator.engine.memory import ProcessMemory, Recent
@@ -71,6 +72,7 @@ class Submission:
     regenerate: tuple[str, ...] = ()
     notify: tuple[Notify, ...] = ()
     started_by: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +157,9 @@ class Submitter:
 
         The jobs of an attached workspace are no host's to end.
         """
-        kinds = self._memory.settings.computes
+        own = self._memory.settings.computes
         here = {name: compute for name, compute in made.items() if not compute.settings.get("attached")}
-        every = {**configured({name: kinds[name] for name in self._computes if name in kinds}), **here}
+        every = {**{name: own[name] for name in self._computes if name in own}, **here}
         if self._function_seconds is None:
             every = {name: it for name, it in every.items() if it.kind != ComputeKind.FUNCTION}
         seconds = self._function_seconds or 0.0
@@ -225,6 +227,7 @@ class Submitter:
             parent_run=wish.parent_run,
             notify=wish.notify,
             started_by=wish.started_by,
+            priority=wish.priority if wish.priority is not None else wish.earlier.priority if wish.earlier else USUAL,
         )
         if wish.earlier is not None and wish.keep_finished:
             yield from repeats.check_rerun(self._memory, wish.earlier, info)

@@ -19,7 +19,8 @@ class ClaimRow:
     """`owner` is the nonce of the execution that holds it, the fence is the row's etag.
 
     `attempt` counts every execution from 1; `retries` those granted by the retry policy, `crashes` those made
-    necessary by a death. `delay` is, while retrying, the seconds after the row's last write when the retry is due.
+    necessary by a death, `releases` those by a worker that was asked to end. `delay` is, while retrying, the seconds
+    after the row's last write when the retry is due.
     `result` is the encoded StepResult, or the name of a blob that holds it (`result_blob`). `decision` is the encoded
     Decision: why the step is executed, or whose result it has. `child` is the run that does the work of a step that
     became many: while it is given and the claim not final, `result` is what expanding the step has left. `looks` counts
@@ -46,6 +47,7 @@ class ClaimRow:
     looks: int = 0
     usage: str = ""
     saved: str = ""
+    releases: int = 0
 
 
 def first_claim(*, owner: str, delivery: Delivery, now: float, decision: str = "", execution: str = "") -> ClaimRow:
@@ -192,6 +194,15 @@ def retrying(row: ClaimRow, *, delay: float, result: str, usage: str = "") -> Cl
     usage = usage or row.usage
     given_back = replace(row, state=state, retries=row.retries + 1, delay=delay, result=result, usage=usage)
     return replace(given_back, result_blob="", child="", looks=0)
+
+
+def released(row: ClaimRow) -> ClaimRow:
+    """The claim of a step that its worker, which is asked to end, leaves to another at once. Nobody is charged for it.
+
+    What expanding the step has left stays.
+    """
+    state = move(CLAIM_TRANSITIONS, row.state, ClaimEvent.RELEASE)
+    return replace(row, state=state, delay=0.0, releases=row.releases + 1)
 
 
 def settled(

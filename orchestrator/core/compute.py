@@ -67,6 +67,11 @@ class Compute(msgspec.Struct, frozen=True, kw_only=True):
         return self.executions or Executions()
 
 
+def urgent_of(main: str) -> str:
+    """The queue beside the service's own, for what goes ahead; `queue_of` it is that of a compute."""
+    return f"{main}-urgent"
+
+
 def queue_of(main: str, name: str, kind: str) -> str:
     """The queue of a compute: `main`, the service's own, or one that is named after both.
 
@@ -129,6 +134,22 @@ def _container(sizes: Executions) -> Iterator[Problem]:
         yield Problem("WrongCompute", "executions.job", message, "Use lower-case letters, digits and single hyphens.")
 
 
-def configured(kinds: Mapping[str, str]) -> dict[str, Compute]:
-    """The computes of the service's settings, by name."""
-    return {name: Compute(name=name, kind=kind, created_at=0.0) for name, kind in kinds.items()}
+def configured(asked: Mapping[str, str | Mapping[str, Any]]) -> dict[str, Compute]:
+    """The computes of the service's settings, by name. `asked`: each one's kind, or its `kind` and what `Executions`
+    has. Raises ValueError.
+    """
+    return {name: _configured(name, {"kind": what} if isinstance(what, str) else what) for name, what in asked.items()}
+
+
+def _configured(name: str, asked: Mapping[str, Any]) -> Compute:
+    kind = asked.get("kind")
+    if kind not in list(ComputeKind):
+        raise ValueError(f"{kind!r}, of {name!r}, is no kind of compute: use {', '.join(ComputeKind)}")
+    rest = {field: value for field, value in asked.items() if field != "kind"}
+    try:
+        sizes = msgspec.convert(rest, Executions) if rest else None
+    except msgspec.ValidationError as error:
+        raise ValueError(f"the sizes of {name!r} are wrong: {error}") from None
+    for problem in problems(kind, sizes):
+        raise ValueError(f"{problem.field.removeprefix('executions.')} of {name!r}: {problem.message} {problem.fix}")
+    return Compute(name=name, kind=kind, created_at=0.0, executions=sizes)

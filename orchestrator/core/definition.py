@@ -224,6 +224,9 @@ class Step(_Strict, frozen=True, kw_only=True):
     it was skipped for its condition, whose outputs are empty folders then; else it is skipped, too.
 
     `template`: of a step that becomes a run of its own, the pipeline that this runs, or is made of.
+
+    `priority`: -100 to 100. Of steps that are ready at once, those with more go first; with more than 0, a step goes
+    ahead of what waits for the same compute, of other runs, too. Without one, the step has that of its run.
     """
 
     id: str
@@ -245,6 +248,7 @@ class Step(_Strict, frozen=True, kw_only=True):
     template: Definition | None = None
     condition: Condition | None = None
     after_skipped: bool = False
+    priority: int | None = None
 
 
 def parts_of(argument: Argument) -> tuple[Literal | FromParameter | FromInput | FromOutput, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.dataset import DatasetView
-from orchestrator.core.definition import ParameterValue, Step
+from orchestrator.core.definition import Definition, ParameterValue, Step
 from orchestrator.core.resolving import parameters_used, resolve_path
 from orchestrator.core.result import File
 
@@ -138,7 +138,16 @@ def ingredients_of(
 def _settings(step: Step) -> str:
     # What settings say of the environment is in its name, however it is said.
     plain = {name: value for name, value in step.settings.items() if name != "environment"}
-    return _text(plain) if step.template is None else _text([plain, step.template])
+    return _text(plain) if step.template is None else _text([plain, _unhurried(step.template)])
+
+
+def _unhurried(definition: Definition) -> Definition:
+    """Without the priorities of its steps, which decide nothing of what they make."""
+    steps = tuple(
+        msgspec.structs.replace(step, priority=None, template=step.template and _unhurried(step.template))
+        for step in definition.steps
+    )
+    return msgspec.structs.replace(definition, steps=steps)
 
 
 def committed_content(files: Iterable[File], *, file_name: str | None, view: DatasetView | None) -> Content:

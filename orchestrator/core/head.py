@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import islice
 
 from orchestrator.core.plan import Plan, bits
+from orchestrator.core.priority import USUAL
 from orchestrator.core.states import RUN_TRANSITIONS, RunEvent, RunStatus, move
 
 
@@ -36,7 +37,8 @@ class Head:
     """`done`, `failed` and `skipped` are disjoint sets of steps; `attempts` holds winners that are not attempt 1.
 
     `keep_going` is v1's continue_on_step_failure: on a failure, steps that do not depend on it still run.
-    `window`: of the ready steps only so many, the first by position, are sent; 0: all of them.
+    `window`: of the ready steps only so many, the first by priority and position, are sent; 0: all of them.
+    `priority`: of the steps that have none of their own.
     """
 
     status: RunStatus = RunStatus.RUNNING
@@ -46,6 +48,7 @@ class Head:
     attempts: Mapping[int, int] = field(default_factory=dict)
     keep_going: bool = False
     window: int = 0
+    priority: int = USUAL
 
     @property
     def ended(self) -> int:
@@ -92,14 +95,16 @@ def cancel(head: Head) -> Head:
 
 
 def ready(plan: Plan, head: Head) -> tuple[int, ...]:
-    """Every step whose parents are done and which has not ended: what may be running or waiting now.
+    """Every step whose parents are done and which has not ended: what may be running or waiting now, those with the
+    highest priority first.
 
     In a run with a window, the first of them. The first of all is always among them, so every step's turn comes.
     """
     if head.status.terminal:
         return ()
     found = (step for step in bits(plan.everything & ~head.ended) if not lacks(plan, head, step))
-    return tuple(islice(found, head.window or None))
+    ordered = plan.in_order(found, head.priority) if plan.priorities else found
+    return tuple(islice(ordered, head.window or None))
 
 
 def lacks(plan: Plan, head: Head, step: int) -> int:

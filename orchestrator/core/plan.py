@@ -6,7 +6,7 @@ done" is one `&` even on ten thousand steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -84,6 +84,18 @@ class Plan:
     def has_trials(self) -> bool:
         """Whether steps of it are trials of a search, who tell each other what they have reached."""
         return any(step.kind == TRIAL for step in self.definition.steps)
+
+    @cached_property
+    def priorities(self) -> dict[int, int]:
+        """Position -> priority, of the steps that have one of their own."""
+        return {at: step.priority for at, step in enumerate(self.definition.steps) if step.priority is not None}
+
+    def in_order(self, steps: Iterable[int], usual: int) -> tuple[int, ...]:
+        """The order in which these steps are to go: by priority, else by position. `usual`: the run's priority."""
+        own = self.priorities
+        if not own:
+            return tuple(sorted(steps))
+        return tuple(sorted(steps, key=lambda step: (-own.get(step, usual), step)))
 
     @cached_property
     def computes(self) -> frozenset[str]:

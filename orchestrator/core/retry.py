@@ -21,6 +21,9 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 CRASH_BUDGET = 5
 """How many times the process under a step may die before the step is failed."""
 
+RELEASE_BUDGET = 100
+"""How many times workers that are asked to end may give a step back; after that, each time counts as a death."""
+
 SUSPICIOUS_CRASHES = 2
 """After so many deaths a step shares its process with no other that has died as often."""
 

@@ -16,7 +16,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `notify`: who is told of its end, beside the registered webhooks.
     `parent_step`: the position of the step of `parent_run` whose work this run does; -1: it was not started by a step.
     `window`: the most of its steps that are sent at a time; 0: there is no limit. `limit_seconds`: after so long the
-    sweep cancels it; 0: never.
+    sweep cancels it; 0: never. `priority`: of its steps that have none of their own.
     `started_by`: the name of the caller whose run it is, also of those that its steps become; "": none was recorded.
     `steps_allowed`: the most steps that it may have, with all that these become; 0: what the service allows.
     """
@@ -42,6 +42,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit_seconds: float = 0.0
     started_by: str = ""
     steps_allowed: int = 0
+    priority: int = 0
 
     @property
     def is_part(self) -> bool:

@@ -64,6 +64,7 @@ class ClaimEvent(StrEnum):
     LOOK = "look"
     CALL_OFF = "call off"
     RETRY = "retry"
+    RELEASE = "release"
     SUCCEED = "succeed"
     FAIL = "fail"
 
@@ -103,6 +104,7 @@ CLAIM_TRANSITIONS: Mapping[tuple[ClaimState | None, ClaimEvent], ClaimState] = {
     (ClaimState.DEFERRED, ClaimEvent.LOOK): ClaimState.RUNNING,
     (ClaimState.RUNNING, ClaimEvent.CALL_OFF): ClaimState.CALLED_OFF,
     (ClaimState.RUNNING, ClaimEvent.RETRY): ClaimState.RETRYING,
+    (ClaimState.RUNNING, ClaimEvent.RELEASE): ClaimState.RETRYING,
     (ClaimState.RUNNING, ClaimEvent.SUCCEED): ClaimState.DONE,
     (ClaimState.RUNNING, ClaimEvent.FAIL): ClaimState.FAILED,
 }

@@ -18,6 +18,7 @@ from orchestrator.core.errors import Broken
 from orchestrator.core.job import Deferred, InputData, Job
 from orchestrator.core.message import Delivery, Messages, StepMessage
 from orchestrator.core.plan import Plan
+from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import ClaimState
 from orchestrator.engine import ending
@@ -64,7 +65,7 @@ def _verdict(memory: ProcessMemory, claim: ClaimRow, age: float, delivery: Deliv
 def _end(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, message: StepMessage) -> Task[None]:
     job = yield from order(memory, plan, info, lease, called_off=True)
     result = yield from Perform(job=job, lease=lease)
-    if result is None:
+    if not isinstance(result, StepResult):
         return
     if result.deferral is not None:
         yield from defer(memory, plan, lease, message, result, job.deferred.elapsed if job.deferred else 0.0)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from orchestrator.core import priority
 from orchestrator.core import run as runs
 from orchestrator.core import usage as usages
 from orchestrator.core.claim import AGE_RESOLUTION, ClaimRow
@@ -126,6 +127,7 @@ def _child_info(
         started_by=info.started_by,
         steps_allowed=allowed_to_each(memory, plan, info),
         window=expansion.window,
+        priority=priority.of(step, info.priority),
         limit_seconds=min(limits, default=0.0),
     )
 

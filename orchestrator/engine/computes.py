@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from orchestrator.core.compute import Compute, ComputeKind, queue_of
+from orchestrator.core import priority
+from orchestrator.core.compute import Compute, ComputeKind, queue_of, urgent_of
 from orchestrator.core.definition import Step
 from orchestrator.core.plan import Plan
 from orchestrator.engine.memory import ProcessMemory
@@ -45,11 +46,16 @@ def learn(memory: ProcessMemory, plan: Plan) -> Task[None]:
             memory.compute_kinds.put(name, (kind, now))
 
 
-def queue_for(memory: ProcessMemory, step: Step) -> str:
-    """The queue that drives the step. A compute that is not there any more leaves its steps to the Functions app."""
+def queue_for(memory: ProcessMemory, step: Step, usual: int) -> str:
+    """The queue that drives the step of a run with the priority `usual`.
+
+    A compute that is not there any more leaves its steps to the Functions app.
+    """
     settings = memory.settings
-    kind = settings.computes.get(step.compute)
-    if kind is None:
+    if step.compute in settings.computes:
+        kind = settings.computes[step.compute].kind
+    else:
         known = memory.compute_kinds.get(step.compute)
         kind = ComputeKind.FUNCTION if known is None else known[0]
-    return queue_of(settings.queue, step.compute, kind)
+    ahead = settings.urgent and priority.is_urgent(step, usual)
+    return queue_of(urgent_of(settings.queue) if ahead else settings.queue, step.compute, kind)

@@ -63,12 +63,12 @@ def deliver(memory: ProcessMemory, message: StepMessage, delivery: Delivery) -> 
     why = yield from conditions.refused(memory, plan, info, position)
     if isinstance(why, str):
         steps = yield from conditions.skip(memory, plan, run, position, why)
-        return messages_for(memory, plan, run, steps)
+        return (yield from messages_for(memory, plan, run, steps))
     choice = why or (yield from _choose(memory, plan, info, position, message))
     if isinstance(choice, Waiting):
         return ()
     if isinstance(choice, Walked):
-        return messages_for(memory, plan, run, choice.steps)
+        return (yield from messages_for(memory, plan, run, choice.steps))
     decision = decisions.encode(choice.decision) if isinstance(choice, ToRun) else ""
     child = held.claim.child if held is not None else ""
     taken = yield from take(memory, run, position, delivery, decision, child)
@@ -132,7 +132,8 @@ def recover(memory: ProcessMemory, plan: Plan, run: str, position: int) -> Task[
         yield from ending.finish(memory, run, known.head.status)
         return woken
     still = yield from standing_still(memory, run, follows(plan, known.head, (position,)))
-    return (*messages_for(memory, plan, run, tuple(sorted({*ready_now, *bits(still)}))), *woken)
+    follow = yield from messages_for(memory, plan, run, tuple({*ready_now, *bits(still)}))
+    return (*follow, *woken)
 
 
 def _waiting_for(plan: Plan, run: str, position: int) -> Task[Messages]:

@@ -68,7 +68,8 @@ def _end_services(memory: ProcessMemory, info: RunInfo) -> Task[None]:
     """Send for those who end what services do for this run."""
     wanted = yield from at_work(memory, info)
     plan = yield from load_plan(memory, info.definition)
-    for message in messages_for(memory, plan, info.id, tuple(step for step, free in wanted.items() if free)):
+    free_ones = tuple(step for step, free in wanted.items() if free)
+    for message in (yield from messages_for(memory, plan, info.id, free_ones)):
         yield from Send(queue=message.queue, body=encode(message))
 
 
@@ -106,5 +107,5 @@ def _wake_parent(memory: ProcessMemory, info: RunInfo) -> Task[None]:
     if parent is None:
         return
     plan = yield from load_plan(memory, parent.definition)
-    for message in messages_for(memory, plan, parent.id, (info.parent_step,)):
+    for message in (yield from messages_for(memory, plan, parent.id, (info.parent_step,))):
         yield from Send(queue=message.queue, body=encode(message))

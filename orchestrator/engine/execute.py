@@ -22,9 +22,9 @@ from orchestrator.core.run import RunInfo
 from orchestrator.engine import call_off
 from orchestrator.engine.children import allowed_to_each, continued, launch, results_of
 from orchestrator.engine.complete import complete
-from orchestrator.engine.give_back import defer, give_back, retry, stored
+from orchestrator.engine.give_back import defer, give_back, release, retry, stored
 from orchestrator.engine.inputs import job_of
-from orchestrator.engine.lease import Lease, Perform
+from orchestrator.engine.lease import GivenBack, Lease, Perform
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import fresh_head, load_plan, messages_for
 from orchestrator.engine.reuse import entries
@@ -60,7 +60,7 @@ def adopt(memory: ProcessMemory, plan: Plan, lease: Lease, adoption: Adoption) -
     done = yield from complete(memory, plan, lease, claim)
     if done.committed:
         memory.results.put((lease.run, lease.position), adoption.result)
-    return messages_for(memory, plan, lease.run, done.steps)
+    return (yield from messages_for(memory, plan, lease.run, done.steps))
 
 
 def execute(
@@ -74,6 +74,8 @@ def execute(
         return (yield from fail(memory, plan, lease, StepError(code="InputMissing", message=error.message)))
     begun = yield from Monotonic()
     result = yield from Perform(job=job, lease=lease)
+    if isinstance(result, GivenBack):
+        return (yield from release(plan, lease, message))
     if result is None:
         return (yield from _abandon(memory, plan, info, choice, lease, message))
     if _is_over(job, lease, result):
@@ -102,6 +104,8 @@ def resume(memory: ProcessMemory, plan: Plan, info: RunInfo, lease: Lease, messa
     job = yield from call_off.order(memory, plan, info, lease, called_off=False)
     begun = yield from Monotonic()
     result = yield from Perform(job=job, lease=lease)
+    if isinstance(result, GivenBack):
+        return (yield from release(plan, lease, message))
     if result is None:
         return (yield from call_off.if_ended(memory, plan, info, lease, message))
     if not _is_over(job, lease, result):
@@ -257,4 +261,4 @@ def _finish(
     done = yield from complete(memory, plan, lease, claim)
     if done.committed and result.error is None:
         memory.results.put((lease.run, lease.position), result)
-    return claim, done.committed, messages_for(memory, plan, lease.run, done.steps)
+    return claim, done.committed, (yield from messages_for(memory, plan, lease.run, done.steps))

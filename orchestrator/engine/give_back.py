@@ -12,10 +12,12 @@ from typing import Final
 import msgspec
 
 from orchestrator.core import result as results
-from orchestrator.core.claim import ClaimRow, deferred, retrying
+from orchestrator.core.claim import ClaimRow, deferred, released, retrying
+from orchestrator.core.errors import Unavailable
 from orchestrator.core.message import Messages, StepMessage, encode
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import Deferral, StepResult
+from orchestrator.core.retry import RELEASE_BUDGET
 from orchestrator.core.states import ClaimState
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
@@ -63,6 +65,22 @@ def retry(lease: Lease, message: StepMessage, result: StepResult, delay: float, 
         return (message,)
     yield from Send(queue=message.queue, body=encode(message), delay=delay)
     return ()
+
+
+def release(plan: Plan, lease: Lease, message: StepMessage) -> Task[Messages]:
+    """Leave the claim to another worker, which a new message brings there: one that comes back tells of a death.
+
+    Raises Unavailable where the message has to come back: when that was done too often, and when a service may be at
+    work of which no claim knows yet, since only a claim that is held has it called off.
+    """
+    claim = lease.claim
+    if claim.looks:
+        left = deferred(claim, delay=0.0, result=claim.result, result_blob=claim.result_blob)
+    elif claim.releases < RELEASE_BUDGET and not plan.deferrables >> lease.position & 1:
+        left = released(claim)
+    else:
+        raise Unavailable(f"The worker of step {lease.position} of run {lease.run} is asked to end.")
+    return (message,) if (yield from give_back(lease, left)) else ()
 
 
 def defer(

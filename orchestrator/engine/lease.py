@@ -25,8 +25,16 @@ class Lease:
     etag: str
 
 
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """Nothing came of an attempt, for the worker was asked to end: the step is for another."""
+
+
+Performed = StepResult | GivenBack | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Perform(Effect[StepResult | None]):
+class Perform(Effect[Performed]):
     """Execute the job, beating its lease meanwhile. None: the lease was lost or the run cancelled, publish nothing.
 
     The interpreter is the step worker (`steps.worker`); in the simulator it is a model of one.

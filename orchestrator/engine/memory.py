@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from orchestrator.core.claim import ClaimRow
+from orchestrator.core.compute import Compute, configured
 from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.head import Head, Outcome
 from orchestrator.core.plan import Plan
@@ -35,7 +36,8 @@ class EngineSettings:
     alone whose head moved within it. `head_age`: how long a remembered head is believed. `combine_pause`: the most a
     worker waits before it enters the inbox in the head, so that one write serves many. `contention_memory`: for how
     long a process whose head write was refused goes by the inbox at once.
-    `computes`: the computes of the settings, name -> kind. `compute_age`: how long another one's kind is believed.
+    `urgent`: whether steps with a priority above 0 have queues of their own.
+    `computes`: those of the settings, by name. `compute_age`: how long another one's kind is believed.
     `execution`: the name of the execution that this process is ("": the Functions app). `machine`: what its time is
     billed by.
     `webhook_queue`: whose messages drive the calls of webhooks; empty: there are none. `webhook_delays`: from one call
@@ -50,7 +52,8 @@ class EngineSettings:
     head_age: float = 3.0
     combine_pause: float = 0.06
     contention_memory: float = 5.0
-    computes: Mapping[str, str] = field(default_factory=lambda: {"function": "function"})
+    urgent: bool = True
+    computes: Mapping[str, Compute] = field(default_factory=lambda: configured({"function": "function"}))
     compute_age: float = 30.0
     execution: str = ""
     machine: Machine = field(default_factory=Machine)

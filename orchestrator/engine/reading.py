@@ -9,14 +9,14 @@ import msgspec
 
 from orchestrator.core import dataset as datasets
 from orchestrator.core import definition as definitions
-from orchestrator.core import message as messages
 from orchestrator.core import result as results
 from orchestrator.core import run as runs
 from orchestrator.core.claim import ClaimRow
 from orchestrator.core.dataset import DatasetDocument
 from orchestrator.core.errors import Broken, MillstreamError
-from orchestrator.core.message import StepMessage
+from orchestrator.core.message import Messages, StepMessage
 from orchestrator.core.plan import Plan
+from orchestrator.core.priority import USUAL
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
 from orchestrator.engine.computes import learn, queue_for
@@ -198,9 +198,13 @@ def read_result(inline: str, blob: str) -> Task[StepResult]:
     return results.decode(document or b"{}")
 
 
-def messages_for(memory: ProcessMemory, plan: Plan, run: str, steps: tuple[int, ...]) -> tuple[StepMessage, ...]:
-    """The messages that drive these steps."""
+def messages_for(memory: ProcessMemory, plan: Plan, run: str, steps: tuple[int, ...]) -> Task[Messages]:
+    """The messages that drive these steps, in the order in which they are to be sent."""
+    if not steps:
+        return ()
+    info = yield from read_info(memory, run)
+    usual = USUAL if info is None else info.priority
     return tuple(
-        messages.StepMessage(run=run, definition=plan.address, position=step, queue=queue_for(memory, plan.step(step)))
-        for step in steps
+        StepMessage(run=run, definition=plan.address, position=step, queue=queue_for(memory, plan.step(step), usual))
+        for step in plan.in_order(steps, usual)
     )

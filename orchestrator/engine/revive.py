@@ -17,7 +17,7 @@ SELECT = (
 
 
 def standing_still(memory: ProcessMemory, run: str, candidates: tuple[int, ...]) -> Task[int]:
-    """Those of these ready steps (ascending) that need a message, as a set.
+    """Those of these ready steps that need a message, as a set.
 
     They have no claim, since their message is lost or waits in the queue; or are due for a retry, or for a look at what
     a service does; or their claim is held by one that seems dead, or waits for a run that has ended, or whose start was
@@ -25,7 +25,7 @@ def standing_still(memory: ProcessMemory, run: str, candidates: tuple[int, ...])
     """
     if not candidates:
         return 0
-    first, last = claim_key(candidates[0]), claim_key(candidates[-1] + 1)
+    first, last = claim_key(min(candidates)), claim_key(max(candidates) + 1)
     rows = yield from Query(table=RUNS, pk=run, first=first, last=last, select=SELECT)
     claims = {step_of(row.rk): (read_claim(row), row.age) for row in rows}
     ttl = memory.settings.claim_ttl

@@ -69,6 +69,7 @@ def head_props(head: Head) -> Props:
         "attempts": msgspec.json.encode({str(k): v for k, v in head.attempts.items()}).decode(),
         "keep_going": head.keep_going,
         "window": head.window,
+        "priority": head.priority,
     }
 
 
@@ -83,6 +84,7 @@ def read_head(row: Row) -> Head:
         attempts={int(k): v for k, v in attempts.items()},
         keep_going=bool(p["keep_going"]),
         window=int(p["window"]),
+        priority=int(p.get("priority", 0)),
     )
 
 
@@ -106,6 +108,7 @@ def claim_props(claim: ClaimRow) -> Props:
         "looks": claim.looks,
         "usage": claim.usage,
         "saved": claim.saved,
+        "releases": claim.releases,
     }
 
 
@@ -126,6 +129,7 @@ def read_claim(row: Row) -> ClaimRow:
         decision=str(p.get("decision", "")),
         child=str(p.get("child", "")),
         execution=str(p.get("execution", "")),
+        releases=int(p.get("releases", 0)),
         looks=int(p.get("looks", 0)),
         usage=str(p.get("usage", "")),
         saved=str(p.get("saved", "")),

@@ -44,7 +44,7 @@ def start(memory: ProcessMemory, info: RunInfo, plan: Plan, document: bytes | No
         yield from WriteBlob(name=definition_blob(plan.address), data=document)
     memory.plans.put(plan.address, plan)
     yield from learn(memory, plan)
-    head = Head(keep_going=info.keep_going, window=info.window)
+    head = Head(keep_going=info.keep_going, window=info.window, priority=info.priority)
     rows = (
         Insert(rk=INFO, props={"v": VERSION, "info": runs.encode(info)}),
         Insert(rk=HEAD, props=head_props(head)),
@@ -57,7 +57,8 @@ def start(memory: ProcessMemory, info: RunInfo, plan: Plan, document: bytes | No
     now = yield from Monotonic()
     memory.remember(info.id, head, etags[1], now)
     yield from index.enter(info)
-    return Started(created=True, info=info, messages=messages_for(memory, plan, info.id, ready(plan, head)))
+    messages = yield from messages_for(memory, plan, info.id, ready(plan, head))
+    return Started(created=True, info=info, messages=messages)
 
 
 def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
@@ -78,8 +79,8 @@ def _again(memory: ProcessMemory, info: RunInfo, plan: Plan) -> Task[Started]:
     yield from index.enter(there)
     open_now = set(ready(plan, known.head))
     still = yield from standing_still(memory, info.id, tuple(root for root in plan.roots if root in open_now))
-    missing = tuple(bits(still))
-    return Started(created=False, info=there, messages=messages_for(memory, plan, info.id, missing))
+    messages = yield from messages_for(memory, plan, info.id, tuple(bits(still)))
+    return Started(created=False, info=there, messages=messages)
 
 
 def _same_request(there: RunInfo, asked: RunInfo) -> None:

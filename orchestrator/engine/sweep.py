@@ -83,7 +83,7 @@ def _call_off(memory: ProcessMemory, entry: Row) -> Task[Messages]:
         return ()
     plan = yield from load_plan(memory, info.definition)
     due = yield from index.due(entry, mask_of([step for step, free in left.items() if free]))
-    return messages_for(memory, plan, info.id, tuple(bits(due)))
+    return (yield from messages_for(memory, plan, info.id, tuple(bits(due))))
 
 
 def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:
@@ -97,4 +97,4 @@ def _revive(memory: ProcessMemory, plan: Plan, entry: Row) -> Task[Messages]:
         return ()
     still = yield from standing_still(memory, run, ready(plan, known.head))
     due = yield from index.due(entry, still)
-    return messages_for(memory, plan, run, tuple(sorted({*ready_now, *bits(due)})))
+    return (yield from messages_for(memory, plan, run, tuple({*ready_now, *bits(due)})))

@@ -11,7 +11,6 @@ import logging
 from orchestrator.catalog import computes
 from orchestrator.catalog.dispatch import dispatch
 from orchestrator.catalog.stopping import stop_executions
-from orchestrator.core.compute import configured
 from orchestrator.core.errors import MillstreamError
 from orchestrator.triggers.service import Service
 
@@ -24,10 +23,10 @@ def start_executions(service: Service) -> None:
     """For what waits on the queues of all computes. What cannot be started now, is in a minute."""
     if not service.settings.starts_executions:
         return
-    own = configured(service.settings.computes).values()
+    own = service.settings.computes.values()
     try:
         every = service.world.run(computes.every(own))
-        done = service.world.run(dispatch(every, service.settings.queue, lambda _: BY))
+        done = service.world.run(dispatch(every, service.settings.step_queues, lambda _: BY))
     except MillstreamError as error:
         log.warning("no executions could be started: %s", error.message)
         return

@@ -17,14 +17,15 @@ import azure.functions as func
 from orchestrator import logs
 from orchestrator.triggers.auth import KEY_HEADER
 from orchestrator.triggers.dispatch import REQUEST_ID, Answer, Dispatcher, Request
-from orchestrator.triggers.outbox import STORAGE, Outbox, send
+from orchestrator.triggers.outbox import Outbox, send, sends
 from orchestrator.triggers.routes import PREFIX, Route
 
 
 def blueprint(
     dispatcher: Dispatcher, routes: Iterable[Route], queue: str, *, keys: bool = False, door: str = ""
 ) -> func.Blueprint:
-    """A function for each route; those that start runs send the first messages by an output binding on `queue`.
+    """A function for each route; those that start runs send the first messages by output bindings, on `queue` and
+    the one beside it.
 
     keys: the host asks for one, where a role is asked for. door: the folder below /api that all of it lies in.
     """
@@ -32,7 +33,7 @@ def blueprint(
     for route in routes:
         handler = _sender(dispatcher, route) if route.sends else _answerer(dispatcher, route)
         if route.sends:
-            handler = functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)(handler)
+            handler = sends(functions, queue)(handler)
         level = func.AuthLevel.FUNCTION if keys and route.role is not None else func.AuthLevel.ANONYMOUS
         path = f"{door}{PREFIX}{route.path}" if door else route.path
         handler = functions.route(route=path, methods=[route.method], auth_level=level)(handler)
@@ -48,10 +49,10 @@ def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-
 
 
 def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
-    def answer(req: func.HttpRequest, outbox: Outbox) -> func.HttpResponse:
+    def answer(req: func.HttpRequest, outbox: Outbox, urgent: Outbox) -> func.HttpResponse:
         made = dispatcher.answer(route, _request(req))
         with logs.about(request=made.headers[REQUEST_ID], route=route.name):
-            send(dispatcher.service, outbox, made.messages)
+            send(dispatcher.service, outbox, urgent, made.messages)
         return _response(made)
 
     return answer

@@ -8,7 +8,7 @@ import msgspec
 
 from orchestrator.catalog import computes
 from orchestrator.catalog.dispatch import last
-from orchestrator.core.compute import Compute, ComputeKind, Executions, configured, queue_of
+from orchestrator.core.compute import Compute, ComputeKind, Executions, queue_of
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Continuation, PageQuery, Strict
 
@@ -88,7 +88,7 @@ def get_compute(service: Service, asked: Asked) -> Reply:
 def get_compute_status(service: Service, asked: Asked) -> Reply:
     """As its dispatcher last saw it; one that Container Apps alone start says nothing of what runs."""
     name = asked.path["name"]
-    own = configured(service.settings.computes)
+    own = service.settings.computes
     compute = own[name] if name in own else service.world.run(computes.get(name))
     seen = service.world.run(last(name))
     function = compute.kind == ComputeKind.FUNCTION

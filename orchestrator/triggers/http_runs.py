@@ -13,6 +13,7 @@ from orchestrator.core.definition import Definition
 from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.head import Head
 from orchestrator.core.names import RUN_ID as RUN_ID_RULE
+from orchestrator.core.priority import LEAST, MOST, USUAL
 from orchestrator.core.states import RunStatus
 from orchestrator.core.webhook import LONGEST_URL, MOST_A_RUN, Event, Notify
 from orchestrator.engine.cancel import cancel
@@ -72,6 +73,9 @@ class StartRequest(Strict, frozen=True, kw_only=True):
         Meta(description="Steps that run even if nothing has changed, by name or id; true: all of them."),
     ] = False
     notify: Annotated[tuple[NotifyRequest, ...], Meta(max_length=MOST_A_RUN)] = ()
+    priority: Annotated[
+        int, Meta(ge=LEAST, le=MOST, description="Of the steps that have none of their own. More goes first.")
+    ] = USUAL
 
 
 class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +194,7 @@ def _wish(asked: Asked, body: StartRequest) -> Submission:
         regenerate=_regenerate(body.regenerate),
         notify=named(body.notify),
         started_by=asked.caller,
+        priority=body.priority,
     )
 
 

@@ -122,7 +122,7 @@ def workspace(service: Service, asked: Asked) -> Reply:
     del asked
     settings = service.settings
     made = service.world.run(computes.every())
-    kinds = {compute.name: compute.kind for compute in made} | dict(settings.computes)
+    kinds = {compute.name: compute.kind for compute in (*made, *settings.computes.values())}
     return Reply(
         body=WorkspaceBody(
             name=settings.workspace,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import List  # noqa: UP035
+from typing import Any, List  # noqa: UP035
 
 import azure.functions as func
 
+from orchestrator.core.compute import urgent_of
 from orchestrator.core.errors import NewerVersion
 from orchestrator.core.message import StepMessage, encode
 from orchestrator.ports import Send
@@ -39,19 +40,36 @@ def left_to_newer(service: Service, queue: str, msg: func.QueueMessage) -> Itera
         service.world.run(iter(Send(queue=queue, body=msg.get_body().decode(), delay=LEFT_FOR)))
 
 
-def send(service: Service, outbox: Outbox, messages: Iterable[StepMessage]) -> None:
-    """Send messages: those of the service's own queue by the host, when the function has returned, and before it lets
+def sends(functions: Any, queue: str) -> Callable[[Any], Any]:
+    """Decorates a function of `functions` that sends: gives it the arguments `outbox` and `urgent`, by which the host
+    puts messages on the service's own queues. `queue`: the usual one.
+    """
+
+    def decorate(function: Any) -> Any:
+        usual = functions.queue_output(arg_name="outbox", queue_name=queue, connection=STORAGE)
+        ahead = functions.queue_output(arg_name="urgent", queue_name=urgent_of(queue), connection=STORAGE)
+        return ahead(usual(function))
+
+    return decorate
+
+
+def send(service: Service, outbox: Outbox, urgent: Outbox, messages: Iterable[StepMessage]) -> None:
+    """Send messages: those of the service's own queues by the host, when the function has returned, and before it lets
     go of its own; those of other computes' queues at once.
     """
-    bodies: list[str] = []
+    own: dict[str, tuple[Outbox, list[str]]] = {
+        urgent_of(service.settings.queue): (urgent, []),
+        service.settings.queue: (outbox, []),
+    }
     elsewhere = False
     for message in messages:
-        if message.queue == service.settings.queue:
-            bodies.append(encode(message))
+        if message.queue in own:
+            own[message.queue][1].append(encode(message))
         else:
             service.world.run(iter(Send(queue=message.queue, body=encode(message))))
             elsewhere = True
-    if bodies:
-        outbox.set(bodies)
+    for out, bodies in own.values():
+        if bodies:
+            out.set(bodies)
     if elsewhere:
         start_executions(service)

@@ -17,7 +17,7 @@ from orchestrator.engine.sweep import sweep
 from orchestrator.events import QUEUE_LOOKED_AT, Fact, Tell
 from orchestrator.executions import CountMessages
 from orchestrator.triggers.executions import start_executions
-from orchestrator.triggers.outbox import STORAGE, Outbox, send
+from orchestrator.triggers.outbox import Outbox, send, sends
 from orchestrator.triggers.service import Service
 
 log = logging.getLogger("millstream.timer")
@@ -37,18 +37,19 @@ def blueprint(service: Service) -> func.Blueprint:
 
     @functions.function_name("sweep")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
-    @functions.queue_output(arg_name="outbox", queue_name=service.settings.queue, connection=STORAGE)
-    def sweep_runs(timer: func.TimerRequest, outbox: Outbox) -> None:
+    @sends(functions, service.settings.queue)
+    def sweep_runs(timer: func.TimerRequest, outbox: Outbox, urgent: Outbox) -> None:
         del timer
         swept = service.world.run(sweep(service.memory))
         for run, reason in swept.failed:
             log.warning("run %s could not be swept: %s", run, reason)
         if swept.messages:
             log.info("the sweep sent %d messages for %d unfinished runs", len(swept.messages), swept.seen)
-        send(service, outbox, swept.messages)
+        send(service, outbox, urgent, swept.messages)
         start_executions(service)
         _sweep_webhooks(service)
-        _look_at_queue(service, service.settings.queue)
+        for queue in service.settings.step_queues:
+            _look_at_queue(service, queue)
 
     @functions.function_name("fire_schedules")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)

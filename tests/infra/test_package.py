@@ -52,7 +52,8 @@ def test_the_manifests_are_of_this_app() -> None:
     assert kinds.count("Deployment") == 2
     assert "ScaledObject" in kinds
     names = {entry["name"] for entry in documents[2]["spec"]["template"]["spec"]["containers"][0]["env"]}
-    assert names == {"AzureWebJobs.run_step.Disabled"}
-    assert '@functions.function_name("run_step")' in (package.ROOT / "orchestrator/triggers/queue.py").read_text()
+    assert names == {"AzureWebJobs.run_step.Disabled", "AzureWebJobs.run_urgent_step.Disabled"}
+    written = (package.ROOT / "orchestrator/triggers/queue.py").read_text()
+    assert 'f"run_{step}"' in written and '"urgent_step"' in written
     settings = {setting.variable for setting in described()}
     assert {name for name in documents[1]["data"] if name.startswith("MILLSTREAM_")} <= settings

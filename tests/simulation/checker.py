@@ -15,6 +15,7 @@ C1  a step becomes one run at a time, which its claim names before the run is th
 C2  its results are joined when that run has ended
 C3  it does not outlive the run of its step
 R   of what services do for steps: `tests.simulation.services`
+P1  a step goes by the queue of its priority: its own, or its run's, which is that of the step that became the run
 I6 and I11 are about progress: `Simulation` asks for them at the end.
 """
 
@@ -28,6 +29,7 @@ from orchestrator.core import decision as decisions
 from orchestrator.core import result as results
 from orchestrator.core import run as run_infos
 from orchestrator.core.claim import ClaimRow
+from orchestrator.core.compute import urgent_of
 from orchestrator.core.head import Head, lacks
 from orchestrator.core.message import StepMessage
 from orchestrator.core.plan import bits
@@ -432,9 +434,20 @@ class Checker:
         """A step message has just been put on a queue."""
         if self.runs[message.run].stillborn:
             raise Violation("C1", f"a step of {message.run} is sent, which was started when nobody wanted it any more")
+        wanted = self._settings.queue
+        if self._priority(self.runs[message.run], message.position) > 0:
+            wanted = urgent_of(wanted)
+        if queue not in (wanted, f"{wanted}-poison"):
+            raise Violation("P1", f"step {message.position} of {message.run} is sent to {queue}")
         if queue != message.queue:
             self.runs[message.run].poisoned.add(message.position)
         self._check_parents(self.runs[message.run], message.position, "is sent a message")
+
+    def _priority(self, record: RunRecord, step: int) -> int:
+        usual = record.graph.priority
+        if record.parent is not None:
+            usual = self._priority(self.runs[record.parent[0]], record.parent[1])
+        return record.graph.priorities.get(step, usual)
 
     def _check_parents(self, record: RunRecord, step: int, what: str) -> None:
         head = record.head or Head()

@@ -49,9 +49,9 @@ class Graph:
 
     `family`: steps of graphs of one family take each other's outputs, if place and script are the same; "": none do.
     `skips`: steps with a condition on the step before them, and whether it skips them; `tolerant` ones run even after
-    such a step. `composites`: steps that become runs of other graphs, with the graph's `window`; they succeed if all of
-    that does. `rounds`: how often one after the other, where that is not once. `limits`: the seconds that such steps
-    may take, which are too few for them.
+    such a step. `priorities` of steps that have one; `priority`: of a run of it. `composites`: steps that become runs
+    of other graphs, with the graph's `window`; they succeed if all of that does. `rounds`: how often one after the
+    other, where that is not once. `limits`: the seconds that such steps may take, which are too few for them.
     """
 
     name: str
@@ -67,6 +67,8 @@ class Graph:
     window: int = 0
     skips: Mapping[int, bool] = field(default_factory=dict)
     tolerant: frozenset[int] = frozenset()
+    priorities: Mapping[int, int] = field(default_factory=dict)
+    priority: int = 0
 
     @cached_property
     def document(self) -> bytes:
@@ -95,6 +97,7 @@ class Graph:
             after_skipped=position in self.tolerant,
             timeout_seconds=self.limits.get(position),
             retry=RetryPolicy(max_retries=self.scripts[position].retries, delay_seconds=self.retry_delay),
+            priority=self.priorities.get(position),
         )
 
     def _kind(self, position: int) -> str:
@@ -285,6 +288,17 @@ def random_nesting(random: Random, depth: int = 2) -> Graph:
         return graph if random.random() < 0.5 else replace(graph, window=random.randint(1, 3))
     chosen = [position for position in range(len(graph.parents)) if random.random() < 0.4]
     return nesting(graph, {position: random_nesting(random, depth - 1) for position in chosen})
+
+
+def hurried(random: Random, graph: Graph) -> Graph:
+    """The graph with priorities for some of its steps, at any depth, and for its run."""
+    places = range(len(graph.parents))
+    return replace(
+        graph,
+        priorities={position: random.randint(-2, 2) for position in places if random.random() < 0.5},
+        priority=random.choice((0, 0, 1, -1)),
+        composites={position: hurried(random, inner) for position, inner in graph.composites.items()},
+    )
 
 
 def _random_script(random: Random, beat: float | None, unruly: bool) -> Script:

@@ -14,13 +14,14 @@ from typing import Final
 from orchestrator.adapters.memory_queues import QueuedMessage
 from orchestrator.core import message as messages
 from orchestrator.core import notice as notices
+from orchestrator.core.compute import urgent_of
 from orchestrator.core.job import Job
 from orchestrator.core.message import Delivery, StepMessage
 from orchestrator.core.result import Deferral, Expansion, OutputData, StepError, StepResult
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.cancel import is_over
 from orchestrator.engine.deliver import deliver
-from orchestrator.engine.lease import Perform, beat
+from orchestrator.engine.lease import GivenBack, Perform, beat
 from orchestrator.engine.notify import notify
 from orchestrator.engine.poison import MAX_DEQUEUE_COUNT, fail_poisoned
 from orchestrator.engine.reading import definition_blob
@@ -58,7 +59,8 @@ class Host:
     """One instance of the app.
 
     batch: host.json's batchSize. retry_after: its visibilityTimeout, the pause before a failed message comes again.
-    restart_after: how long a killed host is away, at least and at most.
+    restart_after: how long a killed host is away, at least and at most. evictions: how likely a step is broken off
+    and given back.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Host:
         batch: int,
         retry_after: float,
         restart_after: tuple[float, float],
+        evictions: float = 0.0,
     ) -> None:
         self.around = around
         self.name = f"host{number}"
@@ -77,14 +80,15 @@ class Host:
         self.batch = batch
         self._retry_after = retry_after
         self._restart_after = restart_after
+        self._evictions = evictions
         self._queue = around.settings.queue
-        self.poison_queue = f"{self._queue}-poison"
+        self.urgent_queue = urgent_of(self._queue)
+        self.step_queues = (self.urgent_queue, self._queue)
         self._lives = 0
         self.calls_queue = around.settings.webhook_queue
-        self.poison_of = {self._queue: self.poison_queue, self.calls_queue: f"{self.calls_queue}-poison"}
-        self.running: dict[str, list[Invocation]] = {self._queue: [], self.poison_queue: []}
-        if self.calls_queue:
-            self.running |= {self.calls_queue: [], self.poison_of[self.calls_queue]: []}
+        triggers = (*self.step_queues, self.calls_queue) if self.calls_queue else self.step_queues
+        self.poison_of = {queue: f"{queue}-poison" for queue in triggers}
+        self.running: dict[str, list[Invocation]] = {queue: [] for pair in self.poison_of.items() for queue in pair}
         self.process = self._new_process()
 
     def _new_process(self) -> Process:
@@ -113,10 +117,13 @@ class Host:
         return len(batch)
 
     def _doing(self, queue: str, body: str) -> str:
-        if queue in (self._queue, self.poison_queue):
+        if self._is_of_steps(queue):
             step = messages.decode(body)
-            return f"{'poison' if queue == self.poison_queue else 'deliver'} {step.position}"
+            return f"{'deliver' if queue in self.poison_of else 'poison'} {step.position}"
         return "call" if queue == self.calls_queue else "forget call"
+
+    def _is_of_steps(self, queue: str) -> bool:
+        return queue.removesuffix("-poison") in self.step_queues
 
     def _invoke(self, process: Process, invocation: Invocation) -> Steps:
         message = invocation.message
@@ -138,8 +145,8 @@ class Host:
         """The functions of the app, one for each queue."""
         if queue == self.calls_queue:
             yield Call(notify(process.memory, notices.decode(body), delivery))
-        elif queue in (self._queue, self.poison_queue):
-            handle = deliver if queue == self._queue else fail_poisoned
+        elif self._is_of_steps(queue):
+            handle = deliver if queue in self.poison_of else fail_poisoned
             yield from send_all((yield Call(handle(process.memory, messages.decode(body), delivery))))
 
     def _failed(self, invocation: Invocation) -> Steps:
@@ -226,6 +233,9 @@ class Host:
         if lease.claim.crashes < script.crashes:
             yield Sleep(min(left, HEARTBEAT) / 2)
             yield Die()
+        if self._evictions and self.around.random.random() < self._evictions:
+            yield Sleep(self.around.random.uniform(0, min(left, HEARTBEAT)))
+            return GivenBack()
         while left > HEARTBEAT:
             yield Sleep(HEARTBEAT)
             left -= HEARTBEAT

@@ -60,7 +60,7 @@ class Setting:
 
     `start_at`: when each run is asked for; else at random within `start_spread`. `reruns`: run -> the one it reruns.
     `webhooks` are registered, and each run names one more; there are none unless the engine has a queue for them.
-    `refusals`: see Receivers.
+    `refusals`: see Receivers. `evictions`: how likely a worker is asked to end while it runs a step.
     """
 
     graphs: Sequence[Graph]
@@ -86,6 +86,7 @@ class Setting:
     reruns: Mapping[int, int] = field(default_factory=dict)
     webhooks: int = 0
     refusals: int = 0
+    evictions: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class Simulation:
                 batch=setting.batch,
                 retry_after=setting.retry_after,
                 restart_after=setting.restart_after,
+                evictions=setting.evictions,
             )
             for n in range(setting.hosts)
         ]
@@ -224,6 +226,7 @@ class Simulation:
             definition=graph.plan.address,
             keep_going=graph.keep_going,
             window=graph.window,
+            priority=graph.priority,
             submitted_at=process.wall_clock(),
             rerun_of=self._rerun_of(run),
             notify=self._notify(run),

@@ -11,6 +11,7 @@ from tests.simulation.graphs import (
     Graph,
     Script,
     chain,
+    hurried,
     nesting,
     random_conditional,
     random_crowd,
@@ -91,6 +92,13 @@ def remote(seed: int) -> Setting:
 def forgetful(seed: int) -> Setting:
     """As `remote`, where every other message is lost."""
     return replace(remote(seed), faults=Storm(Random(f"forgetful {seed}"), lost=0.5))
+
+
+def hurrying(seed: int) -> Setting:
+    """A storm over nested runs, with windows, whose steps have priorities."""
+    setting = nested(seed)
+    random = Random(f"hurrying {seed}")
+    return replace(setting, graphs=[hurried(random, graph) for graph in setting.graphs])
 
 
 def conditional(seed: int) -> Setting:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from orchestrator.core import priority
 from orchestrator.core.dataset_rules import view_problems
 from orchestrator.core.definition import SCHEMA, FromParameter, Input, Literal, Output, Registration, Step
 from orchestrator.core.errors import Problem
@@ -236,7 +237,9 @@ def parameters(scene: Scene) -> Iterator[Problem]:
 
 
 def limits(scene: Scene) -> Iterator[Problem]:
-    """Retries are 0 to 100, their delays and back-off in reason; a timeout is above 0 and at most 30 days."""
+    """Retries are 0 to 100, their delays and back-off in reason; a timeout is above 0 and at most 30 days; a priority
+    is -100 to 100.
+    """
     for place, step in scene.placed():
         retry = step.retry
         yield from present(
@@ -244,6 +247,7 @@ def limits(scene: Scene) -> Iterator[Problem]:
             _between(retry.delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.delay_seconds"),
             _between(retry.max_delay_seconds, 0, LONGEST_SECONDS, f"{place}.retry.max_delay_seconds"),
             _between(retry.backoff, 1, 100, f"{place}.retry.backoff"),
+            _between(step.priority or 0, priority.LEAST, priority.MOST, f"{place}.priority"),
         )
         limit = step.timeout_seconds
         if not isinstance(limit, FromParameter) or limit.name in scene.parameters:

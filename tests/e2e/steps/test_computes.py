@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from azurerest.account import Account
+from azurerest.tables import Tables
+from azurerest.transport import Transport
 from millstream import AmlCompute, ComputeTarget, Workspace
 from millstream.exceptions import ComputeTargetException
 from tests.azurite import Azurite
@@ -100,8 +103,8 @@ def test_a_worker_that_is_killed_costs_one_redelivery(
     assert "ended with -9" in driver.log()
 
 
-def test_a_worker_that_is_asked_to_end_gives_its_message_back_at_once(
-    service: Service, driver: RunningDriver, snapshot: str, tmp_path: Path
+def test_a_worker_that_is_asked_to_end_gives_its_step_back_at_once(
+    azurite: Azurite, service: Service, driver: RunningDriver, snapshot: str, tmp_path: Path
 ) -> None:
     begun, go = tmp_path / "begun", tmp_path / "go"
     begun.touch()
@@ -116,6 +119,9 @@ def test_a_worker_that_is_asked_to_end_gives_its_message_back_at_once(
     assert service.wait(run)["status"] == "Completed"
     assert service.steps(run)["s"]["attempt"] == 2
     assert "ended with" not in driver.log(), "it ended well"
+    claim = Tables(Account.from_connection_string(azurite.connection), Transport()).get("runs", run, "c|000000")
+    assert claim is not None
+    assert (claim.props["releases"], claim.props["crashes"]) == (1, 0), "nobody is charged"
 
 
 def test_the_executions_of_a_cancelled_run_end(service: Service, driver: RunningDriver, snapshot: str) -> None:
@@ -133,6 +139,26 @@ def test_a_pool_of_processes_serves_many_steps(service: Service, driver: Running
     assert service.wait(run)["status"] == "Completed", driver.log()
     pool = driver.executions(compute)
     assert 1 <= len(pool) <= 2, "they wait for more"
+
+
+def test_an_urgent_step_overtakes_those_that_wait_for_one_worker(
+    service: Service, driver: RunningDriver, snapshot: str, tmp_path: Path
+) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    begun.touch()
+    arguments = [{"kind": "literal", "value": str(path)} for path in (begun, go)]
+    compute = make(service, "ahead", kind="process", most=1)
+    service.submit([script_step("s", snapshot, "waits.py", compute=compute, arguments=arguments)])
+    eventually(lambda: begun.read_text(), 30.0, driver.log)
+    crowd = service.submit([script_step(f"s{n}", snapshot, "tells.py", compute=compute) for n in range(200)])
+    eventually(lambda: service.ask("GET", f"computes/{compute}/status")["waiting"] >= 200, 60.0, driver.log)
+    urgent = service.submit([script_step("hurry", snapshot, "tells.py", compute=compute, priority=1)])
+    go.touch()
+    assert service.wait(urgent)["status"] == "Completed", driver.log()
+    passed = service.steps(urgent)["hurry"]["started_at"]
+    ordinary = service.steps(crowd).values()
+    assert sum(1 for step in ordinary if step["started_at"] and step["started_at"] < passed) <= 50
+    service.ask("POST", f"runs/{crowd}/cancel")
 
 
 def test_steps_of_functions_and_of_computes_feed_each_other(

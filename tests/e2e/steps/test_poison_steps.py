@@ -13,7 +13,8 @@ from tests.driver import running_driver
 from tests.e2e.devhost.harness import eventually
 from tests.service import QUICK, Service, running_service, script_step
 
-SETTINGS = {**QUICK, "MILLSTREAM_EXECUTIONS": "local", "MILLSTREAM_WORKER_VISIBILITY_SECONDS": "3"}
+SETTINGS = {**QUICK, "MILLSTREAM_EXECUTIONS": "local", "MILLSTREAM_WORKER_VISIBILITY_SECONDS": "90"}
+"""Messages are hidden for as long as in production: nobody waits for that."""
 LATEST = 120.0
 """Seconds within which the run of a step that kills its process each time has ended."""
 DEADLINE = 1.0

@@ -46,32 +46,40 @@ class Place:
         self.account = MemoryAccount(server_now=self.clock.now)
         self.running: list[str] = []
         self.backlog = Backlog(total=100, visible=32)
+        self.urgent = Backlog(total=0, visible=0)
         self.before_start: Callable[[], None] = lambda: None
 
     def world(self) -> MemoryWorld:
         made = MemoryWorld(self.account, clock=self.clock.clock())
-        made.register(CountMessages, lambda _: self.backlog)
+        made.register(CountMessages, lambda it: self.urgent if "urgent" in it.queue else self.backlog)
         made.register(ListExecutions, lambda _: tuple(self.running))
         made.register(StartExecution, self._start)
         return made
 
     def _start(self, asked: StartExecution) -> str:
         self.before_start()
-        self.running.append(f"{asked.compute.name}-{len(self.running)} of {asked.queue}")
+        self.running.append(f"{asked.compute.name}-{len(self.running)} of {' '.join(asked.queues)}")
         return self.running[-1]
 
     def dispatch(self, *computes: Compute) -> Dispatched:
-        return self.world().run(dispatch(computes, "steps", lambda _: "tests"))
+        return self.world().run(dispatch(computes, ("steps-urgent", "steps"), lambda _: "tests"))
 
 
 def test_it_starts_what_is_missing_and_says_so() -> None:
     place = Place()
     assert len(place.dispatch(CPU).started) == 8
-    assert place.running[0] == "cpu-0 of steps-on-cpu"
+    assert place.running[0] == "cpu-0 of steps-urgent-on-cpu steps-on-cpu"
     assert place.world().run(last("cpu")) == Dispatching(running=8, waiting=100, by="tests")
     assert place.dispatch(CPU).started == ()
     place.running = place.running[:5]
     assert len(place.dispatch(CPU).started) == 3
+
+
+def test_what_goes_ahead_is_counted_with_the_rest() -> None:
+    place = Place()
+    place.backlog, place.urgent = Backlog(total=2, visible=2), Backlog(total=3, visible=3)
+    assert len(place.dispatch(CPU).started) == 5
+    assert place.world().run(last("cpu")).waiting == 5
 
 
 def test_functions_are_none_of_its_business() -> None:

@@ -11,11 +11,14 @@ from orchestrator.core.claim import (
     called_off,
     deferred,
     first_claim,
+    joining,
     looking,
     next_claim,
+    released,
     retrying,
     settled,
     standing,
+    waiting,
 )
 from orchestrator.core.errors import IllegalTransition
 from orchestrator.core.message import Delivery
@@ -88,3 +91,17 @@ def test_retry_delays_grow_to_a_limit() -> None:
     policy = RetryPolicy(max_retries=4, delay_seconds=10, backoff=3, max_delay_seconds=100)
     assert [retry_delay(policy, used) for used in range(5)] == [10.0, 30.0, 90.0, 100.0, None]
     assert retry_delay(RetryPolicy(), 0) is None
+
+
+def test_a_step_that_is_given_back_is_free_at_once_and_nobody_is_charged() -> None:
+    given_back = released(RUNNING)
+    assert standing(given_back, age=0.0, delivery=OTHER, ttl=90.0) is Standing.FREE
+    taken = next_claim(given_back, owner="b", delivery=OTHER, now=9.0)
+    assert (taken.attempt, taken.crashes, taken.retries, taken.releases) == (2, 0, 0, 1)
+
+
+def test_what_a_step_has_become_stays_when_its_join_is_given_back() -> None:
+    parked = waiting(RUNNING, child="r", result="expanded", result_blob="")
+    given_back = released(joining(parked, owner="b", delivery=OTHER))
+    taken = next_claim(given_back, owner="c", delivery=OTHER, now=9.0)
+    assert (taken.child, taken.result, taken.crashes) == ("r", "expanded", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -15,10 +16,13 @@ from orchestrator.core.plan import Plan, bits, mask_of
 from orchestrator.core.states import RunStatus
 
 
-def plan_of(*parents: tuple[int, ...]) -> Plan:
+def plan_of(*parents: tuple[int, ...], priorities: Mapping[int, int] | None = None) -> Plan:
     """Steps 0..n-1, the i-th waiting for `parents[i]`."""
+    own = priorities or {}
     steps = tuple(
-        Step(id=f"s{i}", name=f"s{i}", kind="python_script", run_after=tuple(f"s{p}" for p in waits))
+        Step(
+            id=f"s{i}", name=f"s{i}", kind="python_script", run_after=tuple(f"s{p}" for p in waits), priority=own.get(i)
+        )
         for i, waits in enumerate(parents)
     )
     return Plan(address="0" * 64, definition=Definition(name="p", steps=steps))
@@ -115,3 +119,37 @@ def test_order_and_grouping_do_not_matter(plan: Plan, data: st.DataObject) -> No
     for outcome in order:
         apart, _ = fold(plan, apart, [outcome])
     assert replace(together, attempts={}) == replace(apart, attempts={})
+
+
+def test_ready_steps_come_by_priority_then_by_place() -> None:
+    plan = plan_of((), (), (), (), (), priorities={1: 5, 3: 5, 4: -1})
+    assert ready(plan, Head()) == (1, 3, 0, 2, 4)
+    assert ready(plan, Head(priority=9)) == (0, 2, 1, 3, 4), "the run's own is that of those without one"
+    assert ready(plan_of((), (), ()), Head(priority=9)) == (0, 1, 2)
+
+
+def test_a_window_opens_for_the_highest_first() -> None:
+    plan = plan_of((), (), (), (0,), priorities={2: 1, 3: 2})
+    head = Head(window=2)
+    assert ready(plan, head) == (2, 0)
+    head, newly = fold(plan, head, [done(0)])
+    assert newly == (3,), "what became ready goes before what waited"
+    head, newly = fold(plan, head, [done(3)])
+    assert newly == (1,)
+    assert ready(plan, head) == (2, 1)
+
+
+@given(st.data())
+def test_whatever_the_priorities_a_window_lets_every_step_have_its_turn(data: st.DataObject) -> None:
+    shape = data.draw(plans())
+    parents = tuple(tuple(bits(mask)) for mask in shape.parents)
+    ranks = data.draw(st.dictionaries(st.integers(0, len(parents) - 1), st.integers(-2, 2)))
+    plan = plan_of(*parents, priorities=ranks)
+    head = Head(window=data.draw(st.integers(1, 3)), priority=data.draw(st.integers(-1, 1)))
+    sent = list(ready(plan, head))
+    while not head.status.terminal:
+        assert ready(plan, head)[0] in sent, "the first ready step has been sent"
+        running = [step for step in sent if not head.ended >> step & 1]
+        head, newly = fold(plan, head, [done(data.draw(st.sampled_from(running)))])
+        sent += newly
+    assert head.done == plan.everything

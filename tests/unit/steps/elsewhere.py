@@ -18,6 +18,7 @@ from orchestrator.core.definition import Step
 from orchestrator.core.job import Deferred, Job
 from orchestrator.core.result import StepResult
 from orchestrator.core.secret import Secret
+from orchestrator.engine.lease import GivenBack
 from steps.memory_store import MemoryStore
 from steps.remote.attached import Attachments
 from steps.worker import StepWorker
@@ -97,7 +98,9 @@ class Bench:
     def perform(self, job: Job) -> StepResult | None:
         worker = self.worker()
         try:
-            return worker.perform(job, lease_of(job))
+            found = worker.perform(job, lease_of(job))
+            assert not isinstance(found, GivenBack)
+            return found
         finally:
             worker.close()
 

@@ -106,5 +106,5 @@ def settings(cache: Path, **changes: object) -> WorkerSettings:
 
 def perform(worker: StepWorker, it: Job) -> StepResult:
     result = worker.perform(it, lease_of(it))
-    assert result is not None
+    assert isinstance(result, StepResult)
     return result

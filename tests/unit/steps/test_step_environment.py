@@ -19,6 +19,7 @@ import pytest
 from orchestrator.core.definition import DatasetSource, Input, Literal
 from orchestrator.core.job import Job
 from orchestrator.core.result import StepResult
+from orchestrator.engine.lease import Performed
 from steps import step_environment
 from steps.memory_store import MemoryStore
 from steps.settings import VenvSettings, WorkerSettings
@@ -226,7 +227,7 @@ def test_a_stop_ends_what_is_being_made(store: MemoryStore, tmp_path: Path, inde
         store, settings(tmp_path, venvs=given.venvs, cancel_check_seconds=0.1), lambda _: True, lambda _: over.is_set()
     )
     it = asking(store, "millthird")
-    results: list[StepResult | None] = []
+    results: list[Performed] = []
     thread = threading.Thread(target=lambda: results.append(worker.perform(it, lease_of(it))))
     thread.start()
     assert eventually(lambda: bool(_uvs(tmp_path)))

@@ -64,7 +64,7 @@ class Apps:
 def test_a_message_for_a_container_starts_its_execution() -> None:
     apps, outbox = Apps(), Outbox()
     _, messages = apps.start_run()
-    send(apps.api.service, outbox, messages)  # type: ignore[arg-type]
+    send(apps.api.service, outbox, Outbox(), messages)  # type: ignore[arg-type]
     assert outbox.bodies == [], "the host sends what is for the app's own queue"
     assert len(apps.api.world.account.queues.messages(QUEUE)) == len(messages)
     assert len(apps.started) == min(2, len(messages))
@@ -73,7 +73,7 @@ def test_a_message_for_a_container_starts_its_execution() -> None:
 def test_where_the_platform_starts_them_the_app_does_not() -> None:
     apps, outbox = Apps("events"), Outbox()
     _, messages = apps.start_run()
-    send(apps.api.service, outbox, messages)  # type: ignore[arg-type]
+    send(apps.api.service, outbox, Outbox(), messages)  # type: ignore[arg-type]
     assert apps.started == []
     assert len(apps.api.world.account.queues.messages(QUEUE)) == len(messages)
 
@@ -86,7 +86,7 @@ def test_what_is_sent_is_sent_even_if_nothing_can_be_started(caplog: pytest.LogC
 
     apps.api.world.register(StartExecution, fail)
     _, messages = apps.start_run()
-    send(apps.api.service, outbox, messages)  # type: ignore[arg-type]
+    send(apps.api.service, outbox, Outbox(), messages)  # type: ignore[arg-type]
     assert len(apps.api.world.account.queues.messages(QUEUE)) == len(messages)
     assert "no room" in caplog.text
 
