@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +18,7 @@ from azurerest.errors import NotFound, StorageError
 from devhost.blob_messages import BlobFunction
 from devhost.blob_receipts import Receipts
 from devhost.console import Console
-from devhost.lease import CONTAINER, SingletonLease
+from devhost.lease import CONTAINER, AloneThread, SingletonLease
 
 _BUDGET = 10_000
 _PAGE = 5_000
@@ -40,7 +38,7 @@ class _Sweep:
     done: dict[tuple[str, str, str], datetime.datetime] = field(default_factory=dict)
 
 
-class BlobScanner:
+class BlobScanner(AloneThread):
     """Lists the containers of ``functions`` every ``interval`` seconds and hands new blobs to ``receipts``."""
 
     def __init__(
@@ -61,37 +59,17 @@ class BlobScanner:
         self._receipts = receipts
         self._host_blobs = host_blobs
         self._host_id = host_id
-        self._lease = lease
         self._interval = interval
         self._console = console
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="blob-scan", daemon=True)
+        super().__init__("blob-scan", lease)
 
-    def start(self) -> None:
-        """Start waiting for the lock, then scan."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Scan no more."""
-        self._stopping.set()
-
-    def drain(self, deadline: float) -> bool:
-        """Wait for the pass under way, at most until ``deadline`` (monotonic); whether it has ended."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        if not self._lease.acquire(self._stopping):
-            return
-        try:
+    def _work(self) -> None:
+        for (account, _), sweep in self._sweeps.items():
+            sweep.mark = self._load_mark(account, sweep.container)
+        while not self._stopping.is_set():
             for (account, _), sweep in self._sweeps.items():
-                sweep.mark = self._load_mark(account, sweep.container)
-            while not self._stopping.is_set():
-                for (account, _), sweep in self._sweeps.items():
-                    self._pass(account, sweep)
-                self._stopping.wait(self._interval)
-        finally:
-            self._lease.release()
+                self._pass(account, sweep)
+            self._stopping.wait(self._interval)
 
     def _pass(self, account: str, sweep: _Sweep) -> None:
         before = sweep.mark

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import threading
+import time
+from abc import ABC, abstractmethod
 
 from azurerest.blobs import Blobs
 from azurerest.errors import Conflict, NotFound, PreconditionFailed, StorageError
@@ -107,3 +109,37 @@ class SingletonLease:
                 return
             except StorageError as error:
                 self._console.warn(f"lock {self._name}: {error}")
+
+
+class AloneThread(ABC):
+    """Work in a thread of its own, which one host in all does: the one that holds the lease."""
+
+    def __init__(self, name: str, lease: SingletonLease) -> None:
+        self._lease = lease
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start waiting for the lock, then work."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way runs on."""
+        self._stopping.set()
+
+    def drain(self, deadline: float) -> bool:
+        """Wait for what is under way, at most until ``deadline`` (monotonic); whether it has ended."""
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        if not self._lease.acquire(self._stopping):
+            return
+        try:
+            self._work()
+        finally:
+            self._lease.release()
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Until ``_stopping`` is set."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 
 from azurerest.errors import StorageError
 from devhost import wire
 from devhost.console import Console
-from devhost.lease import SingletonLease
+from devhost.lease import AloneThread, SingletonLease
 from devhost.ncrontab import Schedule
 from devhost.runner import TriggerValue
 from devhost.timer_status import TimerStatus, TimerStatusStore, starting_status, status_after
@@ -19,7 +18,7 @@ Fire = Callable[[TriggerValue], object]
 _LONGEST_WAIT = 86400.0
 
 
-class TimerListener:
+class TimerListener(AloneThread):
     """Fires one function on its schedule. ``store`` is None for timers without a monitor."""
 
     def __init__(
@@ -34,35 +33,12 @@ class TimerListener:
     ) -> None:
         self._schedule = schedule
         self._fire = fire
-        self._lease = lease
         self._store = store
         self._console = console
         self._run_on_startup = run_on_startup
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
+        super().__init__("timer", lease)
 
-    def start(self) -> None:
-        """Start waiting for the lock, then for the schedule."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Fire no more; an invocation under way runs on."""
-        self._stopping.set()
-
-    def drain(self, deadline: float) -> bool:
-        """Wait for the invocation under way, at most until ``deadline`` (monotonic); whether it has ended."""
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        if not self._lease.acquire(self._stopping):
-            return
-        try:
-            self._keep_time()
-        finally:
-            self._lease.release()
-
-    def _keep_time(self) -> None:
+    def _work(self) -> None:
         now = time.time()
         stored = self._load()
         status = starting_status(stored, self._schedule, now)

@@ -11,19 +11,18 @@ import msgspec
 
 from orchestrator.core import dataset as ds
 from orchestrator.core.definition import Input
-from orchestrator.core.errors import Unavailable, UserError
 from orchestrator.core.job import InputData
 from orchestrator.core.patterns import is_pattern
 from orchestrator.datasets.access import Access, Blob
 from orchestrator.datasets.archives import Archives
-from orchestrator.datasets.errors import FileMissing
 from orchestrator.datasets.files import Reading, bring, files
 from orchestrator.datasets.leaves import Leaf, leaves
 from orchestrator.datasets.local import LocalAccess
 from orchestrator.datasets.web import path_of
 from steps.brought import Brought, DatasetOnDisk, Tally
+from steps.data_failures import data_failures
 from steps.dataset_access import StoreAccess
-from steps.failures import InputMissing, InputUnusable, InvalidStep, StepFailure, Stopped, StorageFailed, node_failure
+from steps.failures import InputMissing, InputUnusable, InvalidStep, node_failure
 from steps.paths import UnsafeName, below
 from steps.query_inputs import Queried, queried, query_of
 
@@ -118,15 +117,8 @@ class DatasetBringer:
         """What is wrong with the dataset becomes a failure of the step that says which input it is."""
         what = f"Input {self.port.name!r}"
         try:
-            yield
-        except (StepFailure, Stopped):
-            raise
-        except FileMissing as error:
-            raise InputMissing(f"{what}: {error.message}") from error
-        except UserError as error:
-            raise InputUnusable(f"{what}: {error.message}") from error
-        except Unavailable as error:
-            raise StorageFailed(f"{what}: {error.message}") from error
+            with data_failures(what):
+                yield
         except ModuleNotFoundError as error:
             raise InvalidStep(
                 f"{what}: a table is written to files by the package {error.name!r}, which the service does not have. "

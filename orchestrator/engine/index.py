@@ -13,11 +13,11 @@ from __future__ import annotations
 import msgspec
 
 from orchestrator.core import run as runs
-from orchestrator.core.errors import Unavailable
 from orchestrator.core.patience import Patience, look
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.engine.memory import ProcessMemory
+from orchestrator.engine.repeatable import TRIES, ensure
 from orchestrator.engine.rows import INFO, RUNS, VERSION, pack, unpack
 from orchestrator.ports import (
     Commit,
@@ -41,7 +41,6 @@ ACTIVE = "active"
 ALL_RUNS = "runs"
 PARENT, STARTED_BY = "parent", "by"
 """Properties of an unfinished run: the run whose step it does the work of, if one; who has started it."""
-_TRIES = 3
 
 
 def newest_first(info: RunInfo) -> str:
@@ -98,7 +97,7 @@ def relabel(memory: ProcessMemory, info: RunInfo) -> Task[None]:
     Of two that change them at once, the later may be the first to copy. So whoever has copied looks whether what he
     copied is still what the run says, and if not, copies that.
     """
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         for pk in _lists(info):
             yield from _ensure(pk, Merge(rk=newest_first(info), props=_labels(info), etag="*"))
         now = yield from fresh_info(memory, info.id)
@@ -162,19 +161,7 @@ def leave(run: str) -> Task[None]:
 
 
 def _ensure(pk: str, write: Write) -> Task[bool]:
-    """A write that may be repeated: refused means that it is done already, silence means to try again.
-
-    False: it was refused.
-    """
-    for _ in range(_TRIES):
-        try:
-            yield from Commit(table=INDEX, pk=pk, writes=(write,))
-        except Refused:
-            return False
-        except Unanswered:
-            continue
-        return True
-    raise Unavailable("Table storage did not answer. Try again.")
+    return ensure(INDEX, pk, write)
 
 
 def _props(info: RunInfo, status: RunStatus, ended_at: float) -> Props:

@@ -16,11 +16,11 @@ from typing import Final
 import msgspec
 
 from orchestrator.core import notice as notices
-from orchestrator.core.errors import Unavailable
 from orchestrator.core.notice import Notice, NoticeMessage, NoticeState
 from orchestrator.core.run import RunInfo
 from orchestrator.core.states import RunStatus
 from orchestrator.core.webhook import EVENTS, Webhook
+from orchestrator.engine import repeatable
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import VERSION
 from orchestrator.ports import (
@@ -44,7 +44,6 @@ from orchestrator.ports import (
 WEBHOOKS: Final = "webhooks"
 REGISTERED: Final = "registered"
 OUTBOX: Final = "outbox"
-_TRIES = 3
 _MOST_DOUBLINGS = 5
 
 _webhook = msgspec.json.Decoder(Webhook).decode
@@ -137,16 +136,8 @@ def send(memory: ProcessMemory, notice: Notice) -> Task[None]:
 
 
 def ensure(pk: str, write: Write) -> Task[bool]:
-    """A write that may be repeated. False: it was refused."""
-    for _ in range(_TRIES):
-        try:
-            yield from Commit(table=WEBHOOKS, pk=pk, writes=(write,))
-        except Refused:
-            return False
-        except Unanswered:
-            continue
-        return True
-    raise Unavailable("Table storage did not answer. Try again.")
+    """A write to the outbox that may be repeated. False: it was refused."""
+    return repeatable.ensure(WEBHOOKS, pk, write)
 
 
 def key(run: str, webhook: str) -> str:

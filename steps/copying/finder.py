@@ -10,25 +10,20 @@ from pathlib import Path
 
 from orchestrator.core import dataset as ds
 from orchestrator.core.definition import Input
-from orchestrator.core.errors import Unavailable, UserError
 from orchestrator.core.job import InputData
 from orchestrator.core.kinds.data_transfer import DataTransfer
-from orchestrator.datasets.errors import FileMissing
 from orchestrator.datasets.files import Reading, files
 from steps.brought import Tally
 from steps.context import StepContext
 from steps.copying import sources
 from steps.copying.sources import Item, Source
 from steps.copying.web import web_item
+from steps.data_failures import data_failures
 from steps.dataset_access import StoreAccess
 from steps.datastores import container_of
 from steps.failures import (
     InputMissing,
-    InputUnusable,
     InvalidStep,
-    StepFailure,
-    Stopped,
-    StorageFailed,
     node_failure,
 )
 from steps.outputs import destination_of
@@ -141,15 +136,8 @@ class Finder:
     @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
-            yield
-        except (StepFailure, Stopped):
-            raise
-        except FileMissing as error:
-            raise InputMissing(f"The source: {error.message}") from error
-        except UserError as error:
-            raise InputUnusable(f"The source: {error.message}") from error
-        except Unavailable as error:
-            raise StorageFailed(f"The source: {error.message}") from error
+            with data_failures("The source"):
+                yield
         except ModuleNotFoundError as error:
             raise InvalidStep(
                 f"Rows are written by the package {error.name!r}, which the service does not have. Install it there; "

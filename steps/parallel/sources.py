@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from orchestrator.core.dataset import DatasetDocument, DatasetView, DatastoreFiles
-from orchestrator.core.errors import Unavailable, UserError
 from orchestrator.core.job import InputData
 from orchestrator.core.kinds.parallel_run import BYTES, FILES, ParallelRun, size_of
 from orchestrator.core.names import suggestion
 from orchestrator.core.result import File
 from orchestrator.datasets.access import Access, Blob
-from orchestrator.datasets.errors import FileMissing
 from orchestrator.datasets.files import Reading, files
 from orchestrator.datasets.leaves import Leaf
-from steps.failures import InputMissing, InputUnusable, InvalidStep, StepFailure, Stopped, StorageFailed
+from steps.data_failures import data_failures
+from steps.failures import InputMissing, InputUnusable, InvalidStep
 from steps.parallel import splitting
 from steps.parallel.plan import Item, MiniBatch
 
@@ -59,20 +58,9 @@ def leaf_of(item: Item) -> Leaf:
     return Leaf(path=item.path, size=item.size, blob=blob, entry=item.entry)
 
 
-@contextmanager
-def failing(port: str) -> Iterator[None]:
+def failing(port: str) -> AbstractContextManager[None]:
     """What is wrong with the data becomes a failure of the step that says which input it is."""
-    what = f"Input {port!r}"
-    try:
-        yield
-    except (StepFailure, Stopped):
-        raise
-    except FileMissing as error:
-        raise InputMissing(f"{what}: {error.message}") from error
-    except UserError as error:
-        raise InputUnusable(f"{what}: {error.message}") from error
-    except Unavailable as error:
-        raise StorageFailed(f"{what}: {error.message}") from error
+    return data_failures(f"Input {port!r}")
 
 
 def _leaves(data: InputData, document: DatasetDocument, reading: Reading) -> Iterable[Leaf]:

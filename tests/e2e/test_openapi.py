@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ Run.get_context().register_model("model", "outputs/model.txt")
 """
 
 load_all_checks()
+
+EXAMPLES = int(os.environ.get("MILLSTREAM_API_EXAMPLES", "4"))
+"""Drawn for each operation, beside those that the document itself leads to: its examples, and the limits it sets."""
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +149,7 @@ def session() -> Iterator[requests.Session]:
 
 @schema.parametrize()
 @settings(
-    max_examples=10,
+    max_examples=EXAMPLES,
     deadline=None,
     derandomize=True,
     database=None,
