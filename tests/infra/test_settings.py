@@ -55,6 +55,7 @@ OPTIONAL = {
     "MILLSTREAM_CONTAINER_OPTIONS",
     "MILLSTREAM_ENVIRONMENTS_DIR",
     "MILLSTREAM_SPARK_PYTHON",
+    "MILLSTREAM_UV",
     "MILLSTREAM_WORKER_IMAGE",
 }
 """For a machine of one's own, or a choice of who runs the service."""
