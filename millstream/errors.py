@@ -6,6 +6,7 @@ MillstreamError                  .code, .message, .field, and .status when the s
 │   │   └── InvalidDefinition    .problems: all of them
 │   ├── Unauthorized, UnknownThing, Conflict, TooLarge
 ├── Unavailable                  the service is not there, or did not answer in time
+│   └── TooManyRequests          it is asked too fast, or a quota is met (the code QuotaExceeded): later
 ├── ServiceFault                 the service has failed, or its answer made no sense
 ----------------------------------------------------------------------------------------------------
 ├── ConfigurationError           no workspace, no token: says which file or variable to write (a UserError)
@@ -45,6 +46,7 @@ __all__ = [
     "ServiceFault",
     "StepFailure",
     "TooLarge",
+    "TooManyRequests",
     "TransferError",
     "Unauthorized",
     "Unavailable",
@@ -52,6 +54,11 @@ __all__ = [
     "UserError",
     "WaitTimeout",
 ]
+
+
+class TooManyRequests(Unavailable):
+    status = 429
+    code = "TooManyRequests"
 
 
 class ServiceFault(MillstreamError):

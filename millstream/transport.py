@@ -125,7 +125,8 @@ class Transport:
         left = (self._patience.seconds if known else self._patience.refused) - (self._clock() - started)
         wait = min(0.05 * 2**tries, 3.0) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads callers, hides nothing
         if response is not None and response.headers.get("retry-after", "").isdigit():
-            wait = max(wait, float(response.headers["retry-after"]))
+            # Not all of those who were told the same come back in the same moment, and none too early.
+            wait = max(wait, float(response.headers["retry-after"]) * random.uniform(1.0, 1.25))  # noqa: S311 - as above
         return wait if wait < left else None
 
     def _once(self, method: str, url: str, headers: Mapping[str, str], body: Body, sink: Sink | None) -> Response:

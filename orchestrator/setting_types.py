@@ -78,6 +78,12 @@ def _above_0(value: str, wrong: str) -> float:
     return float(value)
 
 
+def rate(value: str) -> float:
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value):
+        raise ValueError("it must be a number of times a second; 0 for no limit")
+    return float(value)
+
+
 def count(value: str) -> int:
     if not re.fullmatch(r"[1-9]\d{0,14}", value):
         raise ValueError("it must be a whole number above 0")

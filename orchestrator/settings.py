@@ -377,6 +377,23 @@ class Settings(BillingSettings):
         "pipeline by itself has at most 10,000.",
         MOST_OF_RUN,
     )
+    request_rate: float = _setting(
+        "MILLSTREAM_REQUEST_RATE",
+        types.rate,
+        "How often a second one caller may ask one instance of the app; ten seconds' worth of it at once. Each step's "
+        "script is a caller of its own. More is answered with 429. 0: there is no limit.",
+        200.0,
+    )
+    refusal_rate: float = _setting(
+        "MILLSTREAM_REFUSAL_RATE",
+        types.rate,
+        "How often a second calls from one address with no token, or a wrong one, are told so; more get 429. 0: there "
+        "is no limit.",
+        5.0,
+    )
+    body_depth: int = _setting(
+        "MILLSTREAM_BODY_DEPTH", types.count, "How deep lists and objects of a request body may be nested.", 100
+    )
     definition_bytes: int = _setting(
         "MILLSTREAM_DEFINITION_BYTES",
         types.count,

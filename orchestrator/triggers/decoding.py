@@ -17,6 +17,10 @@ T = TypeVar("T")
 
 _NAMED = re.compile(r"(missing required|contains unknown) field `([^`]*)`")
 _WORD = re.compile(rb"NaN|Infinity")
+_TEXT = re.compile(rb'"[^"]*"')
+_AS_LISTS = bytes.maketrans(b"{}", b"[]")
+_NO_MARKS = bytes(set(range(256)) - set(b'"[]{}'))
+DEEPEST = 100
 _IGNORED = ("code", "clientid")
 """Query parameters that belong to the Functions host: its keys may travel in them."""
 
@@ -26,7 +30,15 @@ class UnsupportedMediaType(UserError):
     code = "UnsupportedMediaType"
 
 
-def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, most_bytes: int, words: bool = False) -> T:
+def decode_body(
+    data: bytes,
+    headers: Mapping[str, str],
+    wanted: type[T],
+    *,
+    most_bytes: int,
+    most_deep: int = DEEPEST,
+    words: bool = False,
+) -> T:
     """The JSON body; with `words`, NaN and Infinity in it become texts.
 
     Raises TooLarge, UnsupportedMediaType, and InvalidRequest naming the field.
@@ -39,13 +51,38 @@ def decode_body(data: bytes, headers: Mapping[str, str], wanted: type[T], *, mos
     if not data.strip():
         raise InvalidRequest("The request has no body; a JSON object is expected.", field="body")
     try:
-        return _with_words(data, wanted) if words and _WORD.search(data) else msgspec.json.decode(data, type=wanted)
+        decoded = _with_words(data, wanted) if words and _WORD.search(data) else msgspec.json.decode(data, type=wanted)
     except msgspec.ValidationError as error:
         raise invalid(error, wanted) from None
     except (msgspec.DecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The request body is not valid JSON: {error}.", field="body") from None
     except RecursionError:
-        raise InvalidRequest("The request body is nested too deeply.", field="body") from None
+        raise _too_deep(most_deep) from None
+    if is_deeper(data, most_deep):
+        raise _too_deep(most_deep)
+    return decoded
+
+
+def _too_deep(most: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The request body is nested too deeply: at most {most} levels are taken (MILLSTREAM_BODY_DEPTH).", field="body"
+    )
+
+
+def is_deeper(document: bytes, most: int) -> bool:
+    """Whether lists and objects of this JSON document, which must be valid, are nested more than `most` levels deep.
+
+    Only brackets and the ends of texts are looked at; each turn takes the innermost level away.
+    """
+    if document.count(b"[") + document.count(b"{") <= most:
+        return False
+    marks = document.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_AS_LISTS, _NO_MARKS)
+    left = _TEXT.sub(b"", marks)
+    for _ in range(most):
+        left = left.replace(b"[]", b"")
+        if not left:
+            return False
+    return True
 
 
 def _with_words(data: bytes, wanted: type[T]) -> T:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from orchestrator import logs
-from orchestrator.core.errors import InvalidDefinition, MillstreamError, TooManyRequests
+from orchestrator.core.errors import InvalidDefinition, MillstreamError, TooManyRequests, Unauthorized
 from orchestrator.core.message import StepMessage
 from orchestrator.core.names import RUN_ID
 from orchestrator.triggers.auth import Authorizer, Principal
 from orchestrator.triggers.decoding import decode_body, decode_query
 from orchestrator.triggers.rights import admit, admit_change
 from orchestrator.triggers.routes import PREFIX, Asked, Octets, Reply, Route, Service
+from orchestrator.triggers.throttle import Throttles
 
 log = logging.getLogger("millstream.http")
 
@@ -91,10 +93,19 @@ class Answer:
 class Dispatcher:
     """Answers requests for routes. `door`: the folder below /api in which they lie, if they lie in one. Thread-safe."""
 
-    def __init__(self, service: Service, authorizer: Authorizer, *, door: str = "") -> None:
+    def __init__(
+        self,
+        service: Service,
+        authorizer: Authorizer,
+        *,
+        door: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` is steady, in seconds."""
         self.service = service
         self._authorizer = authorizer
         self._door = f"{PREFIX}{door}" if door else ""
+        self._throttles = Throttles(service.settings, clock)
 
     def answer(self, route: Route, request: Request) -> Answer:
         """Never raises: an unexpected fault is logged, and answered with the request's id, by which the log is found.
@@ -111,6 +122,8 @@ class Dispatcher:
     def _answer(self, route: Route, request: Request, number: str) -> Answer:
         try:
             return _success(self._reply(route, request))
+        except Unauthorized as error:
+            return _failure(route, self._throttles.refuse(error, request.headers), number)
         except MillstreamError as error:
             return _failure(route, error, number)
         except Exception:  # noqa: BLE001 - the edge of the service: beyond it there is only the host's bare 500
@@ -121,6 +134,7 @@ class Dispatcher:
         if route.role is not None:
             principal = self._authorizer.authorize(request.headers)
             logs.learn(caller=principal.name)
+            self._throttles.admit(principal.name)
             admit(principal, route, request.path)
         asked = self._asked(request, principal)
         if principal is not None and route.changes_run:
@@ -131,7 +145,14 @@ class Dispatcher:
         if route.body is not None:
             limits = self.service.settings
             most = limits.definition_bytes if route.large else limits.body_bytes
-            decoded["body"] = decode_body(request.body, request.headers, route.body, most_bytes=most, words=route.words)
+            decoded["body"] = decode_body(
+                request.body,
+                request.headers,
+                route.body,
+                most_bytes=most,
+                most_deep=limits.body_depth,
+                words=route.words,
+            )
         if route.data:
             decoded["data"] = request.body
         return route.handle(self.service, asked, **decoded)

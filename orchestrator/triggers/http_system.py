@@ -84,16 +84,24 @@ class DefaultBody(msgspec.Struct, frozen=True, kw_only=True):
 
 @route("GET", "health", summary="Whether the service is well", role=None, answers={200: Health, 503: Health})
 def health(service: Service, asked: Asked) -> Reply:
-    """Asks storage for one row. Needs no token. 503 with the same shape when storage does not answer."""
+    """Asks storage for one row, every few seconds at most. Needs no token. 503 with the same shape when it does not
+    answer.
+    """
     del asked
     now = service.world.run(iter(Now()))
     sign_in = _sign_in(service)
-    try:
-        service.world.run(iter(Query(table=INDEX, pk=ACTIVE, first="", last="~", limit=1, select=("v",))))
-    except Unavailable:
+    if not service.pulse.beats(lambda: _storage_answers(service)):
         ill = Health(status="unavailable", version=VERSION, storage="unreachable", time=now, sign_in=sign_in)
         return Reply(body=ill, status=503)
     return Reply(body=Health(status="ok", version=VERSION, storage="ok", time=now, sign_in=sign_in))
+
+
+def _storage_answers(service: Service) -> bool:
+    try:
+        service.world.run(iter(Query(table=INDEX, pk=ACTIVE, first="", last="~", limit=1, select=("v",))))
+    except Unavailable:
+        return False
+    return True
 
 
 def _sign_in(service: Service) -> SignIn:

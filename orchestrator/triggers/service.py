@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from orchestrator.catalog.submissions import Submitter
@@ -11,6 +11,7 @@ from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.ports import Task
 from orchestrator.settings import Settings
+from orchestrator.triggers.pulse import Pulse
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """`api_document` gives the OpenAPI document, as JSON."""
+    """`api_document` gives the OpenAPI document, as JSON. `pulse` remembers for a moment whether storage answers."""
 
     settings: Settings
     world: Runner
@@ -31,3 +32,4 @@ class Service:
     submitter: Submitter
     intake: Intake
     api_document: Callable[[], bytes]
+    pulse: Pulse = field(default_factory=Pulse)

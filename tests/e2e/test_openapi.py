@@ -45,7 +45,10 @@ EXAMPLES = int(os.environ.get("MILLSTREAM_API_EXAMPLES", "4"))
 
 @pytest.fixture(scope="module")
 def service(azurite: Azurite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    settings = {"MILLSTREAM_WEBHOOK_KEYS": "a-key-of-at-least-32-characters-or-more"}
+    settings = {
+        "MILLSTREAM_WEBHOOK_KEYS": "a-key-of-at-least-32-characters-or-more",
+        "MILLSTREAM_REFUSAL_RATE": "0",  # each operation is tried without a token, too, and is to say 401
+    }
     with running_service(azurite, tmp_path_factory.mktemp("openapi"), settings) as service:
         yield service
 

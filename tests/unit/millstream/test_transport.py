@@ -110,7 +110,24 @@ def test_the_server_may_say_how_long_to_wait(transport: Transport, clock: Clock)
     with loopback(one_by_one(Answer(429, headers={"Retry-After": "7"}), Answer())) as server:
         transport.request("GET", server.url)
         transport.close()
-    assert clock.slept == [7.0]
+    (slept,) = clock.slept
+    assert 7.0 <= slept <= 8.75
+
+
+def test_who_is_told_to_wait_longer_than_they_have_patience_is_not_kept(transport: Transport, clock: Clock) -> None:
+    with loopback(lambda _: Answer(429, b"later", headers={"Retry-After": "60"})) as server:
+        response = transport.request("GET", server.url)
+        transport.close()
+        assert len(server.asked) == 1
+    assert (response.status, clock.slept) == (429, [])
+
+
+def test_who_are_told_the_same_do_not_come_back_at_once(transport: Transport, clock: Clock) -> None:
+    with loopback(one_by_one(*[Answer(429, headers={"Retry-After": "2"})] * 8, Answer())) as server:
+        transport.request("GET", server.url)
+        transport.close()
+    assert len({round(slept, 6) for slept in clock.slept}) == 8
+    assert all(2.0 <= slept <= 3.0 for slept in clock.slept)
 
 
 def test_patience_ends_with_the_last_answer(transport: Transport, clock: Clock) -> None:

@@ -20,6 +20,7 @@ from orchestrator.triggers import openapi
 from orchestrator.triggers.api import ROUTES
 from orchestrator.triggers.auth import Authorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher, Request
+from orchestrator.triggers.pulse import Pulse
 from orchestrator.triggers.routes import Route
 from orchestrator.triggers.service import Service
 from worker.equipment import engine_settings
@@ -37,7 +38,7 @@ class Called(NamedTuple):
 
 
 class Api:
-    """A service of its own, with a snapshot that pipelines may name."""
+    """A service of its own, with a snapshot that pipelines may name. `now`: its steady clock, which a test moves."""
 
     def __init__(
         self,
@@ -45,6 +46,7 @@ class Api:
         authorizer: Authorizer | None = None,
         world: MemoryWorld | None = None,
     ) -> None:
+        self.now = 0.0
         self.settings: Settings = read({"AzureWebJobsStorage": "x", "MILLSTREAM_TOKEN": TOKEN, **(settings or {})})
         self.world = world or MemoryWorld()
         self.files = MemoryFiles(self.world.account)
@@ -67,8 +69,10 @@ class Api:
             submitter=submitter,
             intake=Intake(submitter, self.settings.datastores, self.settings.changes_queue),
             api_document=openapi.document,
+            pulse=Pulse(lambda: self.now),
         )
-        self.dispatcher = Dispatcher(self.service, authorizer or TokenAuthorizer(self.settings.token_digests))
+        authorizer = authorizer or TokenAuthorizer(self.settings.token_digests)
+        self.dispatcher = Dispatcher(self.service, authorizer, clock=lambda: self.now)
 
     def call(
         self,

@@ -13,6 +13,7 @@ import pytest
 from orchestrator import logs
 from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.ports import Get, Query, Unanswered
+from orchestrator.triggers.pulse import BAD_SECONDS, GOOD_SECONDS
 from tests.unit.triggers.calling import TOKEN, Api, definition
 
 
@@ -188,7 +189,7 @@ def test_what_is_logged_of_a_request_has_its_id_its_caller_and_its_run(api: Api)
     assert {name: seen[0][name] for name in ("request", "route", "caller", "run")} == {
         "request": made.headers["X-Request-Id"],
         "route": "get_run",
-        "caller": "token",
+        "caller": "key",
         "run": run,
     }
     assert TOKEN not in str(seen)
@@ -215,8 +216,22 @@ def test_health_says_when_storage_is_away(api: Api) -> None:
         raise Unavailable("away")
 
     api.world.register(Query, away)
+    assert api.call("GET", "health", token=None).status == 200, "what was good a moment ago is not asked again"
+    api.now += GOOD_SECONDS
     made = api.call("GET", "health", token=None)
     assert (made.status, made.json["status"], made.json["storage"]) == (503, "unavailable", "unreachable")
+    api.world.register(Query, lambda _: ())
+    api.now += BAD_SECONDS
+    assert api.call("GET", "health", token=None).status == 200
+
+
+def test_health_asks_storage_once_in_a_while(api: Api) -> None:
+    asked: list[Query] = []
+    api.world.register(Query, lambda query: asked.append(query) or ())
+    for _ in range(1000):
+        assert api.call("GET", "health", token=None).status == 200
+        api.now += 0.01
+    assert len(asked) == 2
 
 
 def test_no_answer_is_to_be_kept_or_guessed_at(api: Api) -> None:
