@@ -35,6 +35,8 @@ OCCURRENCE: Final = "millstream.occurrence"
 SOURCE: Final = "schedule"
 MOST_SCHEDULES: Final = 100
 LONGEST_MESSAGE: Final = 1000
+PUT_OFF: Final = 30.0
+"""Seconds for which a schedule without room for its run is left aside: so the timer looks again in its next minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def _put_off(there: Stored, error: QuotaExceeded) -> Task[None]:
     """
     now = yield from ServerNow()
     failure = Failure(code=error.code, message=error.message[:LONGEST_MESSAGE], at=(yield from Now()))
-    after = msgspec.structs.replace(there.progress, last_failure=failure, put_off=now + error.retry_after)
+    after = msgspec.structs.replace(there.progress, last_failure=failure, put_off=now + PUT_OFF)
     yield from schedules.write(there, there.schedule, rules.progressed(there.schedule, after))
 
 

@@ -43,7 +43,8 @@ class Throttle:
             return 0.0
         with self._lock:
             now = self._clock()
-            bucket, wait = take(self._buckets.pop(name, None) or full(self._rate, now), self._rate, now)
+            known = self._buckets.pop(name) if name in self._buckets else full(self._rate, now)
+            bucket, wait = take(known, self._rate, now)
             self._buckets[name] = bucket
             if len(self._buckets) > self._most:
                 self._buckets.popitem(last=False)

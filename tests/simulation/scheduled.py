@@ -70,6 +70,7 @@ class ScheduledSimulation(Simulation):
         super().__init__(seed, setting)
         self.plan = plan
         self.started_at: dict[str, float] = {}
+        self.put_off = 0
         self._dice = Random(f"schedule {seed}")
         self._submitters: dict[str, Submitter] = {}
         self._occurrences: dict[str, float] = {}
@@ -113,7 +114,9 @@ class ScheduledSimulation(Simulation):
                 self.around.note(process.name, "fire", f"failed: {error}")
                 return
             undisturbed = self._peace and self.around.faults.total() == faults
-            if fired.refused or (fired.failed and undisturbed):
+            self.put_off += sum("MILLSTREAM_MOST_RUNS" in reason for _, reason in fired.failed)
+            told = self.setting.engine.quotas.of_runs  # that it has to wait is no fault
+            if fired.refused or (fired.failed and undisturbed and not told):
                 raise Violation("E", f"firing is refused {fired.refused}, fails {fired.failed}")
             if fired.next_due != 0:
                 return

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from orchestrator.catalog import endpoints, firing, pipelines, schedules
-from orchestrator.catalog.firing import OCCURRENCE, SCHEDULE_ID, Fired
+from orchestrator.catalog.firing import OCCURRENCE, PUT_OFF, SCHEDULE_ID, Fired
 from orchestrator.catalog.firings import Firing
 from orchestrator.catalog.pipelines import Publication
 from orchestrator.core import message as messages
@@ -406,13 +406,13 @@ def test_what_a_quota_leaves_no_room_for_is_started_when_there_is_some(schedulin
     waiting = scheduling.get(greedy.schedule.id).progress
     assert waiting.last_failure is not None
     assert (waiting.last_failure.code, len(waiting.pending), waiting.last_run) == ("QuotaExceeded", 1, anns)
-    assert waiting.due == scheduling.clock.now() + 60.0
+    assert waiting.due == scheduling.clock.now() + PUT_OFF
     noted = scheduling.firings(greedy.schedule.id)[0]
     assert noted.failure is not None
     assert noted.failure.code == "QuotaExceeded"
-    assert scheduling.fire() == Fired(next_due=60.0), "until it is worth another try, it is not in the way"
+    assert scheduling.fire() == Fired(next_due=PUT_OFF), "until it is worth another try, it is not in the way"
     scheduling.world.run(cancel(scheduling.memory, str(anns)))
-    scheduling.clock.advance(61)
+    scheduling.clock.advance(PUT_OFF + 1)
     assert scheduling.fire().started == 1
     after = scheduling.get(greedy.schedule.id).progress
     assert (after.pending, after.put_off, after.failures) == ((), 0.0, 0)

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator import logs
 from orchestrator.core.errors import Broken, Unavailable
-from orchestrator.ports import Get, Query, Unanswered
+from orchestrator.ports import Get, Query, Row, Unanswered
 from orchestrator.triggers.pulse import BAD_SECONDS, GOOD_SECONDS
 from tests.unit.triggers.calling import TOKEN, Api, definition
 
@@ -227,7 +227,12 @@ def test_health_says_when_storage_is_away(api: Api) -> None:
 
 def test_health_asks_storage_once_in_a_while(api: Api) -> None:
     asked: list[Query] = []
-    api.world.register(Query, lambda query: asked.append(query) or ())
+
+    def look(query: Query) -> tuple[Row, ...]:
+        asked.append(query)
+        return ()
+
+    api.world.register(Query, look)
     for _ in range(1000):
         assert api.call("GET", "health", token=None).status == 200
         api.now += 0.01
