@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from orchestrator.setting_billing import BillingSettings
+from orchestrator.setting_limits import LimitSettings
 from orchestrator.settings import Settings
 
 _HEAD = """\
@@ -33,7 +33,7 @@ class Described:
 
 def described() -> Iterator[Described]:
     """All settings, in the order of Settings."""
-    last = {spec.name for spec in dataclasses.fields(BillingSettings)}
+    last = {spec.name for spec in dataclasses.fields(LimitSettings)}
     for spec in sorted(dataclasses.fields(Settings), key=lambda spec: spec.name in last):
         yield Described(variable=spec.metadata["variable"], meaning=spec.metadata["meaning"], default=_shown(spec))
 
