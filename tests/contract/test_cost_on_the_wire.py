@@ -116,7 +116,7 @@ def play(own: Equipment, run: str, steps: tuple[Step, ...]) -> None:
     started = own.world.run(start(own.memory, info, plan, document))
     for message in started.messages:
         own.world.run(iter(Send(queue=QUEUE, body=encode(message))))
-    consumer = Consumer(own, QUEUE, visibility=60)
+    consumer = Consumer(own, QUEUE, visibility=3600)
     while (taken := consumer.take()).found:
         assert taken.well
 
@@ -132,7 +132,7 @@ def test_the_service_logs_as_many_requests_as_the_run_counts(logging_azurite: Az
         "MILLSTREAM_CACHE_DIR": str(tmp_path / "cache"),
         "MILLSTREAM_HEARTBEAT_SECONDS": "0.5",
         # One that is under way when its step ends is too late to be counted.
-        "MILLSTREAM_CANCEL_CHECK_SECONDS": "60",
+        "MILLSTREAM_CANCEL_CHECK_SECONDS": "600",
     }
     own = equip(read(settings), settings)
     try:
