@@ -17,6 +17,7 @@ from orchestrator.ports import Effect
 log = logging.getLogger("millstream.events")
 
 RUN_ENDED: Final = "run_ended"
+STEP_ENDED: Final = "step_ended"
 MESSAGE_POISONED: Final = "message_poisoned"
 QUEUE_LOOKED_AT: Final = "queue_looked_at"
 

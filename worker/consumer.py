@@ -134,7 +134,8 @@ class Consumer:
     def _run(self, message: Message) -> Messages:
         """Raises InvalidRequest for a body that is no step message."""
         own = self._equipment
-        step, delivery = decode(message.body), Delivery(message_id=message.id, count=message.dequeue_count)
+        step, sent_at = decode(message.body), message.inserted_on.timestamp()
+        delivery = Delivery(message_id=message.id, count=message.dequeue_count, sent_at=sent_at)
         logs.learn(run=step.run, position=step.position)
         if delivery.count > MAX_DEQUEUE_COUNT:
             log.warning("the step has failed its workers too often, and fails")

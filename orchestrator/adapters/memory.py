@@ -19,6 +19,7 @@ from orchestrator.adapters.driver import Clock, World
 from orchestrator.adapters.limits import check_commit, check_send
 from orchestrator.adapters.memory_queues import MemoryQueues
 from orchestrator.adapters.memory_tables import ROWS_A_PAGE, MemoryTables
+from orchestrator.executions import CountMessages
 from orchestrator.ports import Commit, Effect, Get, Query, ReadBlob, Send, ServerNow, WriteBlob
 
 _BILLED: Final[dict[type[Effect[Any]], str]] = {
@@ -79,6 +80,7 @@ class MemoryWorld(World):
         self.register(Query, self.account.tables.query)
         self.register(Commit, self._commit)
         self.register(Send, self._send)
+        self.register(CountMessages, self.account.queues.backlog)
         self.register(ReadBlob, lambda read: self.account.blobs.get(read.name))
         self.register(WriteBlob, lambda write: self.account.blobs.__setitem__(write.name, write.data))
         self.register(ServerNow, lambda _: self.account.server_now())

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
 
+from orchestrator.executions import Backlog, CountMessages
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
@@ -68,6 +70,14 @@ class MemoryQueues:
                 return False
             del messages[message.id]
             return True
+
+    def backlog(self, asked: CountMessages) -> Backlog:
+        """How many there are."""
+        with self._lock:
+            now, messages = self._now(), self._queues.get(asked.queue, {}).values()
+            visible = [message for message in messages if message.visible_at <= now]
+            oldest = max((now - message.inserted_at for message in visible), default=0.0)
+            return Backlog(total=len(messages), visible=min(len(visible), 32), oldest=oldest)
 
     def messages(self, queue: str) -> tuple[QueuedMessage, ...]:
         """All messages, hidden ones too: for people and tests to look at."""

@@ -26,10 +26,14 @@ Messages = tuple[StepMessage, ...]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """How the queue handed a message over: `message_id` stays over redeliveries, `count` (from 1) rises."""
+    """How the queue handed a message over: `message_id` stays over redeliveries, `count` (from 1) rises.
+
+    `sent_at`: when it was put on the queue, in epoch seconds by the queue's clock; 0: that is not known.
+    """
 
     message_id: str
     count: int
+    sent_at: float = 0.0
 
 
 def encode(message: StepMessage) -> str:

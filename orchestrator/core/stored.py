@@ -25,6 +25,7 @@ VERSION: Final = "v"
 STEP_MESSAGE: Final = "message/step"
 NOTICE_MESSAGE: Final = "message/notice"
 HEAD: Final = "runs/h"
+CLAIM: Final = "runs/c"
 _NAMED_BY_PARTITION: Final = frozenset({"catalog", "index", "webhooks"})
 
 
@@ -33,7 +34,12 @@ def _with_window(head: Fields) -> Fields:
     return {"window": 0, **head}
 
 
-MIGRATIONS: Final[Mapping[str, tuple[Migration, ...]]] = {HEAD: (_with_window,)}
+def _with_looks(claim: Fields) -> Fields:
+    """Before services did the work of steps, no claim was deferred."""
+    return {"looks": 0, **claim}
+
+
+MIGRATIONS: Final[Mapping[str, tuple[Migration, ...]]] = {HEAD: (_with_window,), CLAIM: (_with_looks,)}
 """Kind -> what makes version 2 of version 1, then 3 of 2, and so on; a kind that is not here is at version 1."""
 
 

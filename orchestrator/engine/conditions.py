@@ -12,6 +12,7 @@ from orchestrator.core.head import Outcome, Verdict
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepError
 from orchestrator.core.run import RunInfo
+from orchestrator.engine import telling
 from orchestrator.engine.complete import complete_adopted
 from orchestrator.engine.identify import ReadText
 from orchestrator.engine.lease import Lease
@@ -45,11 +46,10 @@ def skip(memory: ProcessMemory, plan: Plan, run: str, position: int, why: str) -
     claim = skipped_claim(owner=owner, now=now, decision=decisions.encode(decision))
     outcome = Outcome(step=position, verdict=Verdict.SKIPPED, attempt=1)
     lease = Lease(run=run, position=position, claim=claim, etag="")
-    return (
-        yield from complete_adopted(
-            memory, plan, run, [Completion(lease=lease, claim=claim, outcome=outcome, adopted=True)]
-        )
-    )
+    skipped = Completion(lease=lease, claim=claim, outcome=outcome, adopted=True)
+    steps = yield from complete_adopted(memory, plan, run, [skipped])
+    yield from telling.unexecuted(plan, [skipped])
+    return steps
 
 
 def _value(memory: ProcessMemory, plan: Plan, run: str, condition: Condition) -> Task[Comparable | None]:

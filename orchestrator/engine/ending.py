@@ -17,6 +17,7 @@ from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.reading import load_plan, messages_for, read_info
 from orchestrator.engine.revive import SELECT
 from orchestrator.engine.rows import RUNS, claim_key, read_claim, step_of
+from orchestrator.events import RUN_ENDED, Fact, Tell
 from orchestrator.files import DeleteFiles
 from orchestrator.ports import Query, Send, Task
 
@@ -36,6 +37,8 @@ def finish(memory: ProcessMemory, run: str, status: RunStatus) -> Task[None]:
         yield from _wake_parent(memory, info)
         yield from _clear_reports(memory, info)
         yield from index.note_end(memory, info, status)
+        facts: dict[str, Fact] = {"run": run, "status": status.value, "pipeline": info.pipeline_name}
+        yield from Tell(event=RUN_ENDED, facts={**facts, "experiment": info.experiment})
     if not (yield from at_work(memory, info)):
         yield from index.leave(run)
 

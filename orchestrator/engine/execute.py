@@ -19,7 +19,7 @@ from orchestrator.core.plan import Plan
 from orchestrator.core.result import Expansion, StepError, StepResult
 from orchestrator.core.retry import CRASH_BUDGET, retry_delay
 from orchestrator.core.run import RunInfo
-from orchestrator.engine import call_off
+from orchestrator.engine import call_off, telling
 from orchestrator.engine.children import allowed_to_each, continued, launch, results_of
 from orchestrator.engine.complete import complete
 from orchestrator.engine.give_back import defer, give_back, release, retry, stored
@@ -60,6 +60,7 @@ def adopt(memory: ProcessMemory, plan: Plan, lease: Lease, adoption: Adoption) -
     done = yield from complete(memory, plan, lease, claim)
     if done.committed:
         memory.results.put((lease.run, lease.position), adoption.result)
+        yield from telling.adopted(plan, lease, claim)
     return (yield from messages_for(memory, plan, lease.run, done.steps))
 
 
@@ -259,6 +260,8 @@ def _finish(
     failed = result.error is not None
     claim = settled(lease.claim, failed=failed, result=document, result_blob=blob, usage=used)
     done = yield from complete(memory, plan, lease, claim)
+    if done.committed:
+        yield from telling.executed(plan, lease, claim, result)
     if done.committed and result.error is None:
         memory.results.put((lease.run, lease.position), result)
     return claim, done.committed, (yield from messages_for(memory, plan, lease.run, done.steps))

@@ -17,12 +17,16 @@ from orchestrator.ports import Commit, Effect, Get, Merge, Refused, Row, Task, U
 
 @dataclass(slots=True)
 class Lease:
-    """Mutable on purpose: heartbeats move `etag` while the step runs. One thread or task at a time may touch it."""
+    """Mutable on purpose: heartbeats move `etag` while the step runs. One thread or task at a time may touch it.
+
+    `waited`: seconds that the step waited for somebody to claim it; None: that is not known.
+    """
 
     run: str
     position: int
     claim: ClaimRow
     etag: str
+    waited: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,16 @@ class Known:
     seen_at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far the service lags behind, in seconds: the age of the oldest of the step messages that can be received, 0
+    when there is none; and since when the sweep has not come to its end, None when it never has.
+    """
+
+    steps: float
+    sweep: float | None
+
+
 class Fate(Enum):
     """What is known of a result that waits to be committed."""
 
@@ -180,6 +190,7 @@ class ProcessMemory:
         self.kept: Recent[str, dict[int, ClaimRow]] = Recent(16)
         self.compute_kinds: Recent[str, tuple[str, float]] = Recent(512)
         self.unfinished = Tally()
+        self.lag: Recent[str, tuple[Lag | None, float]] = Recent(1)
         self._heads: Recent[str, Known] = Recent(512)
         self._gates: Recent[str, Gate] = Recent(4096)
         self._contended_until: Recent[str, float] = Recent(512)

@@ -29,7 +29,7 @@ INBOX = ("i|", "i}")
 SAID = "d|"
 HEAD_AND_INBOX = ("h", "i}")
 VERSION = 1
-"""Of all rows but the head (`orchestrator.core.stored`)."""
+"""Of all rows but heads and claims (`orchestrator.core.stored`)."""
 
 
 def claim_key(step: int) -> str:
@@ -90,7 +90,7 @@ def read_head(row: Row) -> Head:
 
 def claim_props(claim: ClaimRow) -> Props:
     return {
-        "v": VERSION,
+        "v": stored.newest(stored.CLAIM),
         "state": claim.state.value,
         "attempt": claim.attempt,
         "owner": claim.owner,

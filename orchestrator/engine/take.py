@@ -8,9 +8,11 @@ from orchestrator.core.claim import ClaimRow, Standing, first_claim, joining, lo
 from orchestrator.core.errors import Broken, Unavailable
 from orchestrator.core.message import Delivery
 from orchestrator.core.retry import SUSPICIOUS_CRASHES
+from orchestrator.core.states import ClaimState
 from orchestrator.engine.lease import Lease
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.engine.rows import RUNS, claim_key, claim_props, read_claim
+from orchestrator.engine.telling import waited
 from orchestrator.ports import Acquire, Commit, Get, Insert, Merge, NewId, Now, Refused, Row, Task, Unanswered
 
 
@@ -42,7 +44,8 @@ def take(
         )
     except (Refused, Unanswered):
         return (yield from _contest(memory, run, position, delivery, owner, child))
-    return Taken(standing=Standing.FREE, lease=Lease(run=run, position=position, claim=claim, etag=etag))
+    lease = Lease(run=run, position=position, claim=claim, etag=etag, waited=waited(delivery, now))
+    return Taken(standing=Standing.FREE, lease=lease)
 
 
 def _contest(memory: ProcessMemory, run: str, position: int, delivery: Delivery, owner: str, child: str) -> Task[Taken]:
@@ -96,7 +99,10 @@ def seize(
         return Taken(standing=Standing.HELD)
     except Unanswered:
         return (yield from _after_silence(run, position, claim, verdict))
-    return Taken(standing=verdict, lease=Lease(run=run, position=position, claim=claim, etag=etag))
+    lease = Lease(run=run, position=position, claim=claim, etag=etag)
+    if there.state is ClaimState.RETRYING:
+        lease.waited = waited(delivery, now, there.delay)
+    return Taken(standing=verdict, lease=lease)
 
 
 def _after_silence(run: str, position: int, claim: ClaimRow, verdict: Standing) -> Task[Taken]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 import msgspec
 
 from orchestrator.catalog import computes, registered_datastores
 from orchestrator.catalog.datastores import MOST_UPLOADS
-from orchestrator.core.errors import Unavailable
-from orchestrator.engine.index import ACTIVE, INDEX
-from orchestrator.ports import Now, Query
+from orchestrator.core.compute import configured, queue_of
+from orchestrator.core.stored import generation
+from orchestrator.engine.health import look
+from orchestrator.executions import CountMessages
+from orchestrator.ports import Now
 from orchestrator.triggers.routes import Asked, Reply, Role, Service, route
 from orchestrator.triggers.shapes import Strict
 from orchestrator.version import VERSION
@@ -26,14 +29,38 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     functions_key: bool = False
 
 
+class LagBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: the age of the oldest message of a step that could be run now, 0 when there is none; and since when the
+    sweep, which comes once a minute, has not been through, null when it never has."""
+
+    steps: float
+    sweep: float | None
+
+
+class QueueLine(msgspec.Struct, frozen=True, kw_only=True):
+    queue: str
+    messages: int
+    age_seconds: float
+
+
+class QueuesBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`python`: the version that the app runs on."""
+
+    version: str
+    python: str
+    queues: tuple[QueueLine, ...]
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """`time` is the service's clock, in epoch seconds."""
+    """`time` is the service's clock, in epoch seconds. `lag` is null when storage does not answer."""
 
     status: Literal["ok", "unavailable"]
     version: str
+    rows: int
     storage: Literal["ok", "unreachable"]
     time: float
     sign_in: SignIn
+    lag: LagBody | None
 
 
 class DatastoreLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,24 +111,44 @@ class DefaultBody(msgspec.Struct, frozen=True, kw_only=True):
 
 @route("GET", "health", summary="Whether the service is well", role=None, answers={200: Health, 503: Health})
 def health(service: Service, asked: Asked) -> Reply:
-    """Asks storage for one row, every few seconds at most. Needs no token. 503 with the same shape when it does not
-    answer.
+    """Asks storage, every few seconds at most. Needs no token. 503 with the same shape when storage does not answer.
+
+    `rows` rises with each version of what is stored. `lag` is how far the service is behind.
     """
     del asked
-    now = service.world.run(iter(Now()))
-    sign_in = _sign_in(service)
-    if not service.pulse.beats(lambda: _storage_answers(service)):
-        ill = Health(status="unavailable", version=VERSION, storage="unreachable", time=now, sign_in=sign_in)
-        return Reply(body=ill, status=503)
-    return Reply(body=Health(status="ok", version=VERSION, storage="ok", time=now, sign_in=sign_in))
+    lag = service.world.run(look(service.memory))
+    body = Health(
+        status="ok" if lag else "unavailable",
+        version=VERSION,
+        rows=generation(),
+        storage="ok" if lag else "unreachable",
+        time=service.world.run(iter(Now())),
+        sign_in=_sign_in(service),
+        lag=LagBody(steps=lag.steps, sweep=lag.sweep) if lag else None,
+    )
+    return Reply(body=body, status=200 if lag else 503)
 
 
-def _storage_answers(service: Service) -> bool:
-    try:
-        service.world.run(iter(Query(table=INDEX, pk=ACTIVE, first="", last="~", limit=1, select=("v",))))
-    except Unavailable:
-        return False
-    return True
+@route("GET", "health/queues", summary="What waits", role=Role.READER, answers={200: QueuesBody})
+def queues(service: Service, asked: Asked) -> Reply:
+    """Every queue of the service and of its computes: how many messages, those being worked on among them, and how long
+    the oldest that waits has waited. A queue for what was given up ends in `-poison`.
+    """
+    del asked
+    lines = []
+    for queue in _queues(service):
+        found = service.world.run(iter(CountMessages(queue=queue)))
+        lines.append(QueueLine(queue=queue, messages=found.total, age_seconds=round(found.oldest, 1)))
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Reply(body=QueuesBody(version=VERSION, python=python, queues=tuple(lines)))
+
+
+def _queues(service: Service) -> tuple[str, ...]:
+    settings = service.settings
+    every = service.world.run(computes.every(configured(settings.computes).values()))
+    of_computes = (queue_of(settings.queue, it.name, it.kind) for it in every)
+    own = (settings.queue, settings.changes_queue, *((settings.webhook_queue,) if settings.webhook_keys else ()))
+    return tuple(dict.fromkeys((*own, *(f"{queue}-poison" for queue in own), *of_computes)))
 
 
 def _sign_in(service: Service) -> SignIn:
@@ -177,4 +224,4 @@ def _datastores(service: Service) -> tuple[DatastoreLine, ...]:
     return (*own, *(DatastoreLine(name=it.name, type=it.type, container=it.container) for it in registered))
 
 
-ROUTES = (health, openapi, workspace, put_default_datastore)
+ROUTES = (health, queues, openapi, workspace, put_default_datastore)

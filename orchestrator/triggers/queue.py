@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC
 
 import azure.functions as func
 
@@ -75,4 +76,7 @@ def _received(msg: func.QueueMessage) -> tuple[StepMessage, Delivery]:
     """Raises InvalidRequest for a body that is no step message."""
     message = decode(msg.get_body())
     logs.learn(run=message.run, position=message.position)
-    return message, Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1)
+    # The host's times are UTC, whether they say so or not.
+    sent = msg.insertion_time
+    sent_at = sent.replace(tzinfo=sent.tzinfo or UTC).timestamp() if sent else 0.0
+    return message, Delivery(message_id=msg.id or "", count=msg.dequeue_count or 1, sent_at=sent_at)

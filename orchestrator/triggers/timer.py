@@ -12,6 +12,7 @@ import azure.functions as func
 from orchestrator.catalog.firing import Fired, fire
 from orchestrator.catalog.orphaned_secrets import forget_orphans
 from orchestrator.core.errors import MillstreamError
+from orchestrator.engine import health
 from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
 from orchestrator.events import QUEUE_LOOKED_AT, Fact, Tell
@@ -50,6 +51,7 @@ def blueprint(service: Service) -> func.Blueprint:
         _sweep_webhooks(service)
         for queue in service.settings.step_queues:
             _look_at_queue(service, queue)
+        _note_swept(service)
 
     @functions.function_name("fire_schedules")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)
@@ -97,6 +99,13 @@ def _look_at_queue(service: Service, queue: str) -> None:
         return
     facts: dict[str, Fact] = {"queue": queue, "messages": found.total, "age_seconds": round(found.oldest, 1)}
     service.world.run(iter(Tell(event=QUEUE_LOOKED_AT, facts=facts)))
+
+
+def _note_swept(service: Service) -> None:
+    try:
+        service.world.run(health.note_swept())
+    except MillstreamError as error:
+        log.warning("that the sweep came to its end could not be noted: %s", error.message)
 
 
 def _tell(fired: Fired) -> None:

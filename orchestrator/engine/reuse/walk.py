@@ -16,6 +16,7 @@ from orchestrator.core.head import Outcome, Verdict, fold, ready
 from orchestrator.core.plan import Plan
 from orchestrator.core.result import StepResult
 from orchestrator.core.run import RunInfo
+from orchestrator.engine import telling
 from orchestrator.engine.complete import complete_adopted
 from orchestrator.engine.identify import Absent
 from orchestrator.engine.lease import Lease
@@ -86,6 +87,7 @@ def _walk(memory: ProcessMemory, plan: Plan, info: RunInfo, first: Adoption, sib
         completions = yield from _completions(info, batch)
         steps = yield from complete_adopted(memory, plan, info.id, completions)
         committed = _remember(memory, info, batch, completions)
+        yield from telling.unexecuted(plan, completions)
         if not walked and first.position not in committed:
             return Walked(first=False, steps=steps)
         walked += len(committed)

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from orchestrator import logs
+from orchestrator.adapters.memory import ManualClock, MemoryAccount, MemoryWorld
+from orchestrator.core import stored
 from orchestrator.core.errors import Broken, Unavailable
-from orchestrator.ports import Get, Query, Row, Unanswered
-from orchestrator.triggers.pulse import BAD_SECONDS, GOOD_SECONDS
+from orchestrator.engine.health import KEPT_FOR, note_swept
+from orchestrator.ports import Get, Query, Unanswered
+from orchestrator.version import VERSION
 from tests.unit.triggers.calling import TOKEN, Api, definition
 
 
@@ -209,34 +212,72 @@ def test_storage_that_does_not_answer_is_the_callers_to_retry(api: Api, error: E
     assert made.headers["Retry-After"] == "1"
 
 
-def test_health_says_when_storage_is_away(api: Api) -> None:
-    assert api.call("GET", "health", token=None).json["storage"] == "ok"
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
-    def away(_: Query) -> None:
+
+@pytest.fixture
+def timed(clock: ManualClock) -> Api:
+    return Api(world=MemoryWorld(MemoryAccount(server_now=clock.now), clock=clock.clock()))
+
+
+def test_health_says_what_runs_and_how_far_it_lags(timed: Api, clock: ManualClock) -> None:
+    fresh = timed.call("GET", "health", token=None).json
+    assert (fresh["status"], fresh["version"], fresh["rows"]) == ("ok", VERSION, stored.generation())
+    assert fresh["lag"] == {"steps": 0.0, "sweep": None}
+    timed.world.run(note_swept())
+    timed.world.account.queues.put(timed.settings.queue, "a secret body")
+    clock.advance(90)
+    made = timed.call("GET", "health", token=None)
+    assert made.json["lag"] == {"steps": 90.0, "sweep": 90.0}
+    assert made.json["time"] == clock.now()
+    assert "secret" not in made.text.decode()
+    assert timed.settings.queue not in made.text.decode()
+
+
+def test_health_asks_storage_every_few_seconds_at_most(timed: Api, clock: ManualClock) -> None:
+    asked = list[object]()
+
+    def count(it: object) -> None:
+        asked.append(it)
+
+    timed.world.register(Get, count)
+    for _ in range(50):
+        clock.advance(KEPT_FOR / 60)
+        assert timed.call("GET", "health", token=None).status == 200
+    assert len(asked) == 1
+    clock.advance(KEPT_FOR)
+    timed.call("GET", "health", token=None)
+    assert len(asked) == 2
+
+
+def test_health_says_when_storage_is_away_and_when_it_is_back(timed: Api, clock: ManualClock) -> None:
+    def away(_: Get) -> None:
         raise Unavailable("away")
 
-    api.world.register(Query, away)
-    assert api.call("GET", "health", token=None).status == 200, "what was good a moment ago is not asked again"
-    api.now += GOOD_SECONDS
-    made = api.call("GET", "health", token=None)
+    timed.world.register(Get, away)
+    made = timed.call("GET", "health", token=None)
     assert (made.status, made.json["status"], made.json["storage"]) == (503, "unavailable", "unreachable")
-    api.world.register(Query, lambda _: ())
-    api.now += BAD_SECONDS
-    assert api.call("GET", "health", token=None).status == 200
+    assert made.json["lag"] is None
+    timed.world.register(Get, timed.world.account.tables.get)
+    clock.advance(KEPT_FOR + 1)
+    assert timed.call("GET", "health", token=None).status == 200
 
 
-def test_health_asks_storage_once_in_a_while(api: Api) -> None:
-    asked: list[Query] = []
-
-    def look(query: Query) -> tuple[Row, ...]:
-        asked.append(query)
-        return ()
-
-    api.world.register(Query, look)
-    for _ in range(1000):
-        assert api.call("GET", "health", token=None).status == 200
-        api.now += 0.01
-    assert len(asked) == 2
+def test_queues_are_for_readers(timed: Api, clock: ManualClock) -> None:
+    assert timed.call("GET", "health/queues", token=None).status == 401
+    timed.world.account.queues.put("millstream-steps", "a secret body")
+    timed.world.account.queues.put("millstream-steps-poison", "x")
+    clock.advance(7)
+    made = timed.call("GET", "health/queues")
+    assert made.json["queues"] == [
+        {"queue": "millstream-steps", "messages": 1, "age_seconds": 7.0},
+        {"queue": "millstream-changes", "messages": 0, "age_seconds": 0.0},
+        {"queue": "millstream-steps-poison", "messages": 1, "age_seconds": 7.0},
+        {"queue": "millstream-changes-poison", "messages": 0, "age_seconds": 0.0},
+    ]
+    assert "secret" not in made.text.decode()
 
 
 def test_no_answer_is_to_be_kept_or_guessed_at(api: Api) -> None:
