@@ -6,14 +6,13 @@ cannot be started, listed or stopped now raises Unavailable; a queue that is not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from orchestrator.core.compute import Compute
 from orchestrator.ports import Effect
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(msgspec.Struct, frozen=True):
     """`total` messages, those that executions work on and those that are delayed among them; `visible`: how many can be
     received now, counted up to 32; `oldest`: seconds since the oldest of these was sent."""
 
@@ -22,30 +21,26 @@ class Backlog:
     oldest: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountMessages(Effect[Backlog]):
+class CountMessages(Effect[Backlog], msgspec.Struct, frozen=True, kw_only=True):
     """How many messages there are, about."""
 
     queue: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListExecutions(Effect[tuple[str, ...]]):
+class ListExecutions(Effect[tuple[str, ...]], msgspec.Struct, frozen=True, kw_only=True):
     """The names of the executions of a compute that have not ended."""
 
     compute: Compute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartExecution(Effect[str]):
+class StartExecution(Effect[str], msgspec.Struct, frozen=True, kw_only=True):
     """Start one more; its name. It takes messages of these queues, of the first ones first."""
 
     compute: Compute
     queues: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopExecution(Effect[None]):
+class StopExecution(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Ask an execution to end. One that has ended, or is not known, is left alone."""
 
     compute: Compute

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from orchestrator.core.datastore import Datastore
 from orchestrator.core.secret import Secret
 from orchestrator.ports import Effect
@@ -23,16 +25,14 @@ SYSTEM = "millstream"
 """The container of sources, logs, artifacts and documents. Datastores have containers of their own."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True, kw_only=True):
     """How a file gets the name that it is to have, when it is whole: PUT with comp=rename to `url` with `headers`."""
 
     url: str
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
     """A request that the client may make: PUT its bytes to `url` with `headers` before `expires_at`, epoch seconds.
 
     `finish`: what is left to do then; None: nothing.
@@ -44,8 +44,7 @@ class Signed:
     finish: Finish | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileItem:
+class FileItem(msgspec.Struct, frozen=True, kw_only=True):
     """A blob. `size` in bytes; `last_modified` in epoch seconds, whole ones, by the server's clock.
 
     `metadata` is what its writer noted on it, names in lower case; a listing leaves it empty.
@@ -55,7 +54,7 @@ class FileItem:
     size: int
     etag: str
     last_modified: float
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +78,7 @@ class Part:
     etag: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignUpload(Effect[Signed]):
+class SignUpload(Effect[Signed], msgspec.Struct, frozen=True, kw_only=True):
     """A URL to write the blob. Without `replace` the headers to be sent keep what exists: storage answers 409 then.
 
     `relay`: the service's own URL, for a datastore whose credential cannot sign: the bytes go through the service then,
@@ -98,8 +96,7 @@ class SignUpload(Effect[Signed]):
     draft: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignDownload(Effect[str]):
+class SignDownload(Effect[str], msgspec.Struct, frozen=True, kw_only=True):
     """A URL to read the blob. Nothing is asked of storage, not even whether it exists.
 
     `relay`, and what is raised: as with SignUpload.
@@ -111,8 +108,7 @@ class SignDownload(Effect[str]):
     relay: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListFiles(Effect[FilePage]):
+class ListFiles(Effect[FilePage], msgspec.Struct, frozen=True, kw_only=True):
     """The blobs whose names begin with `prefix`, at most `limit` (1 to 5,000), from `marker` on.
 
     Not `deep`: only those with no further "/" in their names. A page may then be short, even empty, and not the last.
@@ -126,8 +122,7 @@ class ListFiles(Effect[FilePage]):
     deep: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteFiles(Effect[None]):
+class DeleteFiles(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Delete the blobs of the system container whose names begin with `prefix`. Those that come meanwhile may stay.
 
     Safe to repeat. Raises Unavailable.
@@ -136,24 +131,21 @@ class DeleteFiles(Effect[None]):
     prefix: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileHead(Effect[FileItem | None]):
+class FileHead(Effect[FileItem | None], msgspec.Struct, frozen=True, kw_only=True):
     """The blob as it is now, with its metadata, or None."""
 
     container: str
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSize(Effect[int | None]):
+class FileSize(Effect[int | None], msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of the blob, or None if there is none."""
 
     container: str
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadPart(Effect[Part | None]):
+class ReadPart(Effect[Part | None], msgspec.Struct, frozen=True, kw_only=True):
     """At most `limit` bytes from `start`; none beyond the end. None if there is no such blob."""
 
     container: str
@@ -162,8 +154,7 @@ class ReadPart(Effect[Part | None]):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forwarded:
+class Forwarded(msgspec.Struct, frozen=True, kw_only=True):
     """What storage said: 2xx, or another status with its code and message."""
 
     status: int
@@ -171,8 +162,7 @@ class Forwarded:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forward(Effect[Forwarded]):
+class Forward(Effect[Forwarded], msgspec.Struct, frozen=True, kw_only=True):
     """A request of a client for one file, passed on to storage with the datastore's own credential.
 
     `draft`: the file of a share that is to get the name, instead of all else; `replace`: also where there is one.
@@ -183,7 +173,7 @@ class Forward(Effect[Forwarded]):
     name: str
     method: Literal["PUT", "DELETE"]
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
     body: bytes = b""
     draft: str = ""
     replace: bool = False

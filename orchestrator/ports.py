@@ -21,9 +21,10 @@ Rules every world keeps:
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+
+import msgspec
 
 from orchestrator.core.errors import MillstreamError
 from orchestrator.core.stored import VERSION, kind_of, upgraded
@@ -76,8 +77,7 @@ class Unanswered(MillstreamError):
     code = "Unanswered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A table row. `age` is seconds since its last write, by the server's clock (1 s resolution)."""
 
     pk: str
@@ -89,11 +89,10 @@ class Row:
 
 def _read(table: str, row: Row) -> Row:
     props = upgraded(kind_of(table, row.pk, row.rk), row.props)
-    return row if props is row.props else replace(row, props=props)
+    return row if props is row.props else msgspec.structs.replace(row, props=props)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Get(Effect[Row | None]):
+class Get(Effect[Row | None], msgspec.Struct, frozen=True, kw_only=True):
     """One row, or None."""
 
     table: str
@@ -105,8 +104,7 @@ class Get(Effect[Row | None]):
         return None if row is None else _read(self.table, row)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query(Effect[tuple[Row, ...]]):
+class Query(Effect[tuple[Row, ...]], msgspec.Struct, frozen=True, kw_only=True):
     """The rows of one partition with first <= rk < last, ascending by rk, at most `limit`.
 
     `select` names the properties wanted (None: all). A page of the service holds 1,000 rows; the world follows the
@@ -123,21 +121,19 @@ class Query(Effect[tuple[Row, ...]]):
     def __iter__(self) -> Generator[Effect[Any], Any, tuple[Row, ...]]:
         wanted = self
         if self.select is not None and VERSION not in self.select:
-            wanted = replace(self, select=(VERSION, *self.select))
+            wanted = msgspec.structs.replace(self, select=(VERSION, *self.select))
         rows: tuple[Row, ...] = yield wanted
         return tuple([_read(self.table, row) for row in rows])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Insert:
+class Insert(msgspec.Struct, frozen=True, kw_only=True):
     """Create the row; refused with EXISTS if there is one."""
 
     rk: str
     props: Props
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
+class Merge(msgspec.Struct, frozen=True, kw_only=True):
     """Set these properties and keep the others; refused with CHANGED if the row's etag is another, MISSING if none.
 
     `etag` "*" asks only that the row exists.
@@ -148,16 +144,14 @@ class Merge:
     etag: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upsert:
+class Upsert(msgspec.Struct, frozen=True, kw_only=True):
     """Write the row whole, whether or not there is one. Never refused."""
 
     rk: str
     props: Props
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True, kw_only=True):
     """Remove the row; refused with CHANGED if its etag is another, MISSING if there is none."""
 
     rk: str
@@ -167,8 +161,7 @@ class Delete:
 Write = Insert | Merge | Upsert | Delete
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit(Effect[tuple[str, ...]]):
+class Commit(Effect[tuple[str, ...]], msgspec.Struct, frozen=True, kw_only=True):
     """Apply 1 to 100 writes to one partition, all or none. Returns the new etags ("" for a delete).
 
     Raises Refused, Unanswered or Unavailable. Limits (100 writes, each row once, 4 MiB, 64 KiB a property, 1 MiB a
@@ -180,8 +173,7 @@ class Commit(Effect[tuple[str, ...]]):
     writes: tuple[Write, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send(Effect[None]):
+class Send(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Put a message on a queue, visible after `delay` seconds. At least once: the world repeats a lost answer."""
 
     queue: str
@@ -189,72 +181,61 @@ class Send(Effect[None]):
     delay: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadBlob(Effect[bytes | None]):
+class ReadBlob(Effect[bytes | None], msgspec.Struct, frozen=True, kw_only=True):
     """A small document of the system container, whole, or None."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteBlob(Effect[None]):
+class WriteBlob(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Write a small document whose name is unique to its content or its attempt, so that repeating it is harmless."""
 
     name: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Now(Effect[float]):
+class Now(Effect[float], msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch, for people to read. No rule of the protocol depends on it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerNow(Effect[float]):
+class ServerNow(Effect[float], msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch by storage's own clock, as it was at its latest answer to this process.
 
     Up to a second behind. Ask after a read. Raises Unavailable while storage has not answered this process at all.
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewId(Effect[str]):
+class NewId(Effect[str], msgspec.Struct, frozen=True, kw_only=True):
     """A fresh name, 12 hex digits, never given twice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Monotonic(Effect[float]):
+class Monotonic(Effect[float], msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of this process's own steady clock, for the age of what the process remembers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used(Effect[Usage]):
+class Used(Effect[Usage], msgspec.Struct, frozen=True, kw_only=True):
     """The requests that the task has made of storage so far, itself or through an effect, their bytes, and the seconds
     since it began. What it will do after that is not in it.
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause(Effect[None]):
+class Pause(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Wait a random time up to `at_most` seconds."""
 
     at_most: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acquire(Effect[None]):
+class Acquire(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     """Take this process's lock named `key`, waiting for it. Not shared with other processes."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release(Effect[None]):
+class Release(Effect[None], msgspec.Struct, frozen=True, kw_only=True):
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a call: the HTTP status, or 0 and why there was none."""
 
     status: int
@@ -265,8 +246,7 @@ class Posted:
         return 200 <= self.status < 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post(Effect[Posted]):
+class Post(Effect[Posted], msgspec.Struct, frozen=True, kw_only=True):
     """Call a receiver outside with a signed JSON document, once. It raises nothing, and takes seconds at most.
 
     `signer`: what the secret is derived from. Perhaps the receiver has taken it although no answer came.

@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -51,7 +52,12 @@ class Caller:
         self._private = private
         self._timeout = timeout
         self._now = now
-        self._trust = trust or ssl.create_default_context()
+        self._given = trust
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        # Made for the first call: reading what the system trusts takes longer than any other part of a cold start.
+        return self._given or ssl.create_default_context()
 
     def __call__(self, post: Post) -> Posted:
         try:

@@ -6,7 +6,8 @@ They read and never write. What cannot be told is not guessed: an input of unkno
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from orchestrator.core.definition import Step
 from orchestrator.core.fingerprint import Content
@@ -15,8 +16,7 @@ from orchestrator.core.result import OutputData
 from orchestrator.ports import Effect
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identified:
+class Identified(msgspec.Struct, frozen=True, kw_only=True):
     """`contents`: port -> what lies there now. `environment`: the name of what the step would run in; `packages`: those
     it asks for there, for people.
     """
@@ -26,8 +26,7 @@ class Identified:
     packages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identify(Effect[Identified]):
+class Identify(Effect[Identified], msgspec.Struct, frozen=True, kw_only=True):
     """Look at the data behind inputs that no step of the run has made (port -> what stands behind it).
 
     Never fails: what cannot be reached, or has no version, is `unknown`.
@@ -37,8 +36,7 @@ class Identify(Effect[Identified]):
     inputs: Mapping[str, InputData]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadText(Effect[str | None]):
+class ReadText(Effect[str | None], msgspec.Struct, frozen=True, kw_only=True):
     """The text of a committed file: of `output` itself, or at `path` in it. None: there is none, it is longer than
     `limit` bytes, or it is no UTF-8.
 
@@ -50,16 +48,14 @@ class ReadText(Effect[str | None]):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Made(msgspec.Struct, frozen=True, kw_only=True):
     """Outputs that step run `owner` ("<run>_<step>") has committed, by port."""
 
     owner: str
     outputs: Mapping[str, OutputData]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absent(Effect[tuple[str, ...]]):
+class Absent(Effect[tuple[str, ...]], msgspec.Struct, frozen=True, kw_only=True):
     """For each of `made` what is no longer there as it was committed, for people; "": all of it is.
 
     Raises Unavailable when storage does not say.

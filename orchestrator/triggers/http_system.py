@@ -147,7 +147,7 @@ def _queues(service: Service) -> tuple[str, ...]:
     settings = service.settings
     every = service.world.run(computes.every(configured(settings.computes).values()))
     of_computes = (queue_of(settings.queue, it.name, it.kind) for it in every)
-    own = (settings.queue, settings.changes_queue, *((settings.webhook_queue,) if settings.webhook_keys else ()))
+    own = (*settings.step_queues, settings.changes_queue, *((settings.webhook_queue,) if settings.webhook_keys else ()))
     return tuple(dict.fromkeys((*own, *(f"{queue}-poison" for queue in own), *of_computes)))
 
 
