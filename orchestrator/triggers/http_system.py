@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.catalog import computes, registered_datastores
 from orchestrator.catalog.datastores import MOST_UPLOADS
-from orchestrator.core.compute import configured, queue_of
+from orchestrator.core.compute import queue_of
 from orchestrator.core.stored import generation
 from orchestrator.engine.health import look
 from orchestrator.executions import CountMessages
@@ -145,7 +145,7 @@ def queues(service: Service, asked: Asked) -> Reply:
 
 def _queues(service: Service) -> tuple[str, ...]:
     settings = service.settings
-    every = service.world.run(computes.every(configured(settings.computes).values()))
+    every = service.world.run(computes.every(settings.computes.values()))
     of_computes = (queue_of(settings.queue, it.name, it.kind) for it in every)
     own = (*settings.step_queues, settings.changes_queue, *((settings.webhook_queue,) if settings.webhook_keys else ()))
     return tuple(dict.fromkeys((*own, *(f"{queue}-poison" for queue in own), *of_computes)))
