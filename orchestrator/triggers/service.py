@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from orchestrator.catalog.submissions import Submitter
@@ -11,7 +11,6 @@ from orchestrator.changes.intake import Intake
 from orchestrator.engine.memory import ProcessMemory
 from orchestrator.ports import Task
 from orchestrator.settings import Settings
-from orchestrator.triggers.pulse import Pulse
 
 T = TypeVar("T")
 
@@ -24,7 +23,7 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """`api_document` gives the OpenAPI document, as JSON. `pulse` remembers for a moment whether storage answers."""
+    """`api_document` gives the OpenAPI document, as JSON."""
 
     settings: Settings
     world: Runner
@@ -32,4 +31,3 @@ class Service:
     submitter: Submitter
     intake: Intake
     api_document: Callable[[], bytes]
-    pulse: Pulse = field(default_factory=Pulse)

@@ -20,7 +20,6 @@ from orchestrator.triggers import openapi
 from orchestrator.triggers.api import ROUTES
 from orchestrator.triggers.auth import Authorizer, TokenAuthorizer
 from orchestrator.triggers.dispatch import Dispatcher, Request
-from orchestrator.triggers.pulse import Pulse
 from orchestrator.triggers.routes import Route
 from orchestrator.triggers.service import Service
 from worker.equipment import engine_settings
@@ -69,7 +68,6 @@ class Api:
             submitter=submitter,
             intake=Intake(submitter, self.settings.datastores, self.settings.changes_queue),
             api_document=openapi.document,
-            pulse=Pulse(lambda: self.now),
         )
         authorizer = authorizer or TokenAuthorizer(self.settings.token_digests)
         self.dispatcher = Dispatcher(self.service, authorizer, clock=lambda: self.now)
