@@ -116,7 +116,7 @@ def play(own: Equipment, run: str, steps: tuple[Step, ...]) -> None:
     started = own.world.run(start(own.memory, info, plan, document))
     for message in started.messages:
         own.world.run(iter(Send(queue=QUEUE, body=encode(message))))
-    consumer = Consumer(own, QUEUE, visibility=3600)
+    consumer = Consumer(own, (QUEUE,), visibility=3600)
     while (taken := consumer.take()).found:
         assert taken.well
 
