@@ -33,7 +33,7 @@ def test_attached_listed_and_detached(api: Api) -> None:
     ("path", "changes", "field"),
     [
         ("attachments/a%20b", {}, "name"),
-        ("attachments/spark", {"type": "Batch"}, "type"),
+        ("attachments/spark", {"type": "HDInsight"}, "type"),
         ("attachments/spark", {"url": "http://example.org"}, "url"),
         ("attachments/spark", {"secret": ""}, "secret"),
         ("attachments/spark", {"token": "x"}, "token"),
