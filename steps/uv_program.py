@@ -7,7 +7,6 @@ all, made by one process while others wait, and removed for room like any other.
 
 from __future__ import annotations
 
-import ensurepip
 import hashlib
 import re
 import shutil
@@ -61,8 +60,11 @@ def download(python: str, pinned: Path, folder: Path) -> tuple[str, ...] | None:
 def _pip(python: str) -> tuple[str, ...] | None:
     if find_spec("pip") is not None:
         return python, "-I", "-m", "pip"
+    found = find_spec("ensurepip")  # Debian keeps it in a package of its own
+    if found is None or found.origin is None:
+        return None
     # What `python -m ensurepip` would install runs as it is.
-    bundled = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    bundled = sorted((Path(found.origin).parent / "_bundled").glob("pip-*.whl"))
     return (python, "-I", str(bundled[-1] / "pip")) if bundled else None
 
 

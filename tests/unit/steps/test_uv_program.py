@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -186,10 +187,16 @@ def test_the_registry_has_the_pinned_one(store: MemoryStore, tmp_path: Path, mon
 
 
 def test_a_worker_without_pip_uses_the_one_that_python_brings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(uv_program, "find_spec", lambda _: None)
+    monkeypatch.setattr(uv_program, "find_spec", lambda name: None if name == "pip" else find_spec(name))
     command = uv_program.download("python3", PINNED, tmp_path)
     assert command is not None
     assert command[2].endswith(".whl/pip")
+
+
+def test_a_python_without_either_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As Debian's, whose ensurepip is a package of its own."""
+    monkeypatch.setattr(uv_program, "find_spec", lambda _: None)
+    assert uv_program.download("python3", PINNED, tmp_path) is None
 
 
 def test_pip_is_told_of_the_indexes_of_uv() -> None:
