@@ -11,9 +11,11 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from math import floor
+
+import msgspec
 
 from orchestrator.adapters.driver import World
 from orchestrator.adapters.memory import MemoryAccount
@@ -99,7 +101,7 @@ class MemoryFiles:
             if data is None:
                 return None
             metadata = self._facts.get((effect.container, effect.name), _Facts()).metadata
-            return replace(self._item(effect.container, effect.name, data), metadata=metadata)
+            return msgspec.structs.replace(self._item(effect.container, effect.name, data), metadata=metadata)
 
     def size(self, effect: FileSize) -> int | None:
         data = self._get(effect.container, effect.name)

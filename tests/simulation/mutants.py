@@ -195,12 +195,12 @@ def _finish_early(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
 
 
 def _send_first(sound: Callable[..., Task[Any]]) -> Callable[..., Task[Any]]:
-    def finish(memory: ProcessMemory, plan: Plan, held: Lease, result: Any) -> Task[Any]:
+    def finish(memory: ProcessMemory, plan: Plan, held: Lease, result: Any, *more: Any, **known: Any) -> Task[Any]:
         if result.error is None:
             children = plan.children[held.position]
             for message in (yield from messages_for(memory, plan, held.run, children)):
                 yield from Send(queue=message.queue, body=encode(message))
-        return (yield from sound(memory, plan, held, result))
+        return (yield from sound(memory, plan, held, result, *more, **known))
 
     return finish
 
