@@ -45,16 +45,17 @@ def main(arguments: list[str]) -> int:
     with a command, the command's."""
     options = _parser().parse_args(arguments)
     place = Place(Path(options.state).absolute())
+    asked = _Asked()
     own = dict(os.environ)
     for name in _FOREIGN:
         os.environ.pop(name, None)
     try:
-        with place.claim() as ours, _service(place, options, ours) as service:
+        with place.claim() as ours, _service(place, options, ours, asked) as service:
             if options.command:
                 own |= {"MILLSTREAM_ENDPOINT": service.url, "MILLSTREAM_TOKEN": place.token()}
                 code = _run(options.command, options.cwd, own)
             elif ours:
-                code = _serve(service.url, place)
+                code = _serve(service.url, place, asked)
             else:
                 print(f"already running at {service.url} (started from this clone); nothing to do")
                 code = 0
@@ -79,8 +80,28 @@ class _Service:
     finished: bool = True
 
 
+class _Asked:
+    """To stop, by a signal; a second one ends the process at once, and the kernel takes worker and Azurite along."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def listen(self) -> None:
+        """From now on; before that a signal ends the start."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def wait(self) -> None:
+        self._event.wait()
+
+    def _receive(self, *_: object) -> None:
+        if self._event.is_set():
+            os._exit(_BY_SECOND_SIGNAL)
+        self._event.set()
+
+
 @contextmanager
-def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[_Service]:
+def _service(place: Place, options: argparse.Namespace, ours: bool, asked: _Asked) -> Iterator[_Service]:
     """A service that runs for the length of the block."""
     if not ours:
         url = place.find_running()
@@ -94,10 +115,11 @@ def _service(place: Place, options: argparse.Namespace, ours: bool) -> Iterator[
     with Azurite.start(location=location, ports=ports) as azurite:
         place.write_settings(azurite.connection_string)
         host = _start_host(place, options)
-        driver = _start_driver(place, host.url)
-        place.announce(host.url)
-        service = _Service(host.url)
+        service, driver = _Service(host.url), _start_driver(place, host.url)
         try:
+            if not options.command:
+                asked.listen()  # before anybody can see that the service is there, and stop it
+            place.announce(host.url)
             yield service
         finally:
             place.service_file.unlink(missing_ok=True)
@@ -148,17 +170,8 @@ def _start_driver(place: Place, url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
-def _serve(url: str, place: Place) -> int:
-    """Until a signal; a second one ends the process at once, and the kernel takes worker and Azurite along."""
-    asked = threading.Event()
-
-    def receive(*_: object) -> None:
-        if asked.is_set():
-            os._exit(_BY_SECOND_SIGNAL)
-        asked.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, receive)
+def _serve(url: str, place: Place, asked: _Asked) -> int:
+    """Until a signal."""
     print(_banner(url, place), flush=True)
     asked.wait()
     print("\nstopping: what runs is finished first; Ctrl-C again ends it at once", flush=True)
