@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 
 import pytest
+from azure.identity import ManagedIdentityCredential
+from azure.storage.blob import BlobServiceClient
 
 from azurerest import Account, Blobs, Queues, Tables, Transport, sas
 from azurerest.connections import connection
@@ -82,6 +84,26 @@ def test_the_settings_of_an_app_open_everything_by_its_identity(secure: Secure) 
         with pytest.raises(Forbidden):
             stranger = connection({**settings, "IDENTITY_HEADER": "another"}, "AzureWebJobsStorage")
             Blobs(stranger, transport).list_containers()
+
+
+def test_the_real_azure_identity_opens_the_same(secure: Secure, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its token is good for this client, and Microsoft's client reads by it what this one has written."""
+    with identity_endpoint() as identity:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", identity.url)
+        monkeypatch.setenv("IDENTITY_HEADER", HEADER)
+        credential = ManagedIdentityCredential(client_id=CLIENT)
+
+        def provide() -> tuple[str, float]:
+            found = credential.get_token("https://storage.azure.com/.default")
+            return found.token, float(found.expires_on)
+
+        server, name = secure.azurite, f"n-{uuid.uuid4().hex}"
+        ours = Account.from_token(ACCOUNT, provide, endpoints={"blob": server.blob_endpoint})
+        blobs = Blobs(ours, Transport(ca_file=secure.ca_file))
+        blobs.create_container(name)
+        blobs.put(name, "b", b"data")
+        with BlobServiceClient(server.blob_endpoint, credential=credential, connection_verify=secure.ca_file) as theirs:
+            assert theirs.get_blob_client(name, "b").download_blob().readall() == b"data"
 
 
 def test_an_expired_token_is_forbidden(secure: Secure) -> None:
