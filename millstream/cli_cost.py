@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from millstream.console import amount, duration, say, styled
-from millstream.cost import CostLine, RunCost, StepCost, UsageView
+from millstream.cost import CostLine, RunCost, StepCost
 from millstream.pipeline_run import PipelineRun
 from millstream.tables import coloured, table
 from millstream.workspace import Workspace
+from orchestrator.core.usage import Usage
 
 
 def show_cost(workspace: Workspace, options: argparse.Namespace) -> int:
@@ -75,11 +76,11 @@ def _caveats(cost: RunCost, *, explain: bool) -> None:
         say(f"- {words}")
 
 
-def _facts(used: UsageView) -> tuple[str, str]:
+def _facts(used: Usage) -> tuple[str, str]:
     return str(_requests(used) or ""), _size(used.stored)
 
 
-def _requests(used: UsageView) -> int:
+def _requests(used: Usage) -> int:
     return sum(used.requests.values())
 
 

@@ -6,21 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-
-class UsageView(msgspec.Struct, frozen=True, kw_only=True):
-    """What `executions` have used, counted. `requests` to storage by class; bytes; seconds."""
-
-    executions: int = 0
-    unknown: int = 0
-    requests: dict[str, int] = {}
-    sent: int = 0
-    received: int = 0
-    stored: int = 0
-    seconds: float = 0.0
-    calls: int = 0
-    gb_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    gib_seconds: float = 0.0
+from orchestrator.core.usage import Usage
 
 
 class CostLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,8 +26,8 @@ class StepCost(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     status: str
-    used: UsageView
-    children: UsageView
+    used: Usage
+    children: Usage
     amount: Decimal
     a_month: Decimal
     saved: Decimal | None = None
@@ -63,8 +49,8 @@ class RunCost(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
     a_month: Decimal
     saved: Decimal
-    used: UsageView
-    overhead: UsageView
+    used: Usage
+    overhead: Usage
     lines: tuple[CostLine, ...]
     steps: tuple[StepCost, ...]
     not_included: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # a __getattr__ would hide every misspelt attribute from the 
 
 else:
 
-    class _Explaining(type):
+    class _Explaining(ABCMeta):  # some of these classes have abstract bases, and a class has one metaclass
         def __getattr__(cls, name: str) -> Any:
             refuse(cls, name)
             raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)

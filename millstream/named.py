@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Generic, Protocol, TypeVar
 
 from millstream.named_views import NamedView
@@ -23,7 +24,7 @@ S = TypeVar("S", bound=StatedView)
 V = TypeVar("V", bound=NamedView)
 
 
-class Stated(Generic[S]):
+class Stated(ABC, Generic[S]):
     """Something that is active or not. What it tells of itself is what the service said last."""
 
     def __init__(self, workspace: Workspace, view: S) -> None:
@@ -53,9 +54,9 @@ class Stated(Generic[S]):
         """It is used no more from now on; what was made of it stays as it is."""
         self._change(status="Disabled")
 
+    @abstractmethod
     def _change(self, **changes: str) -> None:
         """Let the service change it, and take what it says."""
-        raise NotImplementedError
 
 
 class Named(Stated[V]):

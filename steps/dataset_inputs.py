@@ -149,8 +149,9 @@ def _is_one_file(document: ds.DatasetDocument, found: Sequence[Leaf]) -> bool:
     (source,), (leaf,) = document.sources, found
     if isinstance(source, ds.WebFile):
         return True
-    exact = isinstance(source, ds.DatastoreFiles) and not is_pattern(source.path)
-    return exact and leaf.blob is not None and leaf.blob.path == source.path  # type: ignore[union-attr]
+    if not isinstance(source, ds.DatastoreFiles) or is_pattern(source.path):
+        return False
+    return leaf.blob is not None and leaf.blob.path == source.path
 
 
 def _tally(blobs: Iterable[Blob | None]) -> Tally:

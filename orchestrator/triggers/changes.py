@@ -14,6 +14,7 @@ import msgspec
 from orchestrator import logs
 from orchestrator.changes.runs import Tick
 from orchestrator.changes.sweep import sweep_changes
+from orchestrator.triggers import blueprints
 from orchestrator.triggers.naming import watcher
 from orchestrator.triggers.outbox import STORAGE, left_to_newer
 from orchestrator.triggers.service import Service
@@ -26,7 +27,7 @@ EVERY_MINUTE = "30 * * * * *"
 
 def blueprint(service: Service) -> func.Blueprint:
     """The functions of data-change schedules."""
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    functions = blueprints.blueprint()
     for container, folder in service.settings.blob_event_places:
         _watch(functions, service, container, folder)
     _batches(functions, service)

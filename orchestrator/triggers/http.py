@@ -10,11 +10,12 @@ where the dispatcher takes run tokens and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import azure.functions as func
 
 from orchestrator import logs
+from orchestrator.triggers import blueprints
 from orchestrator.triggers.auth import KEY_HEADER
 from orchestrator.triggers.dispatch import REQUEST_ID, Answer, Dispatcher, Request
 from orchestrator.triggers.outbox import Outbox, send, sends
@@ -29,7 +30,7 @@ def blueprint(
 
     keys: the host asks for one, where a role is asked for. door: the folder below /api that all of it lies in.
     """
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    functions = blueprints.blueprint()
     for route in routes:
         handler = _sender(dispatcher, route) if route.sends else _answerer(dispatcher, route)
         if route.sends:
@@ -41,14 +42,14 @@ def blueprint(
     return functions
 
 
-def _answerer(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
+def _answerer(dispatcher: Dispatcher, route: Route) -> Callable[..., func.HttpResponse]:
     def answer(req: func.HttpRequest) -> func.HttpResponse:
         return _response(dispatcher.answer(route, _request(req)))
 
     return answer
 
 
-def _sender(dispatcher: Dispatcher, route: Route):  # type: ignore[no-untyped-def]
+def _sender(dispatcher: Dispatcher, route: Route) -> Callable[..., func.HttpResponse]:
     def answer(req: func.HttpRequest, outbox: Outbox, urgent: Outbox) -> func.HttpResponse:
         made = dispatcher.answer(route, _request(req))
         with logs.about(request=made.headers[REQUEST_ID], route=route.name):

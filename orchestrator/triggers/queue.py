@@ -18,6 +18,7 @@ from orchestrator.core.message import Delivery, Messages, StepMessage, decode
 from orchestrator.engine.deliver import deliver
 from orchestrator.engine.poison import fail_poisoned
 from orchestrator.events import MESSAGE_POISONED, Fact, Tell
+from orchestrator.triggers import blueprints
 from orchestrator.triggers.outbox import STORAGE, Outbox, left_to_newer, send, sends
 from orchestrator.triggers.service import Service
 
@@ -31,7 +32,7 @@ def blueprint(service: Service) -> func.Blueprint:
 
     What is urgent has a trigger of its own, and waits for nothing else.
     """
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    functions = blueprints.blueprint()
     for queue in service.settings.step_queues:
         step = "step" if queue == service.settings.queue else "urgent_step"
         _on(functions, service, queue, f"run_{step}", _runner(service))

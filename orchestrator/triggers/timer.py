@@ -17,6 +17,7 @@ from orchestrator.engine import outbox as webhooks
 from orchestrator.engine.sweep import sweep
 from orchestrator.events import QUEUE_LOOKED_AT, Fact, Tell
 from orchestrator.executions import CountMessages
+from orchestrator.triggers import blueprints
 from orchestrator.triggers.executions import start_executions
 from orchestrator.triggers.outbox import Outbox, send, sends
 from orchestrator.triggers.service import Service
@@ -34,7 +35,7 @@ SHORTEST_PAUSE = 0.25
 
 def blueprint(service: Service) -> func.Blueprint:
     """The sweep and the schedules. They may fire twice or late: nothing depends on their moment."""
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    functions = blueprints.blueprint()
 
     @functions.function_name("sweep")
     @functions.timer_trigger(arg_name="timer", schedule=EVERY_MINUTE)

@@ -14,6 +14,7 @@ from orchestrator.core.errors import InvalidRequest
 from orchestrator.core.message import Delivery
 from orchestrator.core.notice import decode
 from orchestrator.engine.notify import notify
+from orchestrator.triggers import blueprints
 from orchestrator.triggers.outbox import STORAGE, left_to_newer
 from orchestrator.triggers.service import Service
 
@@ -22,7 +23,7 @@ log = logging.getLogger("millstream.webhooks")
 
 def blueprint(service: Service) -> func.Blueprint:
     """The functions on the queue of webhooks and on its poison queue."""
-    functions = func.Blueprint()  # type: ignore[no-untyped-call]
+    functions = blueprints.blueprint()
     queue = service.settings.webhook_queue
 
     @functions.function_name("call_webhook")

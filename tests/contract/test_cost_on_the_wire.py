@@ -13,7 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import pytest
@@ -91,7 +91,7 @@ def _service(path: str) -> str:
     return "table" if first.split("(")[0] in tables else "blob"
 
 
-def script(name: str, snapshot: str, source: str = "", **more: object) -> Step:
+def script(name: str, snapshot: str, source: str = "", **more: Any) -> Step:
     output = Output(name="out", datastore="workspaceblobstore")
     reads = (Input(name="data", source=StepSource(step=source, output="out")),) if source else ()
     arguments = ((FromInput(name="data"),) if source else ()) + (FromOutput(name="out"),)
@@ -104,7 +104,7 @@ def script(name: str, snapshot: str, source: str = "", **more: object) -> Step:
         inputs=reads,
         outputs=(output,),
         arguments=arguments,
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 

@@ -19,6 +19,7 @@ from orchestrator.core.definition import (
     Literal,
     OutputText,
     ParameterSource,
+    ParameterValue,
     ParentSource,
     Step,
     StepSource,
@@ -188,12 +189,16 @@ def services(scene: Scene) -> Iterator[Problem]:
             yield Problem("NoSuchService", f"{place}.compute", message, fix)
 
 
+def _asked(scene: Scene, step: Step) -> ParameterValue | None:
+    """The time limit of a step, or the default of the parameter that says it."""
+    limit = step.timeout_seconds
+    return scene.defaults.get(limit.name) if isinstance(limit, FromParameter) else limit
+
+
 def time_on_computes(scene: Scene) -> Iterator[Problem]:
     """No step asks for more time than its compute has."""
     for place, step in scene.placed():
-        most, asked = scene.longest.get(step.compute), step.timeout_seconds
-        if isinstance(asked, FromParameter):
-            asked = scene.defaults.get(asked.name)  # type: ignore[assignment]
+        most, asked = scene.longest.get(step.compute), _asked(scene, step)
         if most is not None and isinstance(asked, int | float) and asked > most:
             message = (
                 f"Step {label(step)} may take {asked:g} s, and {shown(step.compute)} ends scripts after {most:g} s."
